@@ -1,0 +1,49 @@
+// The architectures, by timm's names.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/backend.h"
+#include "runtime/graph/graph.h"
+#include "runtime/image/preprocess.h"
+#include "runtime/status.h"
+
+namespace dunlin {
+
+// What may differ between two networks of one architecture: model_args of a config.json, and the classifier's size.
+struct ArchitectureOptions {
+    int classes = 1000;
+    double channelMultiplier = 0;  // 0: the architecture's own
+    bool samePadding = false;      // TensorFlow's asymmetric SAME padding (model_args.pad_type "same"); tf_* always
+    double batchNormEpsilon = 0;   // 0: 1e-3 for tf_*, else 1e-5
+};
+
+struct Architecture {
+    std::string name;    // "mobilenetv3_large_100"
+    std::string family;  // "MobileNetV3"
+    PreprocessSpec preprocess;
+    // Builds the network; input.c is 3. Never fails for sizes within kMinInputSide .. kMaxInputSide.
+    std::function<Graph(const ArchitectureOptions&, const Shape& input)> build;
+};
+
+constexpr int kMinInputSide = 32, kMaxInputSide = 1024, kMaxBatch = 64;
+
+// Every architecture that `dunlin models` lists, in the order of the families.
+std::span<const Architecture> architectures();
+
+// By name, width suffixes included ("mobilenetv2_075" works although only published widths are listed). Where the name is
+// unknown the error lists the nearest ones.
+Result<Architecture> findArchitecture(std::string_view name);
+
+// The architecture and options whose tensors have the names and shapes of this file; BadFile says what came nearest.
+struct Recognised {
+    Architecture architecture;
+    ArchitectureOptions options;
+};
+Result<Recognised> recognise(const WeightsSource& canonicalWeights);
+
+}  // namespace dunlin

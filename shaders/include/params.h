@@ -1,0 +1,114 @@
+// The push constants of every kernel, one struct each, compiled by both C++ and GLSL.
+//
+// Indices count channel groups (vec4 or f16vec4) unless a comment says otherwise. A dispatch may be bound to a part of a
+// tensor only (micro-batches and strips of tensors that exceed the device's buffer range), so kernels compute the index of
+// an element in the whole tensor and add the binding's *base*, which is minus the index of the first bound element.
+// Images and rows to compute are given as [begin, begin + count).
+#ifndef DUNLIN_PARAMS_H
+#define DUNLIN_PARAMS_H
+
+#ifdef __cplusplus
+#include <cstdint>
+namespace dunlin::params {
+using uint = uint32_t;
+#endif
+
+// Sources of the preprocess kernel (its module variant).
+const uint kSourceImage = 0u;   // a sampled VkImage
+const uint kSourcePixels = 1u;  // RGBA8 in a storage buffer, one uint a pixel
+const uint kSourceTensor = 2u;  // float32 planes (NCHW) in a storage buffer, already normalised
+
+// preprocess: crop, antialiased resize as Pillow does it, normalise; writes one image, channels (r, g, b, 0).
+struct PreprocessParams {
+    uint outWidth, outHeight;          // pixels of the network's input
+    uint sourceWidth, sourceHeight;    // pixels of the region of the source that is resized
+    int sourceX, sourceY;              // its corner in the source
+    uint sourceRowPitch;               // pixels from one row to the next (kSourcePixels, kSourceTensor)
+    uint sourceOffset;                 // first element of the source in its binding (uint or float elements)
+    float scaleX, scaleY;              // source pixels per resized pixel
+    int cropX, cropY;                  // corner of the network's input in the resized region
+    int outBase;                       // plus image * outHeight * outWidth
+    uint flags;                        // kPreprocess* below
+    float scale[4];                    // 1 / (deviation * 255 / 255): normalised = colour * scale + offset, colour in 0..1
+    float offset[4];
+};
+const uint kPreprocessBicubic = 1u;      // else bilinear
+const uint kPreprocessRoundBytes = 2u;   // round to 1/255 after each pass, as Pillow does on bytes
+const uint kPreprocessEncodeSrgb = 4u;   // the view decodes sRGB: encode again after sampling
+const uint kPreprocessSwapRedBlue = 8u;  // the network wants BGR
+
+// pointwise and linear: out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n].
+struct PointwiseParams {
+    uint pixelBegin;        // first pixel to compute, counted over the whole batch
+    uint pixelsPerImage;    // pixel tiles do not cross images; without a gate the lowering makes the batch one image
+    uint images;            // images (of pixelsPerImage each) from pixelBegin on
+    uint tilesPerImage;     // ceil(pixelsPerImage / pixels a tile)
+    uint inGroups, outGroups;
+    int inBase, outBase, residualBase, gateBase;
+    uint gateImageBegin;    // image of pixelBegin in the gate
+    uint outChannels;       // logical count: lanes past it are written as zero
+};
+
+// conv2d: direct convolution, groups == 1. Same epilogue as pointwise.
+struct Conv2dParams {
+    uint inHeight, inWidth, outHeight, outWidth;
+    uint inGroups, outGroups;
+    int padTop, padLeft;
+    uint imageBegin, images;
+    uint rowBegin, rows;  // output rows of each image
+    int inBase, outBase, residualBase;
+    uint outChannels;
+};
+
+// depthwise: one filter a channel. Optionally adds up its outputs for squeeze-excite: one vec4 of float32 for each
+// (image, partial, group), where a partial is one workgroup's share of the image.
+struct DepthwiseParams {
+    uint inHeight, inWidth, outHeight, outWidth;
+    uint groups;
+    int padTop, padLeft;
+    uint imageBegin, images;
+    uint rowBegin, rows;           // output rows of each image
+    int inBase, outBase;
+    uint partialBegin, partialsPerImage;
+    int sumsBase;                  // of the partial sums
+    uint channels;                 // logical count
+};
+
+// squeeze-excite: gate = activation2(W2 * activation1(W1 * mean + b1) + b2), one workgroup an image.
+struct SqueezeExciteParams {
+    uint groups, reducedGroups;    // channel groups of the map and of the bottleneck
+    uint channels;                 // logical count
+    uint partialsPerImage;
+    float inversePixels;           // 1 / (height * width) of the map
+    uint imageBegin;
+    int sumsBase, gateBase;
+};
+
+// pool: the mean over each image's pixels.
+struct PoolParams {
+    uint pixels;  // of one image
+    uint groups;
+    uint imageBegin, images;
+    int inBase, outBase;
+};
+
+// head: softmax and top-k of one image a workgroup. Output offsets count floats (or uints, for classes).
+struct HeadParams {
+    uint classes, groups;
+    uint topK;
+    uint imageBegin;
+    int inBase;
+    uint logitsOffset, probabilitiesOffset, topClassesOffset, topProbabilitiesOffset;  // of the batch's first image
+};
+
+// export: a map as tight float32 NHWC, for outputs that a caller reads.
+struct ExportParams {
+    uint pixelBegin, pixels;  // counted over the whole batch
+    uint channels, groups;
+    int inBase, outBase;      // outBase counts floats
+};
+
+#ifdef __cplusplus
+}  // namespace dunlin::params
+#endif
+#endif
