@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace dunlin {
@@ -31,14 +30,11 @@ void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std
     assert(classes.size() == values.size() && classes.size() <= probabilities.size());
     std::vector<uint32_t> order(probabilities.size());
     std::iota(order.begin(), order.end(), 0u);
-    // NaN counts as less than every number, so that the order is total and the answer the same every time.
-    const auto key = [&](uint32_t index) {
-        const float value = probabilities[index];
-        return std::isnan(value) ? -std::numeric_limits<float>::infinity() : value;
-    };
     const auto isLikelier = [&](uint32_t a, uint32_t b) {
-        if (key(a) != key(b)) return key(a) > key(b);
-        return a < b;
+        const float x = probabilities[a], y = probabilities[b];
+        // NaN after every number, so that the order is total and the answer the same every time.
+        if (std::isnan(x) != std::isnan(y)) return std::isnan(y);
+        return x > y || (!(x < y) && a < b);
     };
     const auto count = static_cast<std::ptrdiff_t>(classes.size());
     std::partial_sort(order.begin(), order.begin() + count, order.end(), isLikelier);

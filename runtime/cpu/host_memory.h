@@ -11,8 +11,9 @@
 namespace dunlin {
 
 struct HostMemoryNeed {
-    uint64_t weightBytes = 0;      // packed weights
-    uint64_t activationBytes = 0;  // the largest sum of maps that are alive at one op, and those that are kept to the end
+    uint64_t weightBytes = 0;  // packed weights
+    uint64_t activationBytes =
+        0;  // the largest sum of maps that are alive at one op, and those that are kept to the end
     // While a session is created, the weights exist twice: as folded and as packed.
     uint64_t peakBytes() const { return 2 * weightBytes + activationBytes; }
 };
@@ -20,8 +21,8 @@ struct HostMemoryNeed {
 // A close estimate from the graph alone; `kept` are values that live until the end of a run (outputs and taps).
 HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept);
 
-// Bytes that may still be allocated without swapping: the machine's, or what a container leaves of its limit. Nothing where
-// the system does not say.
+// Bytes that may still be allocated without swapping: the machine's, or what a container leaves of its limit. Nothing
+// where the system does not say.
 std::optional<uint64_t> availableHostBytes();
 
 // DoesNotFit with both numbers.

@@ -25,8 +25,8 @@ int processorsOfProcess() {
 
 Result<int> resolveThreads(int threads) {
     if (threads < 0 || threads > kMaxThreads)
-        return error(StatusCode::InvalidArgument, "%d threads were asked for, but the number must lie in 0..%d", threads,
-                     kMaxThreads);
+        return error(StatusCode::InvalidArgument, "%d threads were asked for, but the number must lie in 0..%d",
+                     threads, kMaxThreads);
     return threads == 0 ? defaultThreadCount() : threads;
 }
 

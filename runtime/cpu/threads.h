@@ -13,7 +13,8 @@ constexpr int kMaxThreads = 256;
 // What a request of `threads` means: 0 is the default below; InvalidArgument outside 0 .. kMaxThreads.
 Result<int> resolveThreads(int threads);
 
-// The processors that this process may use: its affinity mask, cut to a container's quota of processor time. At least 1.
+// The processors that this process may use: its affinity mask, cut to a container's quota of processor time. At
+// least 1.
 int defaultThreadCount();
 
 // The quota in a cgroup's cpu.max, "<microseconds> <period>", rounded up to whole processors; 0 where there is none

@@ -36,8 +36,8 @@ struct CompiledGraph {
     std::unique_ptr<xnn_runtime, RuntimeDeleter> runtime;
 };
 
-// `kept`: distinct values, none of them the input. The pool (null: the calling thread) must outlive the result. `progress`
-// is called with 0..1 and may be empty; returning false cancels.
+// `kept`: distinct values, none of them the input. The pool (null: the calling thread) must outlive the result.
+// `progress` is called with 0..1 and may be empty; returning false cancels.
 Result<CompiledGraph> compileForXnnpack(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
                                         pthreadpool_t pool, const std::function<bool(float)>& progress);
 
