@@ -62,8 +62,7 @@ extern "C" {
  * Vulkan's. Within a major version other than 0, what was compiled against an older header keeps working. */
 DUNLIN_API uint32_t dunlinGetVersion(void);
 
-/* ---- Status --------------------------------------------------------------------------------------------------------
- */
+/* ---- Status ---------------------------------------------------------------------------------------------- */
 
 typedef enum DunlinStatus {
     DUNLIN_SUCCESS = 0,
@@ -90,8 +89,7 @@ typedef struct DunlinError {
 /* "bad file" for DUNLIN_ERROR_BAD_FILE; "unknown status" for a number that is none. Static. */
 DUNLIN_API const char* dunlinGetStatusName(DunlinStatus status);
 
-/* ---- Common types --------------------------------------------------------------------------------------------------
- */
+/* ---- Common types ---------------------------------------------------------------------------------------- */
 
 /* 0 is false, everything else is true. */
 typedef uint32_t DunlinBool;
@@ -109,10 +107,9 @@ typedef enum DunlinStructureType {
     DUNLIN_STRUCTURE_TYPE_HOST_INPUT = 9,
     DUNLIN_STRUCTURE_TYPE_VULKAN_REQUIREMENTS = 1000,
     DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE = 1001,
-    DUNLIN_STRUCTURE_TYPE_VULKAN_SESSION_OPTIONS = 1002,
-    DUNLIN_STRUCTURE_TYPE_VULKAN_INPUT = 1003,
-    DUNLIN_STRUCTURE_TYPE_VULKAN_OUTPUT = 1004,
-    DUNLIN_STRUCTURE_TYPE_VULKAN_SUBMIT = 1005,
+    DUNLIN_STRUCTURE_TYPE_VULKAN_INPUT = 1002,
+    DUNLIN_STRUCTURE_TYPE_VULKAN_OUTPUT = 1003,
+    DUNLIN_STRUCTURE_TYPE_VULKAN_SUBMIT = 1004,
     DUNLIN_STRUCTURE_TYPE_MAX_ENUM = 0x7FFFFFFF
 } DunlinStructureType;
 
@@ -155,8 +152,7 @@ typedef struct DunlinDevice_T* DunlinDevice;
 typedef struct DunlinModel_T* DunlinModel;
 typedef struct DunlinSession_T* DunlinSession;
 
-/* ---- Devices -------------------------------------------------------------------------------------------------------
- */
+/* ---- Devices --------------------------------------------------------------------------------------------- */
 
 typedef enum DunlinDeviceType {
     DUNLIN_DEVICE_TYPE_CPU = 0, /* Dunlin's CPU backend: no Vulkan involved */
@@ -174,10 +170,6 @@ typedef enum DunlinFeature {
     DUNLIN_FEATURE_TIMELINE_SEMAPHORE = 0x2, /* dunlinSubmit can wait for and signal timeline semaphores */
     DUNLIN_FEATURE_TIMESTAMPS = 0x4,         /* GPU times can be measured on the compute queue */
     DUNLIN_FEATURE_MEMORY_BUDGET = 0x8,      /* memoryBudgetBytes is the driver's present figure, not the heap's size */
-    DUNLIN_FEATURE_SUBGROUP_ARITHMETIC = 0x10,    /* reductions across a subgroup in compute shaders */
-    DUNLIN_FEATURE_UPDATE_AFTER_BIND = 0x20,      /* dunlinBindSlot need not record again */
-    DUNLIN_FEATURE_COOPERATIVE_MATRIX = 0x40,     /* VK_KHR_cooperative_matrix */
-    DUNLIN_FEATURE_PIPELINE_CACHE_CONTROL = 0x80, /* pipelines can be looked up in a cache without compiling */
     DUNLIN_FEATURE_MAX_ENUM = 0x7FFFFFFF
 } DunlinFeature;
 
@@ -252,8 +244,7 @@ DUNLIN_API void dunlinDestroyDevice(DunlinDevice device);
 
 DUNLIN_API DunlinStatus dunlinGetDeviceInfo(DunlinDevice device, DunlinDeviceInfo* info, DunlinError* error);
 
-/* ---- Models --------------------------------------------------------------------------------------------------------
- */
+/* ---- Models ---------------------------------------------------------------------------------------------- */
 
 /* sType: DUNLIN_STRUCTURE_TYPE_ARCHITECTURE_INFO. Filled by the library; its strings are static. */
 typedef struct DunlinArchitectureInfo {
@@ -334,8 +325,7 @@ DUNLIN_API DunlinStatus dunlinGetModelInfo(DunlinModel model, DunlinModelInfo* i
 /* The label of a class, from the model's files; lives as long as the model. NULL where there is none. */
 DUNLIN_API const char* dunlinGetModelLabel(DunlinModel model, uint32_t classIndex);
 
-/* ---- Sessions ------------------------------------------------------------------------------------------------------
- */
+/* ---- Sessions -------------------------------------------------------------------------------------------- */
 
 /* What a session will be given. Each kind costs a pipeline. */
 typedef enum DunlinInputKind {
@@ -345,7 +335,7 @@ typedef enum DunlinInputKind {
     DUNLIN_INPUT_MAX_ENUM = 0x7FFFFFFF
 } DunlinInputKind;
 
-/* sType: DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS. May be extended by DunlinVulkanSessionOptions. */
+/* sType: DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS. */
 typedef struct DunlinSessionOptions {
     DunlinStructureType sType;
     const void* pNext;
