@@ -4,12 +4,15 @@
  *
  * The order of calls:
  *
- *     dunlinGetVulkanRequirements, dunlinGetSupportedVulkanFeatures    before vkCreateInstance and vkCreateDevice
- *     dunlinCreateDevice with DunlinVulkanBorrowedDevice in its pNext
- *     dunlinCreateSession                                              the slow call; the only one that compiles or
- * uploads each frame, either dunlinRecord       the network's dispatches into a command buffer that the application
- * submits or dunlinBindSlot     once for each slot: which input and output its own command buffer uses dunlinSubmit
- * submits that command buffer
+ *     dunlinGetVulkanRequirements   before vkCreateInstance and vkCreateDevice
+ *     dunlinCreateDevice            with DunlinVulkanBorrowedDevice in its pNext
+ *     dunlinCreateSession           the slow call: the only one that compiles or uploads
+ *
+ * and then, each frame, dunlinRecord: the network's dispatches go into a command buffer that the application submits.
+ * Or
+ *
+ *     dunlinBindSlot                once for each slot: which input and output its own command buffer uses
+ *     dunlinSubmit                  each frame: submits that command buffer
  *
  * Slots are frames in flight: each has its own activations, descriptor sets and command buffer. A slot is idle until
  * commands that use it are submitted, and again when they have finished. Different slots of a session may be in flight
@@ -62,8 +65,8 @@ DUNLIN_API DunlinStatus dunlinGetVulkanRequirements(DunlinVulkanRequirements* re
 
 /* ---- Borrowed device ------------------------------------------------------------------------------------- */
 
-/* Brackets every use of the queue by the library. Called from the thread that made the call. */
-typedef void (*DunlinQueueLockCallback)(void* userData, uint32_t queueFamily, uint32_t queueIndex);
+/* Brackets every use of `queue` by the library. Called from the thread that made the call. */
+typedef void (*DunlinQueueLockCallback)(void* userData, VkQueue queue);
 
 /* Extends DunlinDeviceOptions: use the application's device. Its handles must stay valid until the DunlinDevice and all
  * its sessions are destroyed; Dunlin never destroys them. sType: DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE */
@@ -71,17 +74,14 @@ typedef struct DunlinVulkanBorrowedDevice {
     DunlinStructureType sType;
     const void* pNext;
     PFN_vkGetInstanceProcAddr getInstanceProcAddr; /* NULL: the system's Vulkan loader is opened */
-    VkInstance instance;
+    VkInstance instance;                           /* VkApplicationInfo::apiVersion is at least VK_API_VERSION_1_1 */
     VkPhysicalDevice physicalDevice;
     VkDevice device;
-    uint32_t apiVersion; /* VkApplicationInfo::apiVersion of the instance, at least VK_API_VERSION_1_1 */
-    /* The queue that dunlinCreateSession and dunlinRun submit to, of a family with compute. dunlinRecord's command
-     * buffers may be submitted to any queue of this family. */
+    /* The queue that dunlinCreateSession and dunlinRun submit to, and its family, which has VK_QUEUE_COMPUTE_BIT.
+     * dunlinRecord's command buffers may be submitted to any queue of this family. */
     uint32_t queueFamily;
-    uint32_t queueIndex;
-    /* What was enabled at vkCreateDevice: Dunlin uses nothing else. An extension that is not named here is not used. */
-    uint32_t enabledExtensionCount;
-    const char* const* enabledExtensions;
+    VkQueue queue;
+    /* What was enabled at vkCreateDevice: Dunlin uses no feature that is not named here. */
     DunlinVulkanFeatures enabledFeatures;
     /* Optional, both or none: vkQueueSubmit needs external synchronization, so if the application uses the same queue
      * from another thread it locks it in these. They and their user data stay valid as long as the device does. */
