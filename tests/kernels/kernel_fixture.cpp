@@ -163,8 +163,8 @@ void TestBuffers::bind(vulkan::DescriptorSets& sets, size_t index, const Dispatc
             ASSERT_TRUE(sets.write(index, i, image).ok());
             continue;
         }
-        // What a variant does not use is bound to whatever is at hand.
-        if (binding.tensor < 0) binding = {0, 0, 16, false};
+        // What a variant does not use is bound to whatever is at hand: the first buffer's guard band.
+        if (binding.tensor < 0) binding = {0, 0, 0, true};
         const Entry& entry = entries_[static_cast<size_t>(binding.tensor)];
         ASSERT_LE(binding.offsetBytes + binding.sizeBytes, entry.sizeBytes) << "binding " << i;
         // The descriptor takes in the guard band, so that the driver's own range checks do not hide a stray access.
