@@ -11,12 +11,13 @@
 //   head            logits, result
 //   export          in, result
 //
-// Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them at
-// flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
+// Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
+// at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
 //   preprocess      flat: column, row of one image
 //   conv2d          flat: out group, column tile, row tile, image
 //   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image
-//   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups are [group lanes, tile lanes] at
+//   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups are [group lanes, tile lanes]
+//   at
 //                   [ceil(groups / lanes), partial, image], and partial = tiles of the image / tile lanes
 //   squeeze_excite  workgroup.x = image
 //   pool            workgroups are [group lanes, pixel lanes] at [ceil(groups / lanes), image]
