@@ -237,7 +237,8 @@ INSTANTIATE_TEST_SUITE_P(Networks, LimitedTest,
                          testing::Values(Oversized{"mobilenetv2_100", {1, 224, 224, 3}},
                                          Oversized{"mobilenetv2_100", {7, 224, 224, 3}},
                                          Oversized{"mobilenetv2_100", {2, 512, 512, 3}},
-                                         Oversized{"mobilenetv3_large_100", {1, 720, 700, 3}}));
+                                         Oversized{"mobilenetv3_large_100", {1, 720, 700, 3}},
+                                         Oversized{"mobilenetv3_small_100", {64, 96, 96, 3}}));
 
 TEST(Lower, AMapBeyondTheBufferRangeIsComputedInStrips) {
     DeviceLimits limits;
