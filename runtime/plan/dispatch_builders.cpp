@@ -306,7 +306,7 @@ Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const Kernel
     params.outHeight = asUint(out.shape.h);
     const Bound bound = bindRows(out, {image, 1, 0, out.shape.h}, true);
     params.outBase = static_cast<int>(bound.base + int64_t{image} * groupsPerImage(out.shape));
-    Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, Binding{}, bound.binding},
+    Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, bound.binding},
                                    PushConstants::of(params), flatWorkgroups(int64_t{out.shape.h} * out.shape.w, form));
     dispatch.image = image;
     return dispatch;
