@@ -52,6 +52,8 @@ class Graph {
     // are code, so a mismatch is an assertion, not an error.
     ValueId add(std::string name, Op op);
     void tap(std::string name, ValueId value);
+    // A name that users may know, of a value that does not exist here, and why: "conv_stem", "its BatchNorm is folded in".
+    void untappable(std::string name, std::string reason) { untappable_.emplace(std::move(name), std::move(reason)); }
     void setOutput(ValueId value) { output_ = value; }
 
   private:
@@ -61,6 +63,7 @@ class Graph {
     std::vector<Node> nodes_;
     std::vector<ParameterTensor> parameters_;
     std::map<std::string, ValueId, std::less<>> taps_;
+    std::map<std::string, std::string, std::less<>> untappable_;
     ValueId output_ = kNoValue;
 };
 

@@ -51,10 +51,10 @@ struct Conv2d {
     int outChannels = 0;
     int kernelH = 1, kernelW = 1;
     int strideH = 1, strideW = 1;
-    Padding padding;
+    Padding padding = {};
     int groups = 1;
     Activation activation = Activation::None;
-    Parameters parameters;
+    Parameters parameters = {};
 };
 
 // Weight [outFeatures, inFeatures], applied to the channels of every pixel.
@@ -62,7 +62,7 @@ struct Linear {
     ValueId input = kNoValue;
     int outFeatures = 0;
     Activation activation = Activation::None;
-    Parameters parameters;
+    Parameters parameters = {};
 };
 
 struct Add {

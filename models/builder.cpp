@@ -1,0 +1,85 @@
+#include "models/builder.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dunlin {
+
+int makeDivisible(double channels) {
+    constexpr int kDivisor = 8;
+    const int rounded = std::max(kDivisor, static_cast<int>(channels + kDivisor / 2.0) / kDivisor * kDivisor);
+    return rounded < 0.9 * channels ? rounded + kDivisor : rounded;
+}
+
+int scaledChannels(int channels, double width) {
+    return width == 1.0 ? channels : makeDivisible(channels * width);
+}
+
+Padding NetworkBuilder::padding(const Shape& input, int kernel, int stride) const {
+    if (!options_.samePadding) {
+        const int both = ((stride - 1) + (kernel - 1)) / 2;
+        return {both, both, both, both};
+    }
+    const auto total = [&](int size) { return std::max((divideUp(size, stride) - 1) * stride + kernel - size, 0); };
+    const int vertical = total(input.h), horizontal = total(input.w);
+    return {vertical / 2, horizontal / 2, vertical - vertical / 2, horizontal - horizontal / 2};
+}
+
+ValueId NetworkBuilder::convolution(const ConvNormNames& names, ValueId input, int outChannels, int kernel, int stride,
+                                    int groups, Activation activation) {
+    Conv2d conv;
+    conv.input = input;
+    conv.outChannels = outChannels;
+    conv.kernelH = conv.kernelW = kernel;
+    conv.strideH = conv.strideW = stride;
+    conv.padding = padding(graph_.shape(input), kernel, stride);
+    conv.groups = groups;
+    conv.activation = activation;
+    conv.parameters = {names.conv + ".weight", "", BatchNorm{names.norm, options_.epsilon}};
+    return graph_.add(names.conv, conv);
+}
+
+ValueId NetworkBuilder::convNorm(const ConvNormNames& names, ValueId input, int outChannels, int kernel, int stride,
+                                 Activation activation) {
+    return convolution(names, input, outChannels, kernel, stride, 1, activation);
+}
+
+ValueId NetworkBuilder::depthwise(const ConvNormNames& names, ValueId input, int kernel, int stride,
+                                  Activation activation) {
+    return convolution(names, input, channels(input), kernel, stride, channels(input), activation);
+}
+
+ValueId NetworkBuilder::convBias(const std::string& name, ValueId input, int outChannels, Activation activation) {
+    Conv2d conv;
+    conv.input = input;
+    conv.outChannels = outChannels;
+    conv.activation = activation;
+    conv.parameters = {name + ".weight", name + ".bias", std::nullopt};
+    return graph_.add(name, conv);
+}
+
+ValueId NetworkBuilder::squeezeExcite(const std::string& name, ValueId input, int reducedChannels,
+                                      Activation reduceActivation, Activation gateActivation) {
+    const ValueId mean = graph_.add(name + ".mean", GlobalAvgPool{input});
+    const ValueId reduced = convBias(name + ".conv_reduce", mean, reducedChannels, reduceActivation);
+    const ValueId gate = convBias(name + ".conv_expand", reduced, channels(input), gateActivation);
+    return graph_.add(name, Mul{input, gate});
+}
+
+ValueId NetworkBuilder::add(const std::string& name, ValueId x, ValueId shortcut) {
+    return graph_.add(name, Add{x, shortcut, Activation::None});
+}
+
+ValueId NetworkBuilder::pool(const std::string& name, ValueId input) {
+    return graph_.add(name, GlobalAvgPool{input});
+}
+
+ValueId NetworkBuilder::linear(const std::string& name, ValueId input, int outFeatures) {
+    Linear linear;
+    linear.input = input;
+    linear.outFeatures = outFeatures;
+    linear.parameters = {name + ".weight", name + ".bias", std::nullopt};
+    return graph_.add(name, linear);
+}
+
+}  // namespace dunlin
