@@ -73,8 +73,12 @@ class VulkanDevice {
     // Now.
     uint64_t availableBytes() const { return availableDeviceBytes(instanceFunctions_, physicalDevice_, capabilities_); }
 
-    // Locks the queue (the application's lock, or our own) around one submission to `queue`.
+    // One vkQueueSubmit. queue() is locked meanwhile (with the application's callbacks, or our own mutex); another queue of
+    // the family is the caller's to synchronise.
     Status submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const;
+    // Submits to queue(), and blocks until `fence` is signalled; leaves it unsignalled. Whatever it returns, the device no
+    // longer uses what was submitted.
+    Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
 
     // Warnings and errors of the validation layer since creation; empty without validation.
     std::vector<ValidationMessage> validationMessages() const;
@@ -88,6 +92,8 @@ class VulkanDevice {
     Status choosePhysicalDevice(int index);
     Status createLogicalDevice();
     void adoptLimits();
+    template <typename Call>
+    VkResult whileLocked(Call call) const;
 
     GlobalFunctions globals_;
     InstanceFunctions instanceFunctions_;
