@@ -4,7 +4,6 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(stb REQUIRED_VARS stb_INCLUDE_DIR)
 if(stb_FOUND AND NOT TARGET stb::stb)
   add_library(stb::stb INTERFACE IMPORTED)
-  # System headers: their warnings are not ours.
-  set_target_properties(stb::stb PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${stb_INCLUDE_DIR}")
+  set_target_properties(stb::stb PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${stb_INCLUDE_DIR}")
 endif()
 mark_as_advanced(stb_INCLUDE_DIR)

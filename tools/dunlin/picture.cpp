@@ -25,12 +25,16 @@ struct Source {
     bool ranOut = false;
 };
 
+constexpr int kBufferBytes = 128;  // of stb_image's own buffer
+
 int readSource(void* user, char* data, int size) {
     Source& source = *static_cast<Source*>(user);
     const size_t count = std::min(source.rest.size(), static_cast<size_t>(size));
     std::memcpy(data, source.rest.data(), count);
     source.rest = source.rest.subspan(count);
-    source.ranOut = source.ranOut || (count == 0 && size > 0);
+    const bool fillsBuffer =
+        size == kBufferBytes;  // asks for what there is; other sizes are asked for because they are needed
+    source.ranOut = source.ranOut || (count == 0 && size > 0) || (count < static_cast<size_t>(size) && !fillsBuffer);
     return static_cast<int>(count);
 }
 

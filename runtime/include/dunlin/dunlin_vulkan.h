@@ -9,7 +9,7 @@
  *     dunlinCreateSession           the slow call: the only one that compiles or uploads
  *
  * and then, each frame, dunlinRecord: the network's dispatches go into a command buffer that the application submits.
- * Or
+ * Or, instead of that,
  *
  *     dunlinBindSlot                once for each slot: which input and output its own command buffer uses
  *     dunlinSubmit                  each frame: submits that command buffer
