@@ -11,7 +11,9 @@ int makeDivisible(double channels) {
     return rounded < 0.9 * channels ? rounded + kDivisor : rounded;
 }
 
-int scaledChannels(int channels, double width) { return width == 1.0 ? channels : makeDivisible(channels * width); }
+int scaledChannels(int channels, double width) {
+    return width == 1.0 ? channels : makeDivisible(channels * width);
+}
 
 Padding NetworkBuilder::padding(const Shape& input, int kernel, int stride) const {
     if (!options_.samePadding) {
@@ -68,7 +70,9 @@ ValueId NetworkBuilder::add(const std::string& name, ValueId x, ValueId shortcut
     return graph_.add(name, Add{x, shortcut, Activation::None});
 }
 
-ValueId NetworkBuilder::pool(const std::string& name, ValueId input) { return graph_.add(name, GlobalAvgPool{input}); }
+ValueId NetworkBuilder::pool(const std::string& name, ValueId input) {
+    return graph_.add(name, GlobalAvgPool{input});
+}
 
 ValueId NetworkBuilder::linear(const std::string& name, ValueId input, int outFeatures) {
     Linear linear;

@@ -40,9 +40,9 @@ constexpr BlockRow kV1[] = {
 };
 
 constexpr BlockRow kV2[] = {
-    {0, Separable, 1, 3, 1, 1, 16, 0, kRelu6},        {1, InvertedResidual, 2, 3, 2, 6, 24, 0, kRelu6},
-    {2, InvertedResidual, 3, 3, 2, 6, 32, 0, kRelu6}, {3, InvertedResidual, 4, 3, 2, 6, 64, 0, kRelu6},
-    {4, InvertedResidual, 3, 3, 1, 6, 96, 0, kRelu6}, {5, InvertedResidual, 3, 3, 2, 6, 160, 0, kRelu6},
+    {0, Separable, 1, 3, 1, 1, 16, 0, kRelu6},         {1, InvertedResidual, 2, 3, 2, 6, 24, 0, kRelu6},
+    {2, InvertedResidual, 3, 3, 2, 6, 32, 0, kRelu6},  {3, InvertedResidual, 4, 3, 2, 6, 64, 0, kRelu6},
+    {4, InvertedResidual, 3, 3, 1, 6, 96, 0, kRelu6},  {5, InvertedResidual, 3, 3, 2, 6, 160, 0, kRelu6},
     {6, InvertedResidual, 1, 3, 1, 6, 320, 0, kRelu6},
 };
 
@@ -71,9 +71,9 @@ constexpr BlockRow kV3Small[] = {
 };
 
 enum class Head {
-    PoolOnly,          // MobileNetV1
-    ConvThenPool,      // MobileNetV2: 1x1 convolution with BatchNorm, then pool
-    PoolThenConv,      // MobileNetV3: pool, then 1x1 convolution with bias
+    PoolOnly,      // MobileNetV1
+    ConvThenPool,  // MobileNetV2: 1x1 convolution with BatchNorm, then pool
+    PoolThenConv,  // MobileNetV3: pool, then 1x1 convolution with bias
 };
 
 struct Family {
@@ -84,8 +84,8 @@ struct Family {
     Activation activation;  // of stem and head
     Head head;
     int headChannels;
-    bool tensorflow;  // SAME padding, epsilon 1e-3
-    bool minimal;     // MobileNetV3 without squeeze-excite, hard-swish and 5x5 kernels
+    bool tensorflow;                       // SAME padding, epsilon 1e-3
+    bool minimal;                          // MobileNetV3 without squeeze-excite, hard-swish and 5x5 kernels
     std::span<const int> publishedWidths;  // in hundredths
 };
 
@@ -99,8 +99,10 @@ constexpr int kWidthsMinimal[] = {100};
 constexpr Family kFamilies[] = {
     {"mobilenetv1", "MobileNetV1", kV1, 32, kRelu6, Head::PoolOnly, 0, false, false, kWidthsV1},
     {"mobilenetv2", "MobileNetV2", kV2, 32, kRelu6, Head::ConvThenPool, 1280, false, false, kWidthsV2},
-    {"mobilenetv3_large", "MobileNetV3", kV3Large, 16, kHardSwish, Head::PoolThenConv, 1280, false, false, kWidthsV3Large},
-    {"mobilenetv3_small", "MobileNetV3", kV3Small, 16, kHardSwish, Head::PoolThenConv, 1024, false, false, kWidthsV3Small},
+    {"mobilenetv3_large", "MobileNetV3", kV3Large, 16, kHardSwish, Head::PoolThenConv, 1280, false, false,
+     kWidthsV3Large},
+    {"mobilenetv3_small", "MobileNetV3", kV3Small, 16, kHardSwish, Head::PoolThenConv, 1024, false, false,
+     kWidthsV3Small},
     {"tf_mobilenetv3_large", "MobileNetV3", kV3Large, 16, kHardSwish, Head::PoolThenConv, 1280, true, false, kWidthsTf},
     {"tf_mobilenetv3_large_minimal", "MobileNetV3", kV3Large, 16, kRelu, Head::PoolThenConv, 1280, true, true,
      kWidthsMinimal},
@@ -137,8 +139,10 @@ class MobilenetBlocks {
                 return builder_.convNorm({name + ".conv", name + ".bn1"}, input, outChannels, row.kernel, stride,
                                          row.activation);
             case Separable:
-            case SeparableActivated: return separable(name, row, stride, input, outChannels);
-            case InvertedResidual: return invertedResidual(name, row, stride, input, outChannels);
+            case SeparableActivated:
+                return separable(name, row, stride, input, outChannels);
+            case InvertedResidual:
+                return invertedResidual(name, row, stride, input, outChannels);
         }
         return input;
     }
@@ -202,7 +206,8 @@ Graph build(const Family& family, double width, const ArchitectureOptions& optio
     NetworkBuilder builder(input, {.samePadding = options.samePadding || family.tensorflow, .epsilon = epsilon});
     Graph& graph = builder.graph();
 
-    ValueId x = builder.convNorm({"conv_stem", "bn1"}, graph.input(), stemChannels(family, width), 3, 2, family.activation);
+    ValueId x =
+        builder.convNorm({"conv_stem", "bn1"}, graph.input(), stemChannels(family, width), 3, 2, family.activation);
     graph.tap("stem", x);
     graph.untappable("conv_stem", "its BatchNorm is folded into it; 'stem' is what follows its activation");
 

@@ -1,4 +1,5 @@
-// MobileNetV1 (Howard et al. 2017), MobileNetV2 (Sandler et al. 2018), MobileNetV3 (Howard et al. 2019), with timm's names.
+// MobileNetV1 (Howard et al. 2017), MobileNetV2 (Sandler et al. 2018), MobileNetV3 (Howard et al. 2019), with timm's
+// names.
 #pragma once
 
 #include <string_view>

@@ -13,7 +13,9 @@ namespace {
 using TensorShapes = std::map<std::string, std::vector<int64_t>, std::less<>>;
 
 // Tensors that PyTorch saves and that no network needs.
-bool isCounter(const std::string& name) { return name.ends_with("num_batches_tracked"); }
+bool isCounter(const std::string& name) {
+    return name.ends_with("num_batches_tracked");
+}
 
 TensorShapes shapesOf(const WeightsSource& weights) {
     TensorShapes shapes;

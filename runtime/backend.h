@@ -30,16 +30,16 @@ struct ModelData {
 struct SessionOptions {
     int batch = 1, height = 0, width = 0;  // 0: the model's own input size
     Precision precision = Precision::Fp32;
-    std::vector<std::string> taps;         // outputs beyond logits, probabilities and top-k
+    std::vector<std::string> taps = {};        // outputs beyond logits, probabilities and top-k
     int topK = 5;                          // clamped to the number of classes
     // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
-    std::function<bool(float)> progress;
+    std::function<bool(float)> progress = {};
 };
 
 // The input of a blocking run: one picture for each image of the batch, or one tensor, NCHW float32, already normalised.
 struct HostInput {
-    std::span<const PixelView> pictures;
-    std::span<const float> tensor;
+    std::span<const PixelView> pictures = {};
+    std::span<const float> tensor = {};
 };
 
 // One session: a model compiled for a device, size, batch and precision. Not thread-safe: one call at a time.
@@ -55,11 +55,14 @@ class Session {
     virtual Status run(const HostInput& input, std::span<std::byte> output) = 0;
 };
 
-// Logits to probabilities and the k likeliest classes; ties go to the lower class number. What the head kernel computes.
+// Logits to probabilities and the k likeliest classes; ties go to the lower class number, and NaN comes after every
+// number. What the head kernel computes. The spans of softmax are equally long and may be the same; k is the length of
+// `classes` and `values`, at most that of `probabilities`.
 void softmax(std::span<const float> logits, std::span<float> probabilities);
 void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std::span<float> values);
 
-// The output layout that every backend uses: offsets aligned to 256 bytes.
+// The output layout that every backend uses: the four named in Session::outputs(), then the taps as float32 NHWC, each at
+// a multiple of 256 bytes, as the total is. topK is clamped to 1 .. classes. Taps must exist in the graph (ask findTap).
 std::vector<OutputSlice> outputLayout(const Graph& graph, const SessionOptions& options, uint64_t* totalBytes);
 
 }  // namespace dunlin

@@ -19,29 +19,33 @@ int convolvedSize(int size, int before, int after, int kernel, int stride) {
 // Shapes of the inputs, in the order of inputsOf().
 Shape inferShape(const Op& op, const std::vector<Shape>& inputs) {
     const Shape& x = inputs[0];
-    return std::visit(
-        Overloaded{
-            [&](const Conv2d& conv) {
-                assert(x.c % conv.groups == 0 && conv.outChannels % conv.groups == 0);
-                const Padding& pad = conv.padding;
-                return Shape{x.n, convolvedSize(x.h, pad.top, pad.bottom, conv.kernelH, conv.strideH),
-                             convolvedSize(x.w, pad.left, pad.right, conv.kernelW, conv.strideW), conv.outChannels};
-            },
-            [&](const Linear& linear) { return Shape{x.n, x.h, x.w, linear.outFeatures}; },
-            [&](const Add&) {
-                assert(inputs[1] == x);
-                return x;
-            },
-            [&](const Mul&) {
-                [[maybe_unused]] const Shape& gate = inputs[1];
-                assert(gate == x || gate == (Shape{x.n, 1, 1, x.c}));
-                return x;
-            },
-            [&](const GlobalAvgPool&) { return Shape{x.n, 1, 1, x.c}; },
-            [&](const Activate&) { return x; },
-            [&](const Softmax&) { return x; },
-        },
-        op);
+    return std::visit(Overloaded{
+                          [&](const Conv2d& conv) {
+                              assert(x.c % conv.groups == 0 && conv.outChannels % conv.groups == 0);
+                              const Padding& pad = conv.padding;
+                              return Shape{x.n, convolvedSize(x.h, pad.top, pad.bottom, conv.kernelH, conv.strideH),
+                                           convolvedSize(x.w, pad.left, pad.right, conv.kernelW, conv.strideW),
+                                           conv.outChannels};
+                          },
+                          [&](const Linear& linear) {
+                              return Shape{x.n, x.h, x.w, linear.outFeatures};
+                          },
+                          [&](const Add&) {
+                              assert(inputs[1] == x);
+                              return x;
+                          },
+                          [&](const Mul&) {
+                              [[maybe_unused]] const Shape& gate = inputs[1];
+                              assert(gate == x || gate == (Shape{x.n, 1, 1, x.c}));
+                              return x;
+                          },
+                          [&](const GlobalAvgPool&) {
+                              return Shape{x.n, 1, 1, x.c};
+                          },
+                          [&](const Activate&) { return x; },
+                          [&](const Softmax&) { return x; },
+                      },
+                      op);
 }
 
 int64_t elementCount(const std::vector<int64_t>& shape) {
@@ -54,36 +58,50 @@ int64_t elementCount(const std::vector<int64_t>& shape) {
 
 const char* name(Activation activation) {
     switch (activation) {
-        case Activation::None: return "none";
-        case Activation::Relu: return "relu";
-        case Activation::Relu6: return "relu6";
-        case Activation::HardSwish: return "hard-swish";
-        case Activation::HardSigmoid: return "hard-sigmoid";
-        case Activation::Silu: return "silu";
-        case Activation::Sigmoid: return "sigmoid";
-        case Activation::Gelu: return "gelu";
-        case Activation::GeluTanh: return "gelu-tanh";
+        case Activation::None:
+            return "none";
+        case Activation::Relu:
+            return "relu";
+        case Activation::Relu6:
+            return "relu6";
+        case Activation::HardSwish:
+            return "hard-swish";
+        case Activation::HardSigmoid:
+            return "hard-sigmoid";
+        case Activation::Silu:
+            return "silu";
+        case Activation::Sigmoid:
+            return "sigmoid";
+        case Activation::Gelu:
+            return "gelu";
+        case Activation::GeluTanh:
+            return "gelu-tanh";
     }
     return "unknown";
 }
 
 const char* name(const Op& op) {
-    static constexpr const char* kNames[] = {"Conv2d",        "Linear",   "Add",    "Mul",
-                                             "GlobalAvgPool", "Activate", "Softmax"};
+    static constexpr const char* kNames[] = {"Conv2d", "Linear", "Add", "Mul", "GlobalAvgPool", "Activate", "Softmax"};
     static_assert(std::size(kNames) == std::variant_size_v<Op>);
     return kNames[op.index()];
 }
 
 std::vector<ValueId> inputsOf(const Op& op) {
     return std::visit(Overloaded{
-                          [](const Add& add) { return std::vector{add.a, add.b}; },
-                          [](const Mul& mul) { return std::vector{mul.a, mul.b}; },
+                          [](const Add& add) {
+                              return std::vector{add.a, add.b};
+                          },
+                          [](const Mul& mul) {
+                              return std::vector{mul.a, mul.b};
+                          },
                           [](const auto& unary) { return std::vector{unary.input}; },
                       },
                       op);
 }
 
-Graph::Graph(const Shape& input) { values_.push_back({input, -1}); }
+Graph::Graph(const Shape& input) {
+    values_.push_back({input, -1});
+}
 
 Result<ValueId> Graph::findTap(std::string_view name) const {
     if (const auto found = taps_.find(name); found != taps_.end()) return found->second;
@@ -106,7 +124,9 @@ ValueId Graph::add(std::string name, Op op) {
     return output;
 }
 
-void Graph::tap(std::string name, ValueId value) { taps_.insert_or_assign(std::move(name), value); }
+void Graph::tap(std::string name, ValueId value) {
+    taps_.insert_or_assign(std::move(name), value);
+}
 
 void Graph::recordParameters(const Op& op) {
     const auto record = [this](const Parameters& parameters, std::vector<int64_t> weightShape) {
@@ -120,7 +140,8 @@ void Graph::recordParameters(const Op& op) {
         parameters_.push_back({parameters.norm->name + ".running_var", {outputs}, false});
     };
     if (const auto* conv = std::get_if<Conv2d>(&op)) {
-        record(conv->parameters, {conv->outChannels, shape(conv->input).c / conv->groups, conv->kernelH, conv->kernelW});
+        record(conv->parameters,
+               {conv->outChannels, shape(conv->input).c / conv->groups, conv->kernelH, conv->kernelW});
     } else if (const auto* linear = std::get_if<Linear>(&op)) {
         record(linear->parameters, {linear->outFeatures, shape(linear->input).c});
     }

@@ -40,9 +40,9 @@ struct BatchNorm {
 // Which tensors an op's numbers are made of, by canonical name. `bias` may be empty; with `norm` set, the op's weight and
 // bias are those after folding.
 struct Parameters {
-    std::string weight;
-    std::string bias;
-    std::optional<BatchNorm> norm;
+    std::string weight = {};
+    std::string bias = {};
+    std::optional<BatchNorm> norm = {};
 };
 
 // Weight [outChannels, inChannels / groups, kernelH, kernelW]. groups == channels is a depthwise convolution.
@@ -51,10 +51,10 @@ struct Conv2d {
     int outChannels = 0;
     int kernelH = 1, kernelW = 1;
     int strideH = 1, strideW = 1;
-    Padding padding;
+    Padding padding = {};
     int groups = 1;
     Activation activation = Activation::None;
-    Parameters parameters;
+    Parameters parameters = {};
 };
 
 // Weight [outFeatures, inFeatures], applied to the channels of every pixel.
@@ -62,7 +62,7 @@ struct Linear {
     ValueId input = kNoValue;
     int outFeatures = 0;
     Activation activation = Activation::None;
-    Parameters parameters;
+    Parameters parameters = {};
 };
 
 struct Add {

@@ -2,6 +2,7 @@
 // Adding a kernel is one shader, one row here, and its list of test cases (shaders/README.md).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,7 +18,7 @@ enum class BindingKind : uint8_t {
     Texel32,      // always a uniform texel buffer of float32 vec4, whatever the load path
     TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
     Storage,      // storage buffer, read or written
-    Image,        // sampled image (preprocess from a VkImage only)
+    Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
 };
 
 struct BindingRow {
@@ -26,18 +27,42 @@ struct BindingRow {
     bool write;
 };
 
+// How a specialization constant is read by people; shaders see 32-bit numbers.
+enum class ConstantKind : uint8_t {
+    Number,
+    Flag,        // 0 or 1
+    Activation,  // enum Activation
+};
+
+struct ConstantRow {
+    const char* name;
+    ConstantKind kind;
+};
+
 struct KernelRow {
     Kernel kernel;
     const char* name;                      // also the shader's file name: shaders/<name>.comp
     std::span<const BindingRow> bindings;  // index = binding number in the shader
     uint32_t pushConstantBytes;
-    std::span<const char* const> constants;  // names of specialization constants, by constant_id
+    std::span<const ConstantRow> constants;  // from constant_id 2 on: 0 and 1 are the workgroup's size in every kernel
     // Tiles that are compiled, as tileX, tileY pairs; the shader gets them as TILE_X and TILE_Y.
     std::span<const std::array<uint8_t, 2>> tiles;
 };
 
+// Binding numbers are positions in KernelRow::bindings:
+//   preprocess      source, output
+//   conv2d          input, weights, residual, output
+//   pointwise       input, weights, residual, gate, output
+//   depthwise       input, weights, output, sums
+//   squeeze_excite  sums, reduce weights, expand weights, gate
+//   pool            input, output
+//   head            logits, outputs
+//   export          input, output
 const KernelRow& row(Kernel kernel);
 std::span<const KernelRow> kernelTable();
+// Whether a kernel has bindings that the load path decides on. Variants of one that has none are the same for both
+// paths.
+bool hasLoadPath(const KernelRow& kernel);
 
 // Specialization constants after the workgroup size (ids 0 and 1), by kernel.
 namespace constant_id {
@@ -52,13 +77,19 @@ constexpr uint32_t kKernelH = 4, kKernelW = 5, kStrideH = 6, kStrideW = 7;
 constexpr uint32_t kSqueeze = 3;  // 1: writes partial sums; the workgroup is then [channel groups, tiles]
 // squeeze-excite
 constexpr uint32_t kReduceActivation = 2, kGateActivation = 3;
-constexpr uint32_t kMaxGroups = 4;         // shared memory is sized for so many channel groups
-constexpr uint32_t kMaxReducedGroups = 5;
+constexpr uint32_t kMaxGroups =
+    4;  // channel groups in shared memory at a time; a wider map is taken in chunks of so many
+constexpr uint32_t kMaxReducedGroups = 5;  // at least those of the bottleneck
 }  // namespace constant_id
+
+// The most that kMaxGroups should be: 8 KiB of shared memory. With kMaxReducedGroups up to 256 and 256 invocations the
+// kernel then stays within 16 KiB.
+constexpr uint32_t kSqueezeExciteChunk = 512;
 
 // The SPIR-V module of a variant, embedded at build time; empty if it was not compiled (a bug).
 std::span<const uint32_t> spirv(const Variant& variant);
-// "pointwise.f32.texel.8x2": the module's name, in the embedded table, tests and benchmarks.
+// "pointwise.f32.texel.8x2", "head.f16.storage", "preprocess.f32.image": the module's name, in messages, tests and
+// benchmarks.
 std::string moduleName(const Variant& variant);
 
 }  // namespace dunlin

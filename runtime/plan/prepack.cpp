@@ -3,6 +3,9 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <optional>
+
+#include "runtime/plan/fusion.h"
 
 namespace dunlin {
 namespace {
@@ -32,10 +35,6 @@ struct GemmShape {
     uint64_t rowGroups() const { return 1 + uint64_t{1} * static_cast<uint64_t>(window) * paddedInput(); }
     uint64_t paddedInput() const { return static_cast<uint64_t>(roundUp(inChannels, kChannelGroup)); }
 };
-
-bool isDepthwise(const Graph& graph, const Conv2d& conv) {
-    return conv.groups > 1 && conv.groups == graph.shape(conv.input).c && conv.outChannels == conv.groups;
-}
 
 // The GEMM form of a node; nothing for depthwise convolutions and ops without weights.
 std::optional<GemmShape> gemmShape(const Graph& graph, const Node& node) {
@@ -72,7 +71,8 @@ void packDepthwise(int channels, int window, const FoldedWeights& folded, Packed
         const int lane = channel % kChannelGroup;
         writer.set(group, lane, folded.bias[static_cast<size_t>(channel)]);
         for (int tap = 0; tap < window; ++tap) {
-            const size_t element = static_cast<size_t>(channel) * static_cast<size_t>(window) + static_cast<size_t>(tap);
+            const size_t element =
+                static_cast<size_t>(channel) * static_cast<size_t>(window) + static_cast<size_t>(tap);
             writer.set(static_cast<uint64_t>(1 + tap) * groups + group, lane, folded.weight[element]);
         }
     }

@@ -27,7 +27,7 @@ struct PreprocessParams {
     uint sourceOffset;                 // first element of the source in its binding (uint or float elements)
     float scaleX, scaleY;              // source pixels per resized pixel
     int cropX, cropY;                  // corner of the network's input in the resized region
-    int outBase;                       // plus image * outHeight * outWidth
+    int outBase;                       // index of the image's first pixel in its binding
     uint flags;                        // kPreprocess* below
     float scale[4];                    // 1 / (deviation * 255 / 255): normalised = colour * scale + offset, colour in 0..1
     float offset[4];

@@ -13,7 +13,8 @@ namespace {
 class ListedWeights : public WeightsSource {
   public:
     explicit ListedWeights(const Graph& graph) {
-        for (const ParameterTensor& tensor : graph.parameters()) tensors_.push_back({tensor.name, tensor.shape, DType::F32});
+        for (const ParameterTensor& tensor : graph.parameters())
+            tensors_.push_back({tensor.name, tensor.shape, DType::F32});
         tensors_.push_back({"bn1.num_batches_tracked", {}, DType::I64});
     }
     const std::vector<TensorInfo>& tensors() const override { return tensors_; }

@@ -1,0 +1,234 @@
+#include "runtime/cpu/xnnpack_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "runtime/cpu/host_memory.h"
+#include "runtime/cpu/threads.h"
+#include "runtime/cpu/xnnpack_subgraph.h"
+
+namespace dunlin {
+namespace {
+
+// Aligned for the widest vectors that XNNPACK loads, and with the floats behind the end that it may read.
+struct AlignedDeleter {
+    void operator()(float* floats) const { ::operator delete[](floats, std::align_val_t{64}); }
+};
+using Buffer = std::unique_ptr<float[], AlignedDeleter>;
+Buffer makeBuffer(const Shape& shape) {
+    const size_t count = static_cast<size_t>(shape.elementCount()) + kXnnpackExtraFloats;
+    Buffer buffer(static_cast<float*>(::operator new[](count * sizeof(float), std::align_val_t{64})));
+    std::fill_n(buffer.get(), count, 0.0f);
+    return buffer;
+}
+
+Status initialiseXnnpack() {
+    // Once a process, and never undone: XNNPACK counts nothing, so undoing it would pull it from under other sessions.
+    static const xnn_status status = xnn_initialize(nullptr);
+    return statusOf(status, "the processor");
+}
+
+// One image, from planes to pixels.
+void fromPlanes(const float* nchw, const Shape& image, float* nhwc) {
+    const size_t pixels = static_cast<size_t>(image.h) * static_cast<size_t>(image.w);
+    const auto channels = static_cast<size_t>(image.c);
+    for (size_t c = 0; c < channels; ++c)
+        for (size_t pixel = 0; pixel < pixels; ++pixel) nhwc[pixel * channels + c] = nchw[c * pixels + pixel];
+}
+
+class XnnpackSession final : public Session {
+  public:
+    static Result<std::unique_ptr<Session>> create(const ModelData& model, const SessionOptions& options, int threads);
+
+    const Shape& inputShape() const override { return input_; }
+    std::span<const OutputSlice> outputs() const override { return outputs_; }
+    uint64_t outputBytes() const override { return outputBytes_; }
+    uint64_t deviceBytes() const override { return deviceBytes_; }
+    Status run(const HostInput& input, std::span<std::byte> output) override;
+
+  private:
+    // A value of the graph for one image, and where it goes in the output.
+    struct KeptValue {
+        ValueId value;
+        const float* data;
+        std::vector<size_t> slices;  // indices into outputs_
+    };
+
+    Status chooseOutputs(const Graph& graph, const SessionOptions& options);
+    Status compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads);
+    Status check(const HostInput& input, std::span<const std::byte> output) const;
+    void copyOutputs(int image, std::span<std::byte> output);
+    Shape oneImage(Shape shape) const {
+        shape.n = 1;
+        return shape;
+    }
+
+    Shape input_;  // of the whole batch
+    PreprocessSpec preprocess_;
+    std::vector<OutputSlice> outputs_;
+    uint64_t outputBytes_ = 0, deviceBytes_ = 0;
+
+    // In the order of construction: XNNPACK's runtime points to the pool and the buffers.
+    ThreadPool pool_;
+    Buffer inputBuffer_;
+    std::vector<Buffer> keptBuffers_;
+    std::vector<KeptValue> kept_;  // the logits first
+    CompiledGraph compiled_;
+
+    std::vector<float> probabilities_, topProbabilities_;
+    std::vector<uint32_t> topClasses_;
+};
+
+// The indices of the slices that every session has; taps follow.
+enum : size_t { kLogits, kProbabilities, kTopClasses, kTopProbabilities, kFirstTap };
+
+Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, const SessionOptions& options,
+                                                        int threads) {
+    if (options.precision != Precision::Fp32)
+        return error(StatusCode::Unsupported, "fp16 was asked for, but the CPU computes in fp32 only");
+    if (options.batch < 1)
+        return error(StatusCode::InvalidArgument, "a batch of %d was asked for, but it must be at least 1",
+                     options.batch);
+    if (options.topK < 1)
+        return error(StatusCode::InvalidArgument, "the %d likeliest classes were asked for, but it must be at least 1",
+                     options.topK);
+    DUNLIN_ASSIGN(const int threadCount, resolveThreads(threads));
+    DUNLIN_TRY(initialiseXnnpack());
+
+    const Shape input = {options.batch, options.height != 0 ? options.height : model.preprocess.inputHeight,
+                         options.width != 0 ? options.width : model.preprocess.inputWidth, 3};
+    DUNLIN_ASSIGN(const Graph whole, model.buildGraph(input));
+    Shape image = input;
+    image.n = 1;
+    DUNLIN_ASSIGN(const Graph single, model.buildGraph(image));
+
+    auto session = std::make_unique<XnnpackSession>();
+    session->input_ = whole.shape(whole.input());
+    session->preprocess_ = model.preprocess;
+    DUNLIN_TRY(session->chooseOutputs(whole, options));
+    DUNLIN_TRY(session->compile(single, model, options, threadCount));
+    return std::unique_ptr<Session>(std::move(session));
+}
+
+Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& options) {
+    std::vector<ValueId> values = {graph.output()};
+    for (const std::string& tap : options.taps) {
+        DUNLIN_ASSIGN(const ValueId value, graph.findTap(tap));
+        values.push_back(value);
+    }
+    outputs_ = outputLayout(graph, options, &outputBytes_);
+    // Two taps may mean one value, and the logits may be tapped.
+    for (size_t i = 0; i < values.size(); ++i) {
+        auto found =
+            std::find_if(kept_.begin(), kept_.end(), [&](const auto& kept) { return kept.value == values[i]; });
+        if (found == kept_.end()) found = kept_.insert(found, {values[i], nullptr, {}});
+        found->slices.push_back(i == 0 ? kLogits : kFirstTap + i - 1);
+    }
+    return {};
+}
+
+Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads) {
+    std::vector<ValueId> kept;  // what XNNPACK writes: the input is there already
+    for (const KeptValue& value : kept_)
+        if (value.value != graph.input()) kept.push_back(value.value);
+    const HostMemoryNeed need = hostMemoryNeed(graph, kept);
+    DUNLIN_TRY(checkFits(need.peakBytes(), availableHostBytes()));
+    deviceBytes_ = need.weightBytes + need.activationBytes;
+
+    if (threads > 1) {
+        pool_.reset(pthreadpool_create(static_cast<size_t>(threads)));
+        if (!pool_) return error(StatusCode::OutOfHostMemory, "a pool of %d threads could not be started", threads);
+    }
+    DUNLIN_ASSIGN(compiled_, compileForXnnpack(graph, *model.weights, kept, pool_.get(), options.progress));
+
+    inputBuffer_ = makeBuffer(graph.shape(graph.input()));
+    std::vector<xnn_external_value> externals = {{0, inputBuffer_.get()}};
+    for (KeptValue& value : kept_) {
+        value.data = inputBuffer_.get();
+        if (value.value == graph.input()) continue;
+        keptBuffers_.push_back(makeBuffer(graph.shape(value.value)));
+        value.data = keptBuffers_.back().get();
+        externals.push_back({static_cast<uint32_t>(externals.size()), keptBuffers_.back().get()});
+    }
+    DUNLIN_TRY(statusOf(xnn_setup_runtime(compiled_.runtime.get(), externals.size(), externals.data()), "the buffers"));
+
+    probabilities_.resize(static_cast<size_t>(outputs_[kProbabilities].shape.c));
+    topClasses_.resize(static_cast<size_t>(outputs_[kTopClasses].shape.c));
+    topProbabilities_.resize(topClasses_.size());
+    return {};
+}
+
+Status XnnpackSession::check(const HostInput& input, std::span<const std::byte> output) const {
+    if (output.size() < outputBytes_)
+        return error(StatusCode::InvalidArgument, "the output has %zu bytes, but %llu are needed", output.size(),
+                     static_cast<unsigned long long>(outputBytes_));
+    if (input.pictures.empty() == input.tensor.empty())
+        return error(StatusCode::InvalidArgument, "the input must be either pictures or a tensor, and it is %s",
+                     input.tensor.empty() ? "neither" : "both");
+    if (!input.tensor.empty()) {
+        const auto expected = static_cast<size_t>(input_.elementCount());
+        if (input.tensor.size() == expected) return {};
+        return error(StatusCode::InvalidArgument, "the input tensor has %zu elements, but %s has %zu",
+                     input.tensor.size(), describe(input_).c_str(), expected);
+    }
+    if (input.pictures.size() != static_cast<size_t>(input_.n))
+        return error(StatusCode::InvalidArgument, "%zu pictures were given, but the session's batch is %d",
+                     input.pictures.size(), input_.n);
+    for (size_t i = 0; i < input.pictures.size(); ++i) {
+        const PixelView& view = input.pictures[i];
+        if (view.pixels == nullptr || view.width < 1 || view.height < 1 ||
+            view.rowBytes < static_cast<size_t>(view.width) * 4)
+            return error(StatusCode::InvalidArgument,
+                         "picture %zu is %dx%d with rows of %zu bytes, which holds no pixels", i, view.width,
+                         view.height, view.rowBytes);
+    }
+    return {};
+}
+
+Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) try {
+    DUNLIN_TRY(check(input, output));
+    const Shape image = oneImage(input_);
+    const auto imageElements = static_cast<size_t>(image.elementCount());
+    for (int n = 0; n < input_.n; ++n) {
+        const auto index = static_cast<size_t>(n);
+        if (input.tensor.empty())
+            preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c,
+                       {inputBuffer_.get(), imageElements});
+        else
+            fromPlanes(input.tensor.data() + index * imageElements, image, inputBuffer_.get());
+        DUNLIN_TRY(statusOf(xnn_invoke_runtime(compiled_.runtime.get()), "the network"));
+        copyOutputs(n, output);
+    }
+    return {};
+} catch (const std::bad_alloc&) {
+    return Status(StatusCode::OutOfHostMemory, "the machine's memory is used up");
+}
+
+void XnnpackSession::copyOutputs(int image, std::span<std::byte> output) {
+    const auto copy = [&](size_t slice, const void* data) {
+        const OutputSlice& target = outputs_[slice];
+        const uint64_t imageBytes = target.sizeBytes / static_cast<uint64_t>(input_.n);
+        std::memcpy(output.data() + target.offsetBytes + static_cast<uint64_t>(image) * imageBytes, data, imageBytes);
+    };
+    for (const KeptValue& value : kept_)
+        for (size_t slice : value.slices) copy(slice, value.data);
+
+    softmax({kept_.front().data, probabilities_.size()}, probabilities_);
+    topK(probabilities_, topClasses_, topProbabilities_);
+    copy(kProbabilities, probabilities_.data());
+    copy(kTopClasses, topClasses_.data());
+    copy(kTopProbabilities, topProbabilities_.data());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> createXnnpackSession(const ModelData& model, const SessionOptions& options,
+                                                      int threads) try {
+    return XnnpackSession::create(model, options, threads);
+} catch (const std::bad_alloc&) {
+    return Status(StatusCode::OutOfHostMemory, "the machine's memory is used up");
+}
+
+}  // namespace dunlin

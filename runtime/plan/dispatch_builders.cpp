@@ -1,0 +1,332 @@
+#include "runtime/plan/dispatch_builders.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "runtime/plan/kernels.h"
+#include "shaders/include/params.h"
+
+namespace dunlin {
+namespace {
+
+using namespace params;
+
+uint asUint(int64_t value) {
+    assert(value >= 0 && value <= int64_t{0xffffffff});
+    return static_cast<uint>(value);
+}
+
+int64_t groupsPerImage(const Shape& shape) {
+    return int64_t{shape.h} * shape.w * channelGroups(shape.c);
+}
+
+// Input rows that a window needs for output rows [begin, begin + count), clamped to the map.
+Extent inputExtent(const Extent& out, const Shape& in, int kernel, int stride, int padTop) {
+    if (out.images > 1) return {out.imageBegin, out.images, 0, in.h};
+    const int first = std::clamp(out.rowBegin * stride - padTop, 0, in.h - 1);
+    const int last = std::clamp((out.rowBegin + out.rows - 1) * stride - padTop + kernel - 1, first, in.h - 1);
+    return {out.imageBegin, 1, first, last - first + 1};
+}
+
+Dispatch dispatchOf(const Variant& variant, std::vector<Binding> bindings, PushConstants push,
+                    std::array<uint32_t, 3> workgroups) {
+    Dispatch dispatch;
+    dispatch.variant = variant;
+    dispatch.bindings = std::move(bindings);
+    dispatch.push = push;
+    dispatch.workgroups = workgroups;
+    return dispatch;
+}
+
+struct Tiles {
+    int columns, rows;
+    int64_t count() const { return int64_t{columns} * rows; }
+};
+
+Tiles tilesOf(const Shape& out, int rows, const KernelForm& form) {
+    return {divideUp(out.w, int{form.tileX}), divideUp(rows, int{form.tileY})};
+}
+
+}  // namespace
+
+Variant DispatchBuilder::variant(Kernel kernel, const KernelForm& form) const {
+    Variant variant;
+    variant.kernel = kernel;
+    variant.precision = precision_;
+    variant.load = form.load;
+    variant.tileX = form.tileX;
+    variant.tileY = form.tileY;
+    variant.constants[0] = form.localX;
+    variant.constants[1] = form.localY;
+    return variant;
+}
+
+DispatchBuilder::Bound DispatchBuilder::bindGroups(const Operand& operand, int64_t firstGroup, int64_t groupCount,
+                                                   bool write) const {
+    const int64_t skipped = int64_t{operand.firstImage} * groupsPerImage(operand.shape);
+    const auto beginBytes = static_cast<uint64_t>(firstGroup - skipped) * operand.groupBytes;
+    const uint64_t offsetBytes = beginBytes / limits_.offsetAlignment * limits_.offsetAlignment;
+    const uint64_t endBytes = beginBytes + static_cast<uint64_t>(groupCount) * operand.groupBytes;
+    const auto boundGroups = static_cast<int64_t>(offsetBytes / operand.groupBytes);
+    return {{operand.tensor, offsetBytes, endBytes - offsetBytes, write}, static_cast<int>(-(skipped + boundGroups))};
+}
+
+DispatchBuilder::Bound DispatchBuilder::bindRows(const Operand& operand, const Extent& extent, bool write) const {
+    const int64_t rowGroups = int64_t{operand.shape.w} * channelGroups(operand.shape.c);
+    const int64_t first = (int64_t{extent.imageBegin} * operand.shape.h + extent.rowBegin) * rowGroups;
+    assert(extent.images == 1 || (extent.rowBegin == 0 && extent.rows == operand.shape.h));
+    return bindGroups(operand, first, int64_t{extent.images} * extent.rows * rowGroups, write);
+}
+
+Binding DispatchBuilder::bindAll(const Operand& operand, int64_t groupCount) const {
+    return {operand.tensor, 0, static_cast<uint64_t>(groupCount) * operand.groupBytes, false};
+}
+
+Binding DispatchBuilder::bindOutput(const Operand& result, uint64_t endBytes) const {
+    return {result.tensor, 0, endBytes, true};
+}
+
+std::array<uint32_t, 3> DispatchBuilder::flatWorkgroups(int64_t items, const KernelForm& form) const {
+    const int64_t needed = divideUp(items, int64_t{form.localX} * form.localY);
+    const int64_t x = std::min<int64_t>(needed, limits_.maxWorkgroupCount[0]);
+    return {asUint(x), asUint(divideUp(needed, x)), 1};
+}
+
+Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm& form, const Extent& extent) const {
+    const int inGroups = channelGroups(call.in.shape.c), outGroups = channelGroups(call.out.shape.c);
+    const Shape& out = call.out.shape;
+    const int64_t extentPixels = int64_t{extent.rows} * out.w;
+    // Without a gate nothing depends on the image, so the batch is one long row of pixels.
+    const int64_t images = call.gate ? extent.images : 1;
+    const int64_t pixelsPerImage = call.gate ? extentPixels : extentPixels * extent.images;
+
+    PointwiseParams params{};
+    params.pixelBegin = asUint((int64_t{extent.imageBegin} * out.h + extent.rowBegin) * out.w);
+    params.pixelsPerImage = asUint(pixelsPerImage);
+    params.images = asUint(images);
+    params.tilesPerImage = asUint(divideUp(pixelsPerImage, int64_t{form.tileX}));
+    params.inGroups = asUint(inGroups);
+    params.outGroups = asUint(outGroups);
+    params.outChannels = asUint(out.c);
+
+    const Bound in = bindRows(call.in, extent, false), result = bindRows(call.out, extent, true);
+    params.inBase = in.base;
+    params.outBase = result.base;
+    Bound residual{}, gate{};
+    if (call.residual) residual = bindRows(*call.residual, extent, false);
+    if (call.gate) gate = bindRows(*call.gate, {extent.imageBegin, extent.images, 0, 1}, false);
+    params.residualBase = residual.base;
+    params.gateBase = gate.base;
+    params.gateImageBegin = asUint(extent.imageBegin);
+
+    Variant form_ = variant(Kernel::Pointwise, form);
+    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    form_.constants[constant_id::kResidual] = call.residual.has_value();
+    form_.constants[constant_id::kGate] = call.gate.has_value();
+    const Binding weights = bindAll(call.weights, int64_t{outGroups} * (1 + int64_t{inGroups} * kChannelGroup));
+    const int64_t outTiles = divideUp(outGroups, int{form.tileY});
+    return dispatchOf(form_, {in.binding, weights, residual.binding, gate.binding, result.binding},
+                      PushConstants::of(params), flatWorkgroups(outTiles * params.tilesPerImage * images, form));
+}
+
+Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form, const Extent& extent) const {
+    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
+    Conv2dParams params{};
+    params.inHeight = asUint(inShape.h);
+    params.inWidth = asUint(inShape.w);
+    params.outHeight = asUint(outShape.h);
+    params.outWidth = asUint(outShape.w);
+    params.inGroups = asUint(channelGroups(inShape.c));
+    params.outGroups = asUint(channelGroups(outShape.c));
+    params.padTop = call.padding.top;
+    params.padLeft = call.padding.left;
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    params.rowBegin = asUint(extent.rowBegin);
+    params.rows = asUint(extent.rows);
+    params.outChannels = asUint(outShape.c);
+
+    const Bound in =
+        bindRows(call.in, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
+    const Bound out = bindRows(call.out, extent, true);
+    Bound residual{};
+    if (call.residual) residual = bindRows(*call.residual, extent, false);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    params.residualBase = residual.base;
+
+    Variant form_ = variant(Kernel::Conv2d, form);
+    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    form_.constants[constant_id::kResidual] = call.residual.has_value();
+    form_.constants[constant_id::kKernelH] = asUint(call.kernelH);
+    form_.constants[constant_id::kKernelW] = asUint(call.kernelW);
+    form_.constants[constant_id::kStrideH] = asUint(call.strideH);
+    form_.constants[constant_id::kStrideW] = asUint(call.strideW);
+    const int64_t window = int64_t{call.kernelH} * call.kernelW * params.inGroups * kChannelGroup;
+    const Binding weights = bindAll(call.weights, int64_t{params.outGroups} * (1 + window));
+    const int64_t items = tilesOf(outShape, extent.rows, form).count() * params.outGroups * extent.images;
+    return dispatchOf(form_, {in.binding, weights, residual.binding, out.binding}, PushConstants::of(params),
+                      flatWorkgroups(items, form));
+}
+
+int DispatchBuilder::partialCount(const Shape& out, int rows, const KernelForm& form) {
+    return static_cast<int>(divideUp(tilesOf(out, rows, form).count(), int64_t{form.localY}));
+}
+
+Dispatch DispatchBuilder::depthwise(const DepthwiseCall& call, const KernelForm& form, const Extent& extent) const {
+    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
+    DepthwiseParams params{};
+    params.inHeight = asUint(inShape.h);
+    params.inWidth = asUint(inShape.w);
+    params.outHeight = asUint(outShape.h);
+    params.outWidth = asUint(outShape.w);
+    params.groups = asUint(channelGroups(outShape.c));
+    params.channels = asUint(outShape.c);
+    params.padTop = call.padding.top;
+    params.padLeft = call.padding.left;
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    params.rowBegin = asUint(extent.rowBegin);
+    params.rows = asUint(extent.rows);
+
+    const Bound in =
+        bindRows(call.in, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
+    const Bound out = bindRows(call.out, extent, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    const int64_t tiles = tilesOf(outShape, extent.rows, form).count();
+    std::array<uint32_t, 3> workgroups = flatWorkgroups(tiles * params.groups * extent.images, form);
+    Bound sums{};
+    if (call.sums) {
+        sums = bindRows(*call.sums, {extent.imageBegin, extent.images, 0, 1}, true);
+        params.sumsBase = sums.base;
+        params.partialBegin = asUint(call.partialBegin);
+        params.partialsPerImage = asUint(call.sums->shape.w);
+        workgroups = {divideUp(params.groups, form.localX), asUint(partialCount(outShape, extent.rows, form)),
+                      params.images};
+    }
+
+    Variant form_ = variant(Kernel::Depthwise, form);
+    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    form_.constants[constant_id::kSqueeze] = call.sums.has_value();
+    form_.constants[constant_id::kKernelH] = asUint(call.kernelH);
+    form_.constants[constant_id::kKernelW] = asUint(call.kernelW);
+    form_.constants[constant_id::kStrideH] = asUint(call.strideH);
+    form_.constants[constant_id::kStrideW] = asUint(call.strideW);
+    const Binding weights = bindAll(call.weights, (1 + int64_t{call.kernelH} * call.kernelW) * params.groups);
+    return dispatchOf(form_, {in.binding, weights, out.binding, sums.binding}, PushConstants::of(params), workgroups);
+}
+
+Dispatch DispatchBuilder::squeezeExcite(const SqueezeExciteCall& call, const KernelForm& form,
+                                        const Extent& extent) const {
+    SqueezeExciteParams params{};
+    params.channels = asUint(call.gate.shape.c);
+    params.groups = asUint(channelGroups(call.gate.shape.c));
+    params.reducedGroups = asUint(channelGroups(call.reducedChannels));
+    params.partialsPerImage = asUint(call.sums.shape.w);
+    params.inversePixels = 1.0f / static_cast<float>(call.pixels);
+    params.imageBegin = asUint(extent.imageBegin);
+    const Extent images = {extent.imageBegin, extent.images, 0, 1};
+    const Bound sums = bindRows(call.sums, images, false), gate = bindRows(call.gate, images, true);
+    params.sumsBase = sums.base;
+    params.gateBase = gate.base;
+
+    Variant form_ = variant(Kernel::SqueezeExcite, form);
+    form_.constants[constant_id::kReduceActivation] = static_cast<uint32_t>(call.reduceActivation);
+    form_.constants[constant_id::kGateActivation] = static_cast<uint32_t>(call.gateActivation);
+    // Shared memory in steps, so that a network's layers share few pipelines.
+    constexpr uint kGroupsStep = 256, kReducedStep = 64;
+    form_.constants[constant_id::kMaxGroups] = std::min(roundUp(params.groups, kGroupsStep), kSqueezeExciteChunk);
+    form_.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kReducedStep);
+    const int64_t reduceGroups = int64_t{params.reducedGroups} * (1 + int64_t{params.groups} * kChannelGroup);
+    const int64_t expandGroups = int64_t{params.groups} * (1 + int64_t{params.reducedGroups} * kChannelGroup);
+    return dispatchOf(form_,
+                      {sums.binding, bindAll(call.reduceWeights, reduceGroups),
+                       bindAll(call.expandWeights, expandGroups), gate.binding},
+                      PushConstants::of(params), {asUint(extent.images), 1, 1});
+}
+
+Dispatch DispatchBuilder::pool(const PoolCall& call, const KernelForm& form, const Extent& extent) const {
+    PoolParams params{};
+    params.pixels = asUint(int64_t{call.in.shape.h} * call.in.shape.w);
+    params.groups = asUint(channelGroups(call.in.shape.c));
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, call.in.shape.h}, false);
+    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, 1}, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    return dispatchOf(variant(Kernel::Pool, form), {in.binding, out.binding}, PushConstants::of(params),
+                      {divideUp(params.groups, form.localX), params.images, 1});
+}
+
+Dispatch DispatchBuilder::head(const HeadCall& call, const KernelForm& form, const Extent& extent) const {
+    constexpr uint64_t kFloatBytes = sizeof(float);
+    HeadParams params{};
+    params.classes = asUint(call.logits.shape.c);
+    params.groups = asUint(channelGroups(call.logits.shape.c));
+    params.topK = asUint(call.topK);
+    params.imageBegin = asUint(extent.imageBegin);
+    const Bound logits = bindRows(call.logits, {extent.imageBegin, extent.images, 0, 1}, false);
+    params.inBase = logits.base;
+    params.logitsOffset = asUint(static_cast<int64_t>(call.logitsBytes / kFloatBytes));
+    params.probabilitiesOffset = asUint(static_cast<int64_t>(call.probabilitiesBytes / kFloatBytes));
+    params.topClassesOffset = asUint(static_cast<int64_t>(call.topClassesBytes / kFloatBytes));
+    params.topProbabilitiesOffset = asUint(static_cast<int64_t>(call.topProbabilitiesBytes / kFloatBytes));
+    const auto lastImage = static_cast<uint64_t>(extent.imageBegin + extent.images);
+    const uint64_t rowBytes = static_cast<uint64_t>(call.topK) * kFloatBytes;
+    const Binding result = bindOutput(call.result, call.topProbabilitiesBytes + lastImage * rowBytes);
+    return dispatchOf(variant(Kernel::Head, form), {logits.binding, result}, PushConstants::of(params),
+                      {asUint(extent.images), 1, 1});
+}
+
+Dispatch DispatchBuilder::exportMap(const ExportCall& call, const KernelForm& form, const Extent& extent) const {
+    const Shape& shape = call.in.shape;
+    ExportParams params{};
+    params.pixelBegin = asUint((int64_t{extent.imageBegin} * shape.h + extent.rowBegin) * shape.w);
+    params.pixels = asUint(int64_t{extent.images} * extent.rows * shape.w);
+    params.channels = asUint(shape.c);
+    params.groups = asUint(channelGroups(shape.c));
+    const Bound in = bindRows(call.in, extent, false);
+    params.inBase = in.base;
+    const uint64_t pixelBytes = static_cast<uint64_t>(shape.c) * sizeof(float);
+    const uint64_t beginBytes = call.resultBytes + params.pixelBegin * pixelBytes;
+    const uint64_t offsetBytes = beginBytes / limits_.offsetAlignment * limits_.offsetAlignment;
+    const auto toFloats = [](uint64_t bytes) { return static_cast<int64_t>(bytes / sizeof(float)); };
+    params.outBase = static_cast<int>(toFloats(call.resultBytes) - toFloats(offsetBytes));
+    const Binding result = {call.result.tensor, offsetBytes, beginBytes - offsetBytes + params.pixels * pixelBytes,
+                            true};
+    return dispatchOf(variant(Kernel::Export, form), {in.binding, result}, PushConstants::of(params),
+                      flatWorkgroups(int64_t{params.pixels} * params.groups, form));
+}
+
+Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const KernelForm& form) const {
+    PreprocessParams params{};
+    params.outWidth = asUint(out.shape.w);
+    params.outHeight = asUint(out.shape.h);
+    const Bound bound = bindRows(out, {image, 1, 0, out.shape.h}, true);
+    params.outBase = static_cast<int>(bound.base + int64_t{image} * groupsPerImage(out.shape));
+    Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, bound.binding},
+                                   PushConstants::of(params), flatWorkgroups(int64_t{out.shape.h} * out.shape.w, form));
+    dispatch.image = image;
+    return dispatch;
+}
+
+bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits) {
+    const std::span<const BindingRow> rows = row(dispatch.variant.kernel).bindings;
+    for (size_t i = 0; i < dispatch.bindings.size(); ++i) {
+        const Binding& binding = dispatch.bindings[i];
+        if (binding.tensor < 0) continue;
+        const BindingKind kind = rows[i].kind;
+        const bool byLoadPath = kind == BindingKind::Activation || kind == BindingKind::Weights;
+        const bool texel = kind == BindingKind::Texel32 || kind == BindingKind::TexelNative ||
+                           (byLoadPath && dispatch.variant.load == LoadPath::Texel);
+        const uint64_t texelBytes =
+            kind != BindingKind::Texel32 && dispatch.variant.precision == Precision::Fp16 ? 8 : 16;
+        const uint64_t limitBytes = texel ? limits.maxTexelBufferElements * texelBytes : limits.maxStorageBufferRange;
+        if (binding.sizeBytes > limitBytes) return false;
+    }
+    return true;
+}
+
+}  // namespace dunlin

@@ -1,0 +1,133 @@
+// One dispatch from shapes: push constants, workgroup counts and bound ranges, for every kernel. The other half of each
+// shader's contract: what a shader reads from its push constants is computed here and nowhere else.
+//
+// Bindings, in order (the rows of kernels.cpp):
+//   preprocess      source, out
+//   conv2d          in, weights, residual, out
+//   pointwise       in, weights, residual, gate, out
+//   depthwise       in, weights, out, sums
+//   squeeze_excite  sums, reduce weights, expand weights, gate
+//   pool            in, out
+//   head            logits, result
+//   export          in, result
+//
+// Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
+// at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
+//   preprocess      flat: column, row of one image
+//   conv2d          flat: out group, column tile, row tile, image
+//   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image
+//   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups are [group lanes, tile lanes]
+//   at
+//                   [ceil(groups / lanes), partial, image], and partial = tiles of the image / tile lanes
+//   squeeze_excite  workgroup.x = image
+//   pool            workgroups are [group lanes, pixel lanes] at [ceil(groups / lanes), image]
+//   head            workgroup.x = image
+//   export          flat: group, pixel
+#pragma once
+
+#include <optional>
+
+#include "runtime/graph/ops.h"
+#include "runtime/plan/limits.h"
+#include "runtime/plan/program.h"
+
+namespace dunlin {
+
+// A tensor as a kernel sees it.
+struct Operand {
+    TensorId tensor = -1;
+    Shape shape;               // of the whole tensor
+    uint32_t groupBytes = 16;  // bytes of one channel group
+    // Index that the tensor's first image has among the images that extents count (micro-batches count on).
+    int firstImage = 0;
+};
+
+// How a kernel is run: what tuning may choose without changing any result beyond rounding.
+struct KernelForm {
+    LoadPath load = LoadPath::Storage;
+    uint8_t tileX = 1, tileY = 1;
+    uint32_t localX = 64, localY = 1;
+};
+
+// The part of the output that one dispatch computes. Either whole images, or rows of a single one.
+struct Extent {
+    int imageBegin = 0, images = 1;
+    int rowBegin = 0, rows = 1;
+};
+
+struct PointwiseCall {
+    Operand in, weights, out;
+    std::optional<Operand> residual, gate;
+    Activation activation = Activation::None;
+};
+struct Conv2dCall {
+    Operand in, weights, out;
+    std::optional<Operand> residual;
+    int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
+    Padding padding;
+    Activation activation = Activation::None;
+};
+struct DepthwiseCall {
+    Operand in, weights, out;
+    std::optional<Operand> sums;  // shape [n, 1, partials, c], float32
+    int partialBegin = 0;         // of this extent's first partial
+    int kernelH = 3, kernelW = 3, strideH = 1, strideW = 1;
+    Padding padding;
+    Activation activation = Activation::None;
+};
+struct SqueezeExciteCall {
+    Operand sums, reduceWeights, expandWeights, gate;
+    int reducedChannels = 0;
+    int64_t pixels = 0;  // of the map that was summed
+    Activation reduceActivation = Activation::Relu, gateActivation = Activation::HardSigmoid;
+};
+struct PoolCall {
+    Operand in, out;
+};
+struct HeadCall {
+    Operand logits, result;  // result: the output buffer
+    int topK = 5;
+    uint64_t logitsBytes = 0, probabilitiesBytes = 0, topClassesBytes = 0, topProbabilitiesBytes = 0;  // offsets in it
+};
+struct ExportCall {
+    Operand in, result;
+    uint64_t resultBytes = 0;  // offset of the map in the output buffer
+};
+
+class DispatchBuilder {
+  public:
+    DispatchBuilder(const DeviceLimits& limits, Precision precision) : limits_(limits), precision_(precision) {}
+
+    Dispatch pointwise(const PointwiseCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch conv2d(const Conv2dCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch depthwise(const DepthwiseCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch squeezeExcite(const SqueezeExciteCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch pool(const PoolCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch head(const HeadCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch exportMap(const ExportCall& call, const KernelForm& form, const Extent& extent) const;
+    // Of one image; the rest of its push constants waits for the source (vulkan/recorder).
+    Dispatch preprocess(const Operand& out, int image, const KernelForm& form) const;
+
+    // Partials of one image that a depthwise dispatch over this many rows writes.
+    static int partialCount(const Shape& out, int rows, const KernelForm& form);
+
+  private:
+    struct Bound {
+        Binding binding;
+        int base;  // minus the index of the first bound group
+    };
+    Bound bindGroups(const Operand& operand, int64_t firstGroup, int64_t groupCount, bool write) const;
+    Bound bindRows(const Operand& operand, const Extent& extent, bool write) const;
+    Binding bindAll(const Operand& operand, int64_t groupCount) const;
+    Binding bindOutput(const Operand& result, uint64_t endBytes) const;
+    std::array<uint32_t, 3> flatWorkgroups(int64_t items, const KernelForm& form) const;
+    Variant variant(Kernel kernel, const KernelForm& form) const;
+
+    DeviceLimits limits_;
+    Precision precision_;
+};
+
+// Whether every binding of the dispatch respects the device's buffer limits.
+bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits);
+
+}  // namespace dunlin

@@ -1,0 +1,146 @@
+#include "runtime/plan/kernel_forms.h"
+
+#include <algorithm>
+#include <span>
+
+namespace dunlin {
+namespace {
+
+constexpr uint32_t kWorkgroup = 64;  // 64 to 256 measured alike; 64 suits every device
+
+struct Tile {
+    uint8_t x, y;
+};
+
+// Texel buffers are read faster by software drivers, and through the texture path of mobile GPUs.
+LoadPath preferredLoad(const DeviceLimits& limits) {
+    switch (limits.family) {
+        case DeviceFamily::Nvidia:
+        case DeviceFamily::Amd:
+        case DeviceFamily::Intel:
+        case DeviceFamily::Apple:
+            return LoadPath::Storage;
+        default:
+            return LoadPath::Texel;
+    }
+}
+
+// Invocations under which a device is not filled and a smaller tile pays.
+int64_t fillingInvocations(const DeviceLimits& limits) {
+    switch (limits.family) {
+        case DeviceFamily::CpuDriver:
+            return 64;
+        case DeviceFamily::Nvidia:
+        case DeviceFamily::Amd:
+            return 32768;
+        default:
+            return 4096;
+    }
+}
+
+// The largest tile (they come largest first) that still gives the device enough invocations.
+template <typename CountInvocations>
+Tile largestFillingTile(const DeviceLimits& limits, std::span<const Tile> tiles, CountInvocations count) {
+    for (const Tile& tile : tiles.first(tiles.size() - 1)) {
+        if (count(tile) >= fillingInvocations(limits)) return tile;
+    }
+    return tiles.back();
+}
+
+std::span<const Tile> pointwiseTiles(const DeviceLimits& limits) {
+    static constexpr Tile kLarge[] = {{8, 2}, {4, 1}};
+    // Two tiles a family: each further one multiplies the pipelines of a network.
+    static constexpr Tile kMedium[] = {{4, 2}, {1, 1}};
+    static constexpr Tile kSmall[] = {{4, 1}, {1, 1}};
+    switch (limits.family) {
+        case DeviceFamily::CpuDriver:
+            return kLarge;
+        case DeviceFamily::Mali:
+        case DeviceFamily::PowerVr:
+            return kSmall;
+        default:
+            return kMedium;
+    }
+}
+
+std::span<const Tile> depthwiseTiles(const DeviceLimits& limits) {
+    static constexpr Tile kLarge[] = {{4, 2}, {1, 1}};
+    static constexpr Tile kMedium[] = {{2, 2}, {1, 1}};
+    static constexpr Tile kSingle[] = {{1, 1}};
+    switch (limits.family) {
+        case DeviceFamily::CpuDriver:
+        case DeviceFamily::Adreno:
+            return kLarge;
+        case DeviceFamily::Mali:
+            return kSingle;
+        default:
+            return kMedium;
+    }
+}
+
+// Lanes for channel groups, adjacent in memory: the most, up to 16, that leave no more than an eighth of them idle.
+uint32_t groupLanes(int groups) {
+    for (int lanes : {16, 8, 4, 2}) {
+        if ((roundUp(groups, lanes) - groups) * 8 <= groups) return static_cast<uint32_t>(lanes);
+    }
+    return 1;
+}
+
+KernelForm formOf(const DeviceLimits& limits, Tile tile) {
+    return {preferredLoad(limits), tile.x, tile.y, kWorkgroup, 1};
+}
+
+}  // namespace
+
+KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups) {
+    // A vector of features: one output group an invocation; on a CPU in small workgroups, so that every core gets some.
+    constexpr int64_t kFewPixels = 2;
+    if (pixels <= kFewPixels) {
+        const uint32_t local = limits.family == DeviceFamily::CpuDriver ? 16 : kWorkgroup;
+        return {preferredLoad(limits), 1, 1, local, 1};
+    }
+    const Tile tile = largestFillingTile(limits, pointwiseTiles(limits), [&](Tile t) {
+        return divideUp(pixels, int64_t{t.x}) * divideUp(outGroups, int{t.y});
+    });
+    return formOf(limits, tile);
+}
+
+KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out) {
+    static constexpr Tile kTiles[] = {{4, 1}, {1, 1}};
+    const Tile tile =
+        largestFillingTile(limits, kTiles, [&](Tile t) { return out.pixelCount() / t.x * channelGroups(out.c); });
+    return formOf(limits, tile);
+}
+
+KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool squeeze) {
+    const Tile tile = largestFillingTile(limits, depthwiseTiles(limits), [&](Tile t) {
+        return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
+    });
+    KernelForm form = formOf(limits, tile);
+    if (squeeze) {
+        form.localX = groupLanes(channelGroups(out.c));
+        form.localY = kWorkgroup / form.localX;
+    }
+    return form;
+}
+
+KernelForm squeezeExciteForm(const DeviceLimits& limits) {
+    return {preferredLoad(limits), 1, 1, std::min<uint32_t>(limits.maxWorkgroupInvocations, 256), 1};
+}
+
+KernelForm poolForm(const DeviceLimits& limits, const Shape& in) {
+    KernelForm form = formOf(limits, {1, 1});
+    form.localX = groupLanes(channelGroups(in.c));
+    form.localY = kWorkgroup / form.localX;
+    return form;
+}
+
+KernelForm headForm(const DeviceLimits& limits) {
+    return {preferredLoad(limits), 1, 1, std::min<uint32_t>(limits.maxWorkgroupInvocations, 256), 1};
+}
+
+KernelForm elementwiseForm(const DeviceLimits& limits) {
+    return formOf(limits, {1, 1});
+}
+
+}  // namespace dunlin

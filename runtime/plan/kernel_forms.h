@@ -1,0 +1,18 @@
+// Which form of a kernel to use for a layer when nothing has been measured on the device: per family of drivers, after
+// the measurements that shaders/README.md records. Results do not hang on it, only speed.
+#pragma once
+
+#include "runtime/plan/dispatch_builders.h"
+#include "runtime/plan/limits.h"
+
+namespace dunlin {
+
+KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups);
+KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out);
+KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool squeeze);
+KernelForm squeezeExciteForm(const DeviceLimits& limits);
+KernelForm poolForm(const DeviceLimits& limits, const Shape& in);
+KernelForm headForm(const DeviceLimits& limits);
+KernelForm elementwiseForm(const DeviceLimits& limits);  // preprocess and export
+
+}  // namespace dunlin

@@ -1,0 +1,144 @@
+#include "runtime/plan/kernels.h"
+
+#include <cassert>
+
+#include "runtime/plan/embedded_shaders.h"
+#include "shaders/include/params.h"
+
+namespace dunlin {
+namespace {
+
+using Tile = std::array<uint8_t, 2>;
+using enum BindingKind;
+
+constexpr Tile kNoTiles[] = {{1, 1}};
+
+constexpr BindingRow kPreprocessBindings[] = {{"source", Image, false}, {"output", BindingKind::Storage, true}};
+constexpr Tile kPreprocessSources[] = {
+    {params::kSourceImage, 1}, {params::kSourcePixels, 1}, {params::kSourceTensor, 1}};
+constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
+
+constexpr BindingRow kConv2dBindings[] = {{"input", BindingKind::Activation, false},
+                                          {"weights", Weights, false},
+                                          {"residual", BindingKind::Activation, false},
+                                          {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kConv2dConstants[] = {
+    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Flag},   {"kernel_h", ConstantKind::Number},
+    {"kernel_w", ConstantKind::Number},       {"stride_h", ConstantKind::Number}, {"stride_w", ConstantKind::Number}};
+constexpr Tile kConv2dTiles[] = {{1, 1}, {4, 1}};
+
+constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, false},
+                                             {"weights", Weights, false},
+                                             {"residual", BindingKind::Activation, false},
+                                             {"gate", TexelNative, false},
+                                             {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kPointwiseConstants[] = {
+    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Flag}, {"gate", ConstantKind::Flag}};
+constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}};
+
+constexpr BindingRow kDepthwiseBindings[] = {{"input", BindingKind::Activation, false},
+                                             {"weights", Weights, false},
+                                             {"output", BindingKind::Storage, true},
+                                             {"sums", BindingKind::Storage, true}};
+constexpr ConstantRow kDepthwiseConstants[] = {
+    {"activation", ConstantKind::Activation}, {"squeeze", ConstantKind::Flag},    {"kernel_h", ConstantKind::Number},
+    {"kernel_w", ConstantKind::Number},       {"stride_h", ConstantKind::Number}, {"stride_w", ConstantKind::Number}};
+constexpr Tile kDepthwiseTiles[] = {{1, 1}, {4, 1}, {2, 2}, {4, 2}};
+
+constexpr BindingRow kSqueezeExciteBindings[] = {{"sums", Texel32, false},
+                                                 {"reduce_weights", Weights, false},
+                                                 {"expand_weights", Weights, false},
+                                                 {"gate", BindingKind::Storage, true}};
+constexpr ConstantRow kSqueezeExciteConstants[] = {{"reduce_activation", ConstantKind::Activation},
+                                                   {"gate_activation", ConstantKind::Activation},
+                                                   {"max_groups", ConstantKind::Number},
+                                                   {"max_reduced_groups", ConstantKind::Number}};
+
+// pool, head and export: from one map to one buffer.
+constexpr BindingRow kInOutBindings[] = {{"input", BindingKind::Activation, false},
+                                         {"output", BindingKind::Storage, true}};
+
+// In the order of enum Kernel.
+constexpr KernelRow kTable[] = {
+    {Kernel::Preprocess, "preprocess", kPreprocessBindings, sizeof(params::PreprocessParams), {}, kPreprocessSources},
+    {Kernel::Conv2d, "conv2d", kConv2dBindings, sizeof(params::Conv2dParams), kConv2dConstants, kConv2dTiles},
+    {Kernel::Pointwise, "pointwise", kPointwiseBindings, sizeof(params::PointwiseParams), kPointwiseConstants,
+     kPointwiseTiles},
+    {Kernel::Depthwise, "depthwise", kDepthwiseBindings, sizeof(params::DepthwiseParams), kDepthwiseConstants,
+     kDepthwiseTiles},
+    {Kernel::SqueezeExcite, "squeeze_excite", kSqueezeExciteBindings, sizeof(params::SqueezeExciteParams),
+     kSqueezeExciteConstants, kNoTiles},
+    {Kernel::Pool, "pool", kInOutBindings, sizeof(params::PoolParams), {}, kNoTiles},
+    {Kernel::Head, "head", kInOutBindings, sizeof(params::HeadParams), {}, kNoTiles},
+    {Kernel::Export, "export", kInOutBindings, sizeof(params::ExportParams), {}, kNoTiles},
+};
+
+constexpr bool tableIsInEnumOrder() {
+    for (size_t i = 0; i < std::size(kTable); ++i) {
+        if (static_cast<size_t>(kTable[i].kernel) != i) return false;
+        if (kTable[i].constants.size() + 2 > kMaxConstants || kTable[i].pushConstantBytes > 128) return false;
+    }
+    return true;
+}
+static_assert(tableIsInEnumOrder());
+
+void describeConstant(const ConstantRow& constant, uint32_t value, std::string& text) {
+    if (constant.kind == ConstantKind::Flag && value == 0) return;
+    text.append(" ").append(constant.name);
+    if (constant.kind == ConstantKind::Activation)
+        text.append("=").append(name(static_cast<dunlin::Activation>(value)));
+    if (constant.kind == ConstantKind::Number) text.append("=").append(std::to_string(value));
+}
+
+}  // namespace
+
+std::span<const KernelRow> kernelTable() {
+    return kTable;
+}
+
+const KernelRow& row(Kernel kernel) {
+    assert(static_cast<size_t>(kernel) < std::size(kTable));
+    return kTable[static_cast<size_t>(kernel)];
+}
+
+bool hasLoadPath(const KernelRow& kernel) {
+    for (const BindingRow& binding : kernel.bindings) {
+        if (binding.kind == BindingKind::Activation || binding.kind == BindingKind::Weights) return true;
+    }
+    return false;
+}
+
+std::span<const uint32_t> spirv(const Variant& variant) {
+    const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
+    for (const EmbeddedShader& shader : embeddedShaders()) {
+        if (shader.kernel == variant.kernel && shader.precision == variant.precision && shader.load == load &&
+            shader.tileX == variant.tileX && shader.tileY == variant.tileY) {
+            return shader.words;
+        }
+    }
+    return {};
+}
+
+std::string moduleName(const Variant& variant) {
+    const KernelRow& kernel = row(variant.kernel);
+    std::string result = kernel.name;
+    result.append(variant.precision == Precision::Fp32 ? ".f32" : ".f16");
+    if (variant.kernel == Kernel::Preprocess) {
+        const bool known = variant.tileX < std::size(kSourceNames);
+        return result.append(".").append(known ? kSourceNames[variant.tileX] : "unknown");
+    }
+    if (hasLoadPath(kernel)) result.append(variant.load == LoadPath::Texel ? ".texel" : ".storage");
+    if (kernel.tiles.size() == 1) return result;
+    return result.append(".").append(std::to_string(variant.tileX)).append("x").append(std::to_string(variant.tileY));
+}
+
+std::string describe(const Variant& variant) {
+    std::string result = moduleName(variant);
+    result.append(" local=").append(std::to_string(variant.constants[0]));
+    if (variant.constants[1] > 1) result.append("x").append(std::to_string(variant.constants[1]));
+    const std::span<const ConstantRow> constants = row(variant.kernel).constants;
+    for (size_t i = 0; i < constants.size(); ++i) describeConstant(constants[i], variant.constants[i + 2], result);
+    return result;
+}
+
+}  // namespace dunlin

@@ -1,0 +1,368 @@
+#include "runtime/plan/lower.h"
+
+#include <algorithm>
+#include <map>
+
+#include "runtime/plan/dispatch_builders.h"
+#include "runtime/plan/fusion.h"
+#include "runtime/plan/kernel_forms.h"
+#include "runtime/plan/memory_plan.h"
+#include "runtime/plan/prepack.h"
+
+namespace dunlin {
+namespace {
+
+constexpr uint32_t kFloatGroupBytes = 16;
+
+// One lowering of a network, for a fixed number of images that go through it together.
+class Lowering {
+  public:
+    Lowering(const Graph& graph, const std::vector<Step>& steps, const std::vector<ValueId>& taps,
+             const SessionOptions& options, const DeviceLimits& limits, int microBatch)
+        : graph_(graph),
+          steps_(steps),
+          taps_(taps),
+          options_(options),
+          limits_(limits),
+          builder_(limits, options.precision),
+          batch_(graph.shape(graph.input()).n),
+          microBatch_(microBatch),
+          groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(options.precision))) {}
+
+    Result<Program> run() {
+        program_.input = graph_.shape(graph_.input());
+        program_.precision = options_.precision;
+        program_.microBatch = microBatch_;
+        program_.outputs = outputLayout(graph_, options_, &program_.outputBytes);
+        program_.outputTensor = addTensor({"output", Storage::Output, {}, kFloatGroupBytes, program_.outputBytes, -1});
+        addConstants();
+        for (firstImage_ = 0; firstImage_ < batch_; firstImage_ += microBatch_) DUNLIN_TRY(lowerMicroBatch());
+        return std::move(program_);
+    }
+
+  private:
+    TensorId addTensor(Tensor tensor) {
+        program_.tensors.push_back(std::move(tensor));
+        return static_cast<TensorId>(program_.tensors.size() - 1);
+    }
+
+    void addConstants() {
+        const std::vector<Constant> constants = constantsOf(graph_, options_.precision);
+        for (size_t i = 0; i < constants.size(); ++i) {
+            const Node& node = graph_.nodes()[static_cast<size_t>(constants[i].node)];
+            constants_[constants[i].node] = addTensor({node.name + ".weights",
+                                                       Storage::Constant,
+                                                       {},
+                                                       groupBytes_,
+                                                       constants[i].sizeBytes,
+                                                       static_cast<int>(i)});
+        }
+    }
+
+    Shape microShape(Shape shape) const {
+        shape.n = microBatch_;
+        return shape;
+    }
+
+    TensorId addActivation(std::string name, const Shape& shape, uint32_t groupBytes) {
+        const auto groups = static_cast<uint64_t>(shape.pixelCount()) * static_cast<uint64_t>(channelGroups(shape.c));
+        return addTensor({std::move(name), Storage::Arena, shape, groupBytes, groups * groupBytes, -1});
+    }
+
+    Operand operand(TensorId id) const {
+        const Tensor& tensor = program_.tensors[static_cast<size_t>(id)];
+        return {id, tensor.shape, tensor.groupBytes, firstImage_};
+    }
+    Operand valueOperand(ValueId value) const { return operand(values_.at(value)); }
+    Operand constantOperand(int node) const { return {constants_.at(node), {}, groupBytes_, 0}; }
+    Operand outputOperand() const { return {program_.outputTensor, {}, kFloatGroupBytes, 0}; }
+
+    Operand newValue(ValueId value, const std::string& name) {
+        values_[value] = addActivation(name, microShape(graph_.shape(value)), groupBytes_);
+        return valueOperand(value);
+    }
+
+    const OutputSlice& slice(std::string_view name) const {
+        return *std::ranges::find(program_.outputs, name, &OutputSlice::name);
+    }
+
+    void emit(Dispatch dispatch, const std::string& name) {
+        dispatch.name = name;
+        program_.dispatches.push_back(std::move(dispatch));
+    }
+
+    Extent wholeExtent(const Shape& shape) const { return {firstImage_, microBatch_, 0, shape.h}; }
+
+    Status lowerMicroBatch() {
+        values_.clear();
+        sums_.clear();
+        const Operand input = newValue(graph_.input(), "input");
+        for (int image = 0; image < microBatch_; ++image) {
+            emit(builder_.preprocess(input, firstImage_ + image, elementwiseForm(limits_)), "preprocess");
+        }
+        for (const Step& step : steps_) DUNLIN_TRY(lowerStep(step));
+        lowerHead();
+        for (size_t i = 0; i < taps_.size(); ++i) DUNLIN_TRY(lowerTap(taps_[i], options_.taps[i]));
+        return {};
+    }
+
+    Status lowerStep(const Step& step) {
+        switch (step.kind) {
+            case Step::Kind::SqueezeExcite:
+                return lowerSqueezeExcite(step);
+            case Step::Kind::Pool:
+                return lowerPool(step);
+            case Step::Kind::Convolution:
+                break;
+        }
+        const Node& node = graph_.nodes()[static_cast<size_t>(step.node)];
+        if (isPointwise(node.op)) return lowerPointwise(step, node);
+        const auto& conv = std::get<Conv2d>(node.op);
+        if (isDepthwise(graph_, conv)) return lowerDepthwise(step, node, conv);
+        if (conv.groups == 1) return lowerConv2d(step, node, conv);
+        return error(StatusCode::Unsupported, "%s: no kernel computes a convolution of %d channels in %d groups",
+                     node.name.c_str(), graph_.shape(conv.input).c, conv.groups);
+    }
+
+    // The whole output, or strips of its rows where it exceeds the device's buffer ranges, and the load path that
+    // allows it.
+    struct Split {
+        KernelForm form;
+        std::vector<Extent> extents;
+    };
+    template <typename Build>
+    Result<Split> split(const std::string& name, const Shape& out, KernelForm form, Build build) const {
+        const auto fits = [&](const Extent& extent) { return bindingsFit(build(form, extent), limits_); };
+        if (!fits(wholeExtent(out))) form.load = LoadPath::Storage;
+        if (fits(wholeExtent(out))) return Split{form, {wholeExtent(out)}};
+        for (int strips = 2; microBatch_ == 1 && strips <= out.h; ++strips) {
+            std::vector<Extent> extents = stripsOf(out, strips);
+            if (std::ranges::all_of(extents, fits)) return Split{form, std::move(extents)};
+        }
+        return doesNotFit(name, build(form, wholeExtent(out)));
+    }
+
+    // `build` makes a dispatch of a form and an extent.
+    template <typename Build>
+    Status emitSplit(const std::string& name, const Shape& out, const KernelForm& form, Build build) {
+        DUNLIN_ASSIGN(const Split chosen, split(name, out, form, build));
+        for (const Extent& extent : chosen.extents) emit(build(chosen.form, extent), name);
+        return {};
+    }
+
+    std::vector<Extent> stripsOf(const Shape& out, int strips) const {
+        const int rows = divideUp(out.h, strips);
+        std::vector<Extent> extents;
+        for (int row = 0; row < out.h; row += rows)
+            extents.push_back({firstImage_, 1, row, std::min(rows, out.h - row)});
+        return extents;
+    }
+
+    Status doesNotFit(const std::string& name, const Dispatch& dispatch) const {
+        uint64_t largest = 0;
+        for (const Binding& binding : dispatch.bindings) largest = std::max(largest, binding.sizeBytes);
+        return error(StatusCode::DoesNotFit,
+                     "%s needs a buffer range of %llu bytes, and the device's limit is %llu (maxStorageBufferRange)",
+                     name.c_str(), static_cast<unsigned long long>(largest),
+                     static_cast<unsigned long long>(limits_.maxStorageBufferRange));
+    }
+
+    Status lowerPointwise(const Step& step, const Node& node) {
+        const Shape out = microShape(graph_.shape(step.output));
+        PointwiseCall call;
+        call.in = valueOperand(step.input);
+        call.weights = constantOperand(step.node);
+        if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
+        if (step.gate != kNoValue) call.gate = valueOperand(step.gate);
+        call.out = newValue(step.output, node.name);
+        call.activation = std::visit(
+            [](const auto& op) {
+                if constexpr (requires { op.activation; }) return op.activation;
+                return Activation::None;
+            },
+            node.op);
+        const KernelForm form = pointwiseForm(limits_, out.pixelCount(), channelGroups(out.c));
+        return emitSplit(node.name, out, form, [&](const KernelForm& splitForm, const Extent& extent) {
+            return builder_.pointwise(call, splitForm, extent);
+        });
+    }
+
+    Status lowerConv2d(const Step& step, const Node& node, const Conv2d& conv) {
+        const Shape out = microShape(graph_.shape(step.output));
+        Conv2dCall call;
+        call.in = valueOperand(step.input);
+        call.weights = constantOperand(step.node);
+        if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
+        call.out = newValue(step.output, node.name);
+        call.kernelH = conv.kernelH;
+        call.kernelW = conv.kernelW;
+        call.strideH = conv.strideH;
+        call.strideW = conv.strideW;
+        call.padding = conv.padding;
+        call.activation = conv.activation;
+        return emitSplit(node.name, out, conv2dForm(limits_, out), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.conv2d(call, form, extent);
+        });
+    }
+
+    Status lowerDepthwise(const Step& step, const Node& node, const Conv2d& conv) {
+        const Shape out = microShape(graph_.shape(step.output));
+        const KernelForm form = depthwiseForm(limits_, out, step.writesSums);
+        DepthwiseCall call;
+        call.in = valueOperand(step.input);
+        call.weights = constantOperand(step.node);
+        call.out = newValue(step.output, node.name);
+        call.kernelH = conv.kernelH;
+        call.kernelW = conv.kernelW;
+        call.strideH = conv.strideH;
+        call.strideW = conv.strideW;
+        call.padding = conv.padding;
+        call.activation = conv.activation;
+        const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
+            return builder_.depthwise(call, splitForm, extent);
+        };
+        DUNLIN_ASSIGN(const Split chosen, split(node.name, out, form, build));
+        if (step.writesSums) addSums(step.output, node.name, out, chosen, call);
+        for (const Extent& extent : chosen.extents) {
+            emit(build(chosen.form, extent), node.name);
+            call.partialBegin += DispatchBuilder::partialCount(out, extent.rows, chosen.form);
+        }
+        return {};
+    }
+
+    void addSums(ValueId value, const std::string& name, const Shape& out, const Split& chosen, DepthwiseCall& call) {
+        int partials = 0;
+        for (const Extent& extent : chosen.extents) {
+            partials += DispatchBuilder::partialCount(out, extent.rows, chosen.form);
+        }
+        sums_[value] = addActivation(name + ".sums", {microBatch_, 1, partials, out.c}, kFloatGroupBytes);
+        call.sums = operand(sums_.at(value));
+    }
+
+    Status lowerSqueezeExcite(const Step& step) {
+        const Node& expand = graph_.nodes()[static_cast<size_t>(step.node)];
+        const Node& reduce = graph_.nodes()[static_cast<size_t>(step.reduceNode)];
+        const Shape& map = graph_.shape(step.input);
+        SqueezeExciteCall call;
+        call.sums = operand(sums_.at(step.input));
+        call.reduceWeights = constantOperand(step.reduceNode);
+        call.expandWeights = constantOperand(step.node);
+        call.gate = newValue(step.output, expand.name);
+        call.reducedChannels = graph_.shape(reduce.output).c;
+        call.pixels = int64_t{map.h} * map.w;
+        call.reduceActivation = std::get<Conv2d>(reduce.op).activation;
+        call.gateActivation = std::get<Conv2d>(expand.op).activation;
+        // The sums are always texels: where a batch has more than the device binds, it is taken in parts.
+        const KernelForm form = squeezeExciteForm(limits_);
+        int images = microBatch_;
+        const auto part = [&](int first) {
+            return builder_.squeezeExcite(call, form,
+                                          {firstImage_ + first, std::min(images, microBatch_ - first), 0, 1});
+        };
+        while (images > 1 && !bindingsFit(part(0), limits_)) images = divideUp(images, 2);
+        if (!bindingsFit(part(0), limits_)) return doesNotFit(expand.name, part(0));
+        for (int first = 0; first < microBatch_; first += images) emit(part(first), expand.name);
+        return {};
+    }
+
+    Status lowerPool(const Step& step) {
+        const Node& node = graph_.nodes()[static_cast<size_t>(step.node)];
+        const PoolCall call = {valueOperand(step.input), newValue(step.output, node.name)};
+        return emitSplit(
+            node.name, {1, 1, 1, 1}, poolForm(limits_, call.in.shape),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.pool(call, form, extent); });
+    }
+
+    void lowerHead() {
+        HeadCall call;
+        call.logits = valueOperand(graph_.output());
+        call.result = outputOperand();
+        call.topK = slice("top_classes").shape.c;
+        call.logitsBytes = slice("logits").offsetBytes;
+        call.probabilitiesBytes = slice("probabilities").offsetBytes;
+        call.topClassesBytes = slice("top_classes").offsetBytes;
+        call.topProbabilitiesBytes = slice("top_probabilities").offsetBytes;
+        emit(builder_.head(call, headForm(limits_), wholeExtent({1, 1, 1, 1})), "softmax_top_k");
+    }
+
+    Status lowerTap(ValueId value, const std::string& name) {
+        ExportCall call;
+        call.in = valueOperand(value);
+        call.result = outputOperand();
+        call.resultBytes = slice(name).offsetBytes;
+        return emitSplit(
+            "export " + name, call.in.shape, elementwiseForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.exportMap(call, form, extent); });
+    }
+
+    const Graph& graph_;
+    const std::vector<Step>& steps_;
+    const std::vector<ValueId>& taps_;
+    const SessionOptions& options_;
+    const DeviceLimits& limits_;
+    DispatchBuilder builder_;
+    int batch_, microBatch_;
+    uint32_t groupBytes_;
+    int firstImage_ = 0;
+    Program program_;
+    std::map<int, TensorId> constants_;  // by node
+    std::map<ValueId, TensorId> values_, sums_;
+};
+
+// Equal micro-batches, largest first: as many images as keep every activation within one buffer range.
+std::vector<int> microBatches(const Graph& graph, const DeviceLimits& limits, Precision precision) {
+    const int batch = graph.shape(graph.input()).n;
+    uint64_t largestImageBytes = 1;
+    for (const Value& value : graph.values()) {
+        const auto pixels = static_cast<uint64_t>(value.shape.h) * static_cast<uint64_t>(value.shape.w);
+        const auto padded = static_cast<uint64_t>(roundUp(value.shape.c, kChannelGroup));
+        largestImageBytes =
+            std::max(largestImageBytes, pixels * padded * static_cast<uint64_t>(elementSize(precision)));
+    }
+    std::vector<int> sizes;
+    for (int size = batch; size >= 1; --size) {
+        const bool fits = static_cast<uint64_t>(size) * largestImageBytes <= limits.maxStorageBufferRange;
+        if (batch % size == 0 && (fits || size == 1)) sizes.push_back(size);
+    }
+    return sizes;
+}
+
+Status checkRequest(const SessionOptions& options, const DeviceLimits& limits) {
+    if (options.precision == Precision::Fp16 && !limits.fp16) {
+        return error(StatusCode::Unsupported,
+                     "fp16 needs 16-bit storage buffers and float16 arithmetic, and the device does not have both");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
+    DUNLIN_TRY(checkRequest(options, limits));
+    std::vector<ValueId> taps;
+    for (const std::string& name : options.taps) {
+        DUNLIN_ASSIGN(const ValueId value, graph.findTap(name));
+        taps.push_back(value);
+    }
+    DUNLIN_ASSIGN(const std::vector<Step> steps, fuse(graph, taps));
+
+    uint64_t constantBytes = 0;
+    for (const Constant& constant : constantsOf(graph, options.precision)) constantBytes += constant.sizeBytes;
+
+    uint64_t needBytes = 0, limitBytes = 0;
+    for (int microBatch : microBatches(graph, limits, options.precision)) {
+        DUNLIN_ASSIGN(Program program, Lowering(graph, steps, taps, options, limits, microBatch).run());
+        const uint64_t arenaBytes = planMemory(program, limits.offsetAlignment).arenaBytes;
+        const bool arenaTooLarge = arenaBytes > limits.maxAllocationBytes;
+        needBytes = arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + program.outputBytes;
+        limitBytes = arenaTooLarge ? limits.maxAllocationBytes : limits.memoryBudgetBytes;
+        if (needBytes <= limitBytes) return program;
+    }
+    constexpr double kMiB = 1024.0 * 1024.0;
+    const Shape& input = graph.shape(graph.input());
+    return error(StatusCode::DoesNotFit,
+                 "a batch of %d at %dx%d needs %.1f MiB of device memory, and the limit is %.1f MiB", input.n, input.h,
+                 input.w, static_cast<double>(needBytes) / kMiB, static_cast<double>(limitBytes) / kMiB);
+}
+
+}  // namespace dunlin

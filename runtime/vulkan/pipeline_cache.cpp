@@ -1,0 +1,138 @@
+// The pipeline cache on disk: a header of our own before the driver's data, since drivers have been seen to crash on
+// data that is not theirs or is damaged.
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <system_error>
+#include <thread>
+
+#if defined(_WIN32)
+#include <process.h>
+#else
+#include <unistd.h>
+#endif
+
+#include "runtime/vulkan/pipelines.h"
+
+namespace dunlin::vulkan {
+namespace {
+
+constexpr std::array<char, 8> kMagic = {'D', 'U', 'N', 'L', 'I', 'N', 'P', 'C'};
+constexpr uint32_t kVersion = 1;
+// Far above any cache that was seen (a few hundred KiB a network): a corrupt size allocates no more than this.
+constexpr uint64_t kMaxPayloadBytes = uint64_t{1} << 30;
+
+struct Header {
+    std::array<char, 8> magic{};
+    uint32_t version = 0;
+    uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
+    std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
+    uint64_t shaderHash = 0;
+    uint64_t payloadBytes = 0;
+    uint64_t payloadHash = 0;
+};
+static_assert(sizeof(Header) == 64 && std::is_trivially_copyable_v<Header>);
+
+constexpr uint64_t kFnvStart = 0xcbf29ce484222325;
+
+uint64_t fnv1a64(std::span<const std::byte> bytes, uint64_t hash = kFnvStart) {
+    for (std::byte byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+    return hash;
+}
+
+Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload) {
+    Header header;
+    header.magic = kMagic;
+    header.version = kVersion;
+    header.vendorId = key.vendorId;
+    header.deviceId = key.deviceId;
+    header.driverVersion = key.driverVersion;
+    header.pipelineCacheUuid = key.pipelineCacheUuid;
+    header.shaderHash = key.shaderHash;
+    header.payloadBytes = payload.size();
+    header.payloadHash = fnv1a64(payload);
+    return header;
+}
+
+uint64_t hashOfAllShaders() {
+    uint64_t hash = kFnvStart;
+    Variant variant;
+    for (const KernelRow& kernel : kernelTable()) {
+        variant.kernel = kernel.kernel;
+        for (Precision precision : {Precision::Fp32, Precision::Fp16}) {
+            variant.precision = precision;
+            for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
+                variant.load = load;
+                for (const auto& tile : kernel.tiles) {
+                    variant.tileX = tile[0];
+                    variant.tileY = tile[1];
+                    hash = fnv1a64(std::as_bytes(spirv(variant)), hash);
+                }
+            }
+        }
+    }
+    return hash;
+}
+
+unsigned long processId() {
+#if defined(_WIN32)
+    return static_cast<unsigned long>(_getpid());
+#else
+    return static_cast<unsigned long>(getpid());
+#endif
+}
+
+}  // namespace
+
+PipelineCacheKey PipelineCacheKey::of(const Capabilities& capabilities) {
+    PipelineCacheKey key;
+    key.vendorId = capabilities.vendorId;
+    key.deviceId = capabilities.deviceId;
+    key.driverVersion = capabilities.driverVersion;
+    key.pipelineCacheUuid = capabilities.pipelineCacheUuid;
+    key.shaderHash = hashOfAllShaders();
+    return key;
+}
+
+std::optional<std::vector<std::byte>> readPipelineCache(const std::filesystem::path& file,
+                                                        const PipelineCacheKey& key) {
+    std::ifstream stream(file, std::ios::binary);
+    Header found;
+    if (!stream.read(reinterpret_cast<char*>(&found), sizeof(found))) return std::nullopt;
+    if (found.payloadBytes > kMaxPayloadBytes) return std::nullopt;
+    std::error_code failure;
+    const uint64_t fileBytes = std::filesystem::file_size(file, failure);
+    if (failure || fileBytes != sizeof(Header) + found.payloadBytes) return std::nullopt;
+    std::vector<std::byte> payload(found.payloadBytes);
+    if (!stream.read(reinterpret_cast<char*>(payload.data()), static_cast<std::streamsize>(payload.size()))) {
+        return std::nullopt;
+    }
+    const Header expected = headerFor(key, payload);
+    if (std::memcmp(&found, &expected, sizeof(Header)) != 0) return std::nullopt;
+    return payload;
+}
+
+bool writePipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key,
+                        std::span<const std::byte> payload) {
+    std::error_code failure;
+    std::filesystem::create_directories(file.parent_path(), failure);
+    // Unique, since processes and threads may save at once.
+    char suffix[64];
+    std::snprintf(suffix, sizeof(suffix), ".%lu-%zx.tmp", processId(),
+                  std::hash<std::thread::id>()(std::this_thread::get_id()));
+    std::filesystem::path temporary = file;
+    temporary += suffix;
+    const Header header = headerFor(key, payload);
+    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
+    stream.write(reinterpret_cast<const char*>(&header), sizeof(header));
+    stream.write(reinterpret_cast<const char*>(payload.data()), static_cast<std::streamsize>(payload.size()));
+    stream.close();
+    if (stream) {
+        std::filesystem::rename(temporary, file, failure);
+        if (!failure) return true;
+    }
+    std::filesystem::remove(temporary, failure);
+    return false;
+}
+
+}  // namespace dunlin::vulkan

@@ -1,0 +1,217 @@
+#include "runtime/vulkan/pipelines.h"
+
+#include <cstdio>
+
+#include "shaders/include/params.h"
+
+namespace dunlin::vulkan {
+namespace {
+
+std::filesystem::path cacheFileIn(const std::filesystem::path& folder, const Capabilities& capabilities) {
+    if (folder.empty()) return {};
+    char name[64];
+    std::snprintf(name, sizeof(name), "pipelines-%08x-%08x.bin", capabilities.vendorId, capabilities.deviceId);
+    return folder / name;
+}
+
+Result<VkDescriptorSetLayout> createSetLayout(const VulkanDevice& device, std::span<const VkDescriptorType> types) {
+    std::vector<VkDescriptorSetLayoutBinding> bindings;
+    for (VkDescriptorType type : types) {
+        VkDescriptorSetLayoutBinding one{};
+        one.binding = static_cast<uint32_t>(bindings.size());
+        one.descriptorType = type;
+        one.descriptorCount = 1;
+        one.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+        bindings.push_back(one);
+    }
+    VkDescriptorSetLayoutCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
+    info.bindingCount = static_cast<uint32_t>(bindings.size());
+    info.pBindings = bindings.data();
+    VkDescriptorSetLayout layout = VK_NULL_HANDLE;
+    DUNLIN_TRY(check(device.functions().CreateDescriptorSetLayout(device.handle(), &info, device.allocator(), &layout),
+                     "vkCreateDescriptorSetLayout"));
+    return layout;
+}
+
+Result<VkPipelineLayout> createPipelineLayout(const VulkanDevice& device, VkDescriptorSetLayout set,
+                                              uint32_t pushConstantBytes) {
+    VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, pushConstantBytes};
+    VkPipelineLayoutCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+    info.setLayoutCount = 1;
+    info.pSetLayouts = &set;
+    info.pushConstantRangeCount = pushConstantBytes > 0 ? 1 : 0;
+    info.pPushConstantRanges = &push;
+    VkPipelineLayout layout = VK_NULL_HANDLE;
+    DUNLIN_TRY(check(device.functions().CreatePipelineLayout(device.handle(), &info, device.allocator(), &layout),
+                     "vkCreatePipelineLayout"));
+    return layout;
+}
+
+Status checkVariant(const VulkanDevice& device, const Variant& variant) {
+    if (variant.precision == Precision::Fp16 && !device.enabled().fp16()) {
+        return error(StatusCode::Unsupported,
+                     "fp16 needs storageBuffer16BitAccess and shaderFloat16, which are not enabled on %s",
+                     device.capabilities().name.c_str());
+    }
+    const uint64_t invocations = uint64_t{variant.constants[0]} * variant.constants[1];
+    if (invocations == 0 || invocations > device.limits().maxWorkgroupInvocations) {
+        return error(StatusCode::Unsupported, "%s has %llu invocations a workgroup, the device's limit is %u",
+                     moduleName(variant).c_str(), static_cast<unsigned long long>(invocations),
+                     device.limits().maxWorkgroupInvocations);
+    }
+    return Status();
+}
+
+}  // namespace
+
+VkDescriptorType descriptorType(const BindingRow& binding, const Variant& variant) {
+    switch (binding.kind) {
+        case BindingKind::Activation:
+        case BindingKind::Weights:
+            return variant.load == LoadPath::Texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                                   : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        case BindingKind::Texel32:
+        case BindingKind::TexelNative:
+            return VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+        case BindingKind::Storage:
+            return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        case BindingKind::Image:  // the source of preprocess, which is an image or a buffer by module
+            return variant.tileX == params::kSourceImage ? VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE
+                                                         : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    }
+    return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
+
+VkFormat texelFormat(const BindingRow& binding, const Variant& variant) {
+    if (descriptorType(binding, variant) != VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER) return VK_FORMAT_UNDEFINED;
+    const bool fp32 = binding.kind == BindingKind::Texel32 || variant.precision == Precision::Fp32;
+    return fp32 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R16G16B16A16_SFLOAT;
+}
+
+Result<std::unique_ptr<Pipelines>> Pipelines::create(const VulkanDevice& device,
+                                                     const std::filesystem::path& cacheFolder) {
+    std::unique_ptr<Pipelines> pipelines(new Pipelines(device));
+    pipelines->cacheFile_ = cacheFileIn(cacheFolder, device.capabilities());
+    std::optional<std::vector<std::byte>> payload;
+    if (!cacheFolder.empty()) {
+        payload = readPipelineCache(pipelines->cacheFile_, PipelineCacheKey::of(device.capabilities()));
+        pipelines->loadedFromFile_ = payload.has_value();
+    }
+    VkPipelineCacheCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    if (payload) {
+        info.initialDataSize = payload->size();
+        info.pInitialData = payload->data();
+    }
+    DUNLIN_TRY(
+        check(device.functions().CreatePipelineCache(device.handle(), &info, device.allocator(), &pipelines->cache_),
+              "vkCreatePipelineCache"));
+    return pipelines;
+}
+
+Pipelines::~Pipelines() {
+    const DeviceFunctions& vk = device_.functions();
+    for (auto& [variant, pipeline] : pipelines_) {
+        if (pipeline->handle) vk.DestroyPipeline(device_.handle(), pipeline->handle, device_.allocator());
+    }
+    for (auto& [key, layout] : pipelineLayouts_) {
+        vk.DestroyPipelineLayout(device_.handle(), layout, device_.allocator());
+    }
+    for (auto& [types, layout] : setLayouts_) {
+        vk.DestroyDescriptorSetLayout(device_.handle(), layout, device_.allocator());
+    }
+    if (cache_) vk.DestroyPipelineCache(device_.handle(), cache_, device_.allocator());
+}
+
+size_t Pipelines::count() const {
+    const std::lock_guard lock(mutex_);
+    return pipelines_.size();
+}
+
+Status Pipelines::addLayouts(Pipeline& pipeline) {
+    const KernelRow& kernel = row(pipeline.variant.kernel);
+    std::vector<VkDescriptorType> types;
+    for (const BindingRow& binding : kernel.bindings) types.push_back(descriptorType(binding, pipeline.variant));
+    auto set = setLayouts_.find(types);
+    if (set == setLayouts_.end()) {
+        DUNLIN_ASSIGN(VkDescriptorSetLayout created, createSetLayout(device_, types));
+        set = setLayouts_.emplace(types, created).first;
+    }
+    const std::pair key(set->second, kernel.pushConstantBytes);
+    auto layout = pipelineLayouts_.find(key);
+    if (layout == pipelineLayouts_.end()) {
+        DUNLIN_ASSIGN(VkPipelineLayout created, createPipelineLayout(device_, key.first, key.second));
+        layout = pipelineLayouts_.emplace(key, created).first;
+    }
+    pipeline.setLayout = set->second;
+    pipeline.layout = layout->second;
+    return Status();
+}
+
+Result<const Pipeline*> Pipelines::get(const Variant& variant) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = pipelines_.find(variant); found != pipelines_.end()) return found->second.get();
+    DUNLIN_TRY(checkVariant(device_, variant));
+    const std::span<const uint32_t> code = spirv(variant);
+    if (code.empty()) {
+        return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
+    }
+    auto pipeline = std::make_unique<Pipeline>();
+    pipeline->variant = variant;
+    DUNLIN_TRY(addLayouts(*pipeline));
+    DUNLIN_TRY(compile(*pipeline, code).withContext(moduleName(variant)));
+    changed_ = true;
+    const Pipeline* result = pipeline.get();
+    pipelines_.emplace(variant, std::move(pipeline));
+    return result;
+}
+
+Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code) {
+    const DeviceFunctions& vk = device_.functions();
+    VkShaderModuleCreateInfo moduleInfo{};
+    moduleInfo.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+    moduleInfo.codeSize = code.size_bytes();
+    moduleInfo.pCode = code.data();
+    VkShaderModule module = VK_NULL_HANDLE;
+    DUNLIN_TRY(check(vk.CreateShaderModule(device_.handle(), &moduleInfo, device_.allocator(), &module),
+                     "vkCreateShaderModule"));
+
+    std::array<VkSpecializationMapEntry, kMaxConstants> entries{};
+    for (uint32_t id = 0; id < kMaxConstants; ++id) entries[id] = {id, id * 4, 4};
+    VkSpecializationInfo constants{};
+    constants.mapEntryCount = kMaxConstants;
+    constants.pMapEntries = entries.data();
+    constants.dataSize = sizeof(pipeline.variant.constants);
+    constants.pData = pipeline.variant.constants.data();
+    VkComputePipelineCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+    info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+    info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+    info.stage.module = module;
+    info.stage.pName = "main";
+    info.stage.pSpecializationInfo = &constants;
+    info.layout = pipeline.layout;
+    const VkResult result =
+        vk.CreateComputePipelines(device_.handle(), cache_, 1, &info, device_.allocator(), &pipeline.handle);
+    vk.DestroyShaderModule(device_.handle(), module, device_.allocator());
+    return check(result, "vkCreateComputePipelines");
+}
+
+bool Pipelines::save() {
+    const std::lock_guard lock(mutex_);
+    if (cacheFile_.empty()) return false;
+    if (!changed_ && loadedFromFile_) return true;
+    const DeviceFunctions& vk = device_.functions();
+    size_t sizeBytes = 0;
+    if (vk.GetPipelineCacheData(device_.handle(), cache_, &sizeBytes, nullptr) != VK_SUCCESS) return false;
+    std::vector<std::byte> payload(sizeBytes);
+    if (vk.GetPipelineCacheData(device_.handle(), cache_, &sizeBytes, payload.data()) != VK_SUCCESS) return false;
+    payload.resize(sizeBytes);
+    if (!writePipelineCache(cacheFile_, PipelineCacheKey::of(device_.capabilities()), payload)) return false;
+    changed_ = false;
+    return true;
+}
+
+}  // namespace dunlin::vulkan

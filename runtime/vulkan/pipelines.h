@@ -1,0 +1,83 @@
+// Compute pipelines by variant, and the driver's cache of them on disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "runtime/plan/kernels.h"
+#include "runtime/vulkan/device.h"
+
+namespace dunlin::vulkan {
+
+// How a binding of a kernel is described to Vulkan.
+VkDescriptorType descriptorType(const BindingRow& binding, const Variant& variant);
+// The format of a texel buffer binding; VK_FORMAT_UNDEFINED for other bindings.
+VkFormat texelFormat(const BindingRow& binding, const Variant& variant);
+
+struct Pipeline {
+    VkPipeline handle = VK_NULL_HANDLE;
+    VkPipelineLayout layout = VK_NULL_HANDLE;
+    VkDescriptorSetLayout setLayout = VK_NULL_HANDLE;  // set 0, bindings in the order of the kernel's row
+    Variant variant;
+};
+
+// The pipelines of one device, created on first use and shared by whoever asks for the same variant. With a folder, the
+// driver's pipeline cache is read from it at creation and written by save(); a file that is foreign, cut or damaged
+// counts as absent, and a folder that cannot be written costs only time. Thread-safe. Must not outlive the device.
+class Pipelines {
+  public:
+    // `cacheFolder` empty: no file. Fails only where Vulkan fails.
+    static Result<std::unique_ptr<Pipelines>> create(const VulkanDevice& device,
+                                                     const std::filesystem::path& cacheFolder = {});
+    ~Pipelines();
+    Pipelines(const Pipelines&) = delete;
+    Pipelines& operator=(const Pipelines&) = delete;
+
+    // The pointer stays valid as long as this object. Slow on first use: the driver compiles.
+    Result<const Pipeline*> get(const Variant& variant);
+    size_t count() const;
+
+    // Writes the cache file if pipelines were created since it was read. False where there is no file or it could not
+    // be written.
+    bool save();
+    bool loadedFromFile() const { return loadedFromFile_; }
+    const std::filesystem::path& cacheFile() const { return cacheFile_; }
+
+  private:
+    explicit Pipelines(const VulkanDevice& device) : device_(device) {}
+    Status addLayouts(Pipeline& pipeline);
+    Status compile(Pipeline& pipeline, std::span<const uint32_t> code);
+
+    const VulkanDevice& device_;
+    mutable std::mutex mutex_;
+    std::filesystem::path cacheFile_;
+    bool loadedFromFile_ = false, changed_ = false;
+    VkPipelineCache cache_ = VK_NULL_HANDLE;
+    std::map<std::vector<VkDescriptorType>, VkDescriptorSetLayout> setLayouts_;
+    std::map<std::pair<VkDescriptorSetLayout, uint32_t>, VkPipelineLayout> pipelineLayouts_;  // by push constant bytes
+    std::map<Variant, std::unique_ptr<Pipeline>> pipelines_;
+};
+
+// What a cache file must have been made by.
+struct PipelineCacheKey {
+    uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
+    std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
+    uint64_t shaderHash = 0;  // of all embedded SPIR-V
+    static PipelineCacheKey of(const Capabilities& capabilities);
+};
+
+// The payload of a cache file, or nothing where it is absent, foreign, cut or damaged.
+std::optional<std::vector<std::byte>> readPipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key);
+// Writes a temporary file beside it and renames: a reader sees the old file or the new one, whole. False on failure.
+bool writePipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key,
+                        std::span<const std::byte> payload);
+
+}  // namespace dunlin::vulkan

@@ -1,0 +1,61 @@
+#include "runtime/vulkan/quirks.h"
+
+#include <algorithm>
+
+#include "runtime/vulkan/capabilities.h"
+
+namespace dunlin::vulkan {
+namespace {
+
+// Vulkan guarantees this much; a smaller figure is a reporting bug.
+constexpr uint64_t kGuaranteedStorageBufferRange = uint64_t{1} << 27;
+
+bool reportsNoStorageRange(const Capabilities& capabilities) {
+    return capabilities.limits.maxStorageBufferRange < kGuaranteedStorageBufferRange;
+}
+void guaranteeStorageRange(DeviceLimits& limits) {
+    limits.maxStorageBufferRange = kGuaranteedStorageBufferRange;
+}
+
+bool isQualcommAdreno8xx(const Capabilities& capabilities) {
+    // The proprietary driver of the 800 series; Mesa's Turnip compiles the same shaders right.
+    return capabilities.driverId == VK_DRIVER_ID_QUALCOMM_PROPRIETARY &&
+           capabilities.name.find("(TM) 8") != std::string::npos;
+}
+void useFlatWorkgroups(DeviceLimits& limits) {
+    limits.flatWorkgroups = true;
+}
+
+bool isLlvmpipe(const Capabilities& capabilities) {
+    return capabilities.driverId == VK_DRIVER_ID_MESA_LLVMPIPE || capabilities.name.starts_with("llvmpipe");
+}
+void keepAllocationsBelow2GiB(DeviceLimits& limits) {
+    limits.maxAllocationBytes = std::min<uint64_t>(limits.maxAllocationBytes, INT32_MAX);
+}
+
+constexpr Quirk kQuirks[] = {
+    // Invocations of near-square workgroups (8x8, 4x16) now and then write whole blocks of wrong results; 64x1 is
+    // right.
+    {"flat-workgroups", "https://github.com/pytorch/executorch/issues/22327", isQualcommAdreno8xx, useFlatWorkgroups},
+    // maxStorageBufferRange is reported as 0.
+    {"guaranteed-storage-range", "https://github.com/KhronosGroup/MoltenVK/issues/1245", reportsNoStorageRange,
+     guaranteeStorageRange},
+    // Buffer offsets pass through signed 32-bit integers inside Mesa's Gallium.
+    {"signed-buffer-sizes", "https://github.com/gfx-rs/wgpu/pull/2796", isLlvmpipe, keepAllocationsBelow2GiB},
+};
+
+}  // namespace
+
+std::span<const Quirk> quirks() {
+    return kQuirks;
+}
+
+void applyQuirks(Capabilities& capabilities) {
+    for (const Quirk& quirk : quirks()) {
+        if (!quirk.applies(capabilities)) continue;
+        quirk.apply(capabilities.limits);
+        capabilities.quirks.push_back(quirk.name);
+    }
+}
+
+}  // namespace dunlin::vulkan

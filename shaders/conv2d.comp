@@ -1,0 +1,93 @@
+// conv2d: direct convolution of any kernel size, stride and padding (groups == 1), with the epilogue of pointwise:
+//
+//   out[y][x][n] = activation(sum over ky, kx, k of in[y * strideH - padTop + ky][x * strideW - padLeft + kx][k]
+//                             * weight[ky][kx][k][n] + bias[n]) + residual[y][x][n]
+//
+// Layouts    input, residual, output [images][height][width][groups] of 4 channels;
+//            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the bias.
+// Tile       an invocation computes TILE_X columns of one row and one channel group; channel groups are adjacent.
+// Needs      nothing to be divisible: columns past the end are computed from clamped loads and not stored. Padding lanes
+//            of the output are written as zero. Reads only input rows inside the image that the rows asked for need.
+// Macros     FP16, TEXEL (include/storage.glsl), TILE_X.
+// Dispatch   at least images * rows * ceil(outWidth / TILE_X) * outGroups invocations, workgroups over x and y.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "include/storage.glsl"
+#include "include/activation.glsl"
+#include "include/index.glsl"
+#include "include/params.h"
+
+#ifndef TILE_X
+#define TILE_X 4
+#endif
+
+layout(constant_id = 2) const uint kActivation = 0u;
+layout(constant_id = 3) const uint kResidual = 0u;
+layout(constant_id = 4) const int kKernelH = 3;
+layout(constant_id = 5) const int kKernelW = 3;
+layout(constant_id = 6) const int kStrideH = 1;
+layout(constant_id = 7) const int kStrideW = 1;
+
+layout(push_constant) uniform Push { Conv2dParams p; };
+
+READS(0, loadInput)
+READS(1, loadWeights)
+READS(2, loadResidual)
+WRITES(3, storeOutput)
+
+// One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and column.
+void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
+    const int inGroups = int(p.inGroups);
+    bool inside[TILE_X];
+    int inputs[TILE_X];
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+        const int column = firstColumn + x * kStrideW;
+        inside[x] = column >= 0 && column < int(p.inWidth);
+        inputs[x] = (int(rowBegin) + clamp(column, 0, int(p.inWidth) - 1)) * inGroups + p.inBase;
+    }
+    for (int group = 0; group < inGroups; ++group) {
+        Element4 rows[4];
+        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * group + row);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+            const Element4 value = loadInput(inputs[x] + group);
+            accumulate(sums[x], inside[x] ? value : Element4(0.0), rows);
+        }
+    }
+}
+
+void storeRow(uint pixelBegin, uint firstColumn, uint group, vec4 sums[TILE_X]) {
+    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        if (firstColumn + x >= p.outWidth) continue;
+        const int index = int((pixelBegin + firstColumn + x) * p.outGroups + group);
+        vec4 value = activate(sums[x], kActivation);
+        if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
+        storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
+    }
+}
+
+void main() {
+    const uint columnTiles = (p.outWidth + TILE_X - 1) / TILE_X;
+    const uint tile = flatInvocation() / p.outGroups;
+    const uint group = flatInvocation() - tile * p.outGroups;
+    const uint rowIndex = tile / columnTiles;  // of all rows of all images
+    if (rowIndex >= p.images * p.rows) return;
+    const uint image = p.imageBegin + rowIndex / p.rows;
+    const uint row = p.rowBegin + rowIndex % p.rows;
+    const uint firstColumn = (tile - rowIndex * columnTiles) * TILE_X;
+
+    const int filterBegin = int(group * (1 + kKernelH * kKernelW * 4 * p.inGroups));
+    vec4 sums[TILE_X];
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) sums[x] = vec4(loadWeights(filterBegin));
+
+    const int inRow = int(row) * kStrideH - p.padTop;
+    const int inColumn = int(firstColumn) * kStrideW - p.padLeft;
+    const int kyEnd = min(kKernelH, int(p.inHeight) - inRow);
+    for (int ky = max(0, -inRow); ky < kyEnd; ++ky) {
+        const uint rowBegin = (image * p.inHeight + uint(inRow + ky)) * p.inWidth;
+        for (int kx = 0; kx < kKernelW; ++kx) {
+            const int weights = filterBegin + 1 + (ky * kKernelW + kx) * 4 * int(p.inGroups);
+            multiplyColumn(rowBegin, inColumn + kx, weights, sums);
+        }
+    }
+    storeRow((image * p.outHeight + row) * p.outWidth, firstColumn, group, sums);
+}

@@ -1,0 +1,149 @@
+// depthwise: one filter a channel, any kernel size, stride and padding:
+//
+//   out[y][x][c] = activation(sum over ky, kx of in[y * strideH - padTop + ky][x * strideW - padLeft + kx][c]
+//                             * weight[ky][kx][c] + bias[c])
+//
+// Layouts    input, output [images][height][width][groups] of 4 channels; weights [1 + kernelH * kernelW][groups], row 0
+//            the bias; sums [images][partialsPerImage][groups] of float32, whatever the precision.
+// Tile       an invocation computes TILE_X columns x TILE_Y rows of one channel group and loads each input of their common
+//            window once. Kernel size and stride are specialization constants, so the window lies in registers.
+// Squeeze    with kSqueeze == 1 each workgroup also adds up its outputs, activated, before they are rounded for storage,
+//            in a fixed order: the partial sums of squeeze-excite's mean. Its shape is then [channel groups, tiles].
+// Needs      nothing to be divisible: outputs past the end are not stored; reads only input rows inside the image that the
+//            rows asked for need. Padding lanes of the output are written as zero.
+// Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
+// Dispatch   with tiles = ceil(outWidth / TILE_X) * ceil(rows / TILE_Y):
+//            kSqueeze == 0: at least images * tiles * groups invocations, workgroups over x and y;
+//            kSqueeze == 1: [ceil(groups / size x), ceil(tiles / size y), images] workgroups; the y count is the number of
+//            partials that this dispatch writes, from partialBegin on.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "include/storage.glsl"
+#include "include/activation.glsl"
+#include "include/index.glsl"
+#include "include/params.h"
+
+#ifndef TILE_X
+#define TILE_X 4
+#endif
+#ifndef TILE_Y
+#define TILE_Y 2
+#endif
+
+layout(constant_id = 2) const uint kActivation = 0u;
+layout(constant_id = 3) const uint kSqueeze = 0u;
+layout(constant_id = 4) const int kKernelH = 3;
+layout(constant_id = 5) const int kKernelW = 3;
+layout(constant_id = 6) const int kStrideH = 1;
+layout(constant_id = 7) const int kStrideW = 1;
+
+layout(push_constant) uniform Push { DepthwiseParams p; };
+
+READS(0, loadInput)
+READS(1, loadWeights)
+WRITES(2, storeOutput)
+layout(set = 0, binding = 3, std430) writeonly restrict buffer SumsBuffer { vec4 sumsElements[]; };
+
+const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
+const int kWindowH = (TILE_Y - 1) * kStrideH + kKernelH;
+const uint kReduced = kSqueeze == 1u ? kInvocations : 1u;
+shared vec4 invocationSums[kReduced];
+
+struct Tile {
+    uint group, image;
+    uint column, row;  // of the first output
+};
+
+void addRow(Element4 window[kWindowW], Element4 weights[kKernelH * kKernelW], int ky, int tileRow,
+            inout vec4 outputs[TILE_X * TILE_Y]) {
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+        Element4 sum = Element4(0.0);
+        [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
+            sum += window[x * kStrideW + kx] * weights[ky * kKernelW + kx];
+        }
+        outputs[tileRow * TILE_X + x] += vec4(sum);
+    }
+}
+
+void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
+    Element4 weights[kKernelH * kKernelW];
+    [[unroll]] for (int k = 0; k < kKernelH * kKernelW; ++k) {
+        weights[k] = loadWeights((1 + k) * int(p.groups) + int(tile.group));
+    }
+    const int firstRow = int(tile.row) * kStrideH - p.padTop;
+    const int firstColumn = int(tile.column) * kStrideW - p.padLeft;
+    // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read them.
+    const int lastNeeded = int(p.rowBegin + p.rows - 1) * kStrideH - p.padTop + kKernelH - 1;
+    const int lastRow = max(0, min(lastNeeded, int(p.inHeight) - 1));
+    [[unroll]] for (int r = 0; r < kWindowH; ++r) {
+        const int row = firstRow + r;
+        const bool rowInside = row >= 0 && row < int(p.inHeight);
+        const int rowBegin = (int(tile.image * p.inHeight) + clamp(row, 0, lastRow)) * int(p.inWidth);
+        Element4 window[kWindowW];
+        [[unroll]] for (int c = 0; c < kWindowW; ++c) {
+            const int column = firstColumn + c;
+            const bool inside = rowInside && column >= 0 && column < int(p.inWidth);
+            const int pixel = rowBegin + clamp(column, 0, int(p.inWidth) - 1);
+            const Element4 value = loadInput(pixel * int(p.groups) + int(tile.group) + p.inBase);
+            window[c] = inside ? value : Element4(0.0);
+        }
+        [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+            const int ky = r - y * kStrideH;
+            if (ky >= 0 && ky < kKernelH) addRow(window, weights, ky, y, outputs);
+        }
+    }
+}
+
+// Returns the sum of what it stores.
+vec4 computeTile(Tile tile) {
+    const vec4 bias = vec4(loadWeights(int(tile.group)));
+    vec4 outputs[TILE_X * TILE_Y];
+    [[unroll]] for (int i = 0; i < TILE_X * TILE_Y; ++i) outputs[i] = bias;
+    convolve(tile, outputs);
+
+    vec4 sum = vec4(0.0);
+    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
+        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+            const uint row = tile.row + y, column = tile.column + x;
+            if (row >= p.rowBegin + p.rows || column >= p.outWidth) continue;
+            const uint pixel = (tile.image * p.outHeight + row) * p.outWidth + column;
+            const vec4 value = keepChannels(activate(outputs[y * TILE_X + x], kActivation), tile.group, p.channels);
+            storeOutput(int(pixel * p.groups + tile.group) + p.outBase, value);
+            sum += value;
+        }
+    }
+    return sum;
+}
+
+// Adds up the tiles of each channel group, in order; the first tile's invocation writes the workgroup's partial sum.
+void reduceSums(vec4 sum, uint group, uint image) {
+    invocationSums[gl_LocalInvocationIndex] = sum;
+    barrier();
+    if (gl_LocalInvocationID.y != 0 || group >= p.groups) return;
+    for (uint y = 1; y < gl_WorkGroupSize.y; ++y) sum += invocationSums[y * gl_WorkGroupSize.x + gl_LocalInvocationID.x];
+    const uint partial = image * p.partialsPerImage + p.partialBegin + gl_WorkGroupID.y;
+    sumsElements[int(partial * p.groups + group) + p.sumsBase] = sum;
+}
+
+void main() {
+    const uint columnTiles = (p.outWidth + TILE_X - 1) / TILE_X;
+    const uint tiles = columnTiles * ((p.rows + TILE_Y - 1) / TILE_Y);
+    uint group, tile, image;
+    if (kSqueeze == 1u) {
+        group = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+        tile = gl_WorkGroupID.y * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
+        image = gl_WorkGroupID.z;
+    } else {
+        const uint tileOfAll = flatInvocation() / p.groups;
+        group = flatInvocation() - tileOfAll * p.groups;
+        image = tileOfAll / tiles;
+        tile = tileOfAll - image * tiles;
+    }
+    vec4 sum = vec4(0.0);
+    if (group < p.groups && tile < tiles && image < p.images) {
+        const uint tileRow = tile / columnTiles;
+        sum = computeTile(Tile(group, p.imageBegin + image, (tile - tileRow * columnTiles) * TILE_X,
+                               p.rowBegin + tileRow * TILE_Y));
+    }
+    if (kSqueeze == 1u) reduceSums(sum, group, p.imageBegin + image);
+}

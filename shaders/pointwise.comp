@@ -1,0 +1,91 @@
+// pointwise: a 1x1 convolution or linear layer as a matrix product, with everything around it fused:
+//
+//   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
+//
+// Layouts    input, residual, output [pixels][groups] of 4 channels; gate [images][input groups];
+//            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
+// Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross images.
+//            Channel tiles are adjacent in the flat index, so that neighbours share their input pixels.
+// Needs      nothing to be divisible: pixels and groups past the end are loaded clamped and not stored. Padding lanes of
+//            the input are zero or meet zero weights; padding lanes of the output are written as zero.
+// Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
+// Dispatch   at least images * tilesPerImage * ceil(outGroups / TILE_Y) invocations, workgroups over x and y.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "include/storage.glsl"
+#include "include/activation.glsl"
+#include "include/index.glsl"
+#include "include/params.h"
+
+#ifndef TILE_X
+#define TILE_X 4
+#endif
+#ifndef TILE_Y
+#define TILE_Y 2
+#endif
+
+layout(constant_id = 2) const uint kActivation = 0u;
+layout(constant_id = 3) const uint kResidual = 0u;
+layout(constant_id = 4) const uint kGate = 0u;
+
+layout(push_constant) uniform Push { PointwiseParams p; };
+
+READS(0, loadInput)
+READS(1, loadWeights)
+READS(2, loadResidual)
+READS_TEXELS(3, loadGate)
+WRITES(4, storeOutput)
+
+// The products of one group of input channels with the whole tile.
+void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y], inout vec4 sums[TILE_X * TILE_Y]) {
+    Element4 values[TILE_X];
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = loadInput(inputs[x] + group);
+    if (kGate == 1u) {
+        const Element4 gate = loadGate(gateIndex + group);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] *= gate;
+    }
+    [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+        Element4 rows[4];
+        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights[y] + 1 + 4 * group + row);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) accumulate(sums[x * TILE_Y + y], values[x], rows);
+    }
+}
+
+void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 sums[TILE_X * TILE_Y]) {
+    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
+            const uint group = firstGroup + y;
+            if (firstPixel + x >= p.pixelsPerImage || group >= p.outGroups) continue;
+            const int index = int((imageBegin + firstPixel + x) * p.outGroups + group);
+            vec4 value = activate(sums[x * TILE_Y + y], kActivation);
+            if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
+            storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
+        }
+    }
+}
+
+void main() {
+    const uint channelTiles = (p.outGroups + TILE_Y - 1) / TILE_Y;
+    const uint pixelTile = flatInvocation() / channelTiles;
+    if (pixelTile >= p.images * p.tilesPerImage) return;
+    const uint image = pixelTile / p.tilesPerImage;
+    const uint imageBegin = p.pixelBegin + image * p.pixelsPerImage;
+    const uint firstPixel = (pixelTile - image * p.tilesPerImage) * TILE_X;  // in its image
+    const uint firstGroup = (flatInvocation() - pixelTile * channelTiles) * TILE_Y;
+
+    int inputs[TILE_X];
+    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        const uint pixel = imageBegin + min(firstPixel + x, p.pixelsPerImage - 1);
+        inputs[x] = int(pixel * p.inGroups) + p.inBase;
+    }
+    int weights[TILE_Y];
+    vec4 sums[TILE_X * TILE_Y];
+    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
+        weights[y] = int(min(firstGroup + y, p.outGroups - 1) * (1 + 4 * p.inGroups));
+        const vec4 bias = vec4(loadWeights(weights[y]));
+        [[unroll]] for (uint x = 0; x < TILE_X; ++x) sums[x * TILE_Y + y] = bias;
+    }
+    const int gateIndex = int((p.gateImageBegin + image) * p.inGroups) + p.gateBase;
+    for (int group = 0; group < int(p.inGroups); ++group) multiplyGroup(group, gateIndex, inputs, weights, sums);
+    storeTile(imageBegin, firstPixel, firstGroup, sums);
+}

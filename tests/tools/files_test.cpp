@@ -1,0 +1,112 @@
+#include "tools/dunlin/files.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/temporary_folder.h"
+#include "tools/dunlin/labels.h"
+
+namespace dunlin::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+TEST(MatchesWildcard, StarIsAnyTextAndQuestionMarkOneCharacter) {
+    EXPECT_TRUE(matchesWildcard("*", ""));
+    EXPECT_TRUE(matchesWildcard("*.jpg", "a.jpg"));
+    EXPECT_TRUE(matchesWildcard("*a*b*", "xxaxxbxaxb"));
+    EXPECT_TRUE(matchesWildcard("a?c", "abc"));
+    EXPECT_FALSE(matchesWildcard("a?c", "ac"));
+    EXPECT_FALSE(matchesWildcard("*.jpg", "a.jpeg"));
+    EXPECT_FALSE(matchesWildcard("", "a"));
+    EXPECT_FALSE(matchesWildcard("*a", std::string(2000, 'b'))) << "and does not take forever";
+}
+
+TEST(ExpandFiles, TakesPlainNamesAsTheyAre) {
+    const Words words = {"absent.jpg", "b.jpg", "a.jpg"};
+    EXPECT_EQ(*expandFiles(words), words);
+}
+
+TEST(ExpandFiles, ReplacesAFolderByItsPicturesInOrder) {
+    const test::TemporaryFolder folder;
+    for (const char* name : {"c.PNG", "a.jpeg", "b.JPG", "notes.txt", ".hidden.jpg", "inner/d.jpg"})
+        folder.file(name, "x");
+    const Words words = {folder.path().string()};
+    EXPECT_EQ(*expandFiles(words), (Words{folder / "a.jpeg", folder / "b.JPG", folder / "c.PNG"}));
+}
+
+TEST(ExpandFiles, ReplacesAPatternByTheFilesThatFit) {
+    const test::TemporaryFolder folder;
+    for (const char* name : {"one/a1.jpg", "two/a2.jpg", "two/b.jpg", "two/a3.jpg"}) folder.file(name, "x");
+    const Words words = {folder / "*/a?.jpg"};
+    EXPECT_EQ(*expandFiles(words), (Words{folder / "one/a1.jpg", folder / "two/a2.jpg", folder / "two/a3.jpg"}));
+}
+
+TEST(ExpandFiles, TakesAFileWhoseNameLooksLikeAPattern) {
+    const test::TemporaryFolder folder;
+    const Words words = {folder.file("what?.jpg", "x")};
+    folder.file("whats.jpg", "x");
+    EXPECT_EQ(*expandFiles(words), words);
+}
+
+TEST(ExpandFiles, RefusesFoldersAndPatternsWithoutPictures) {
+    const test::TemporaryFolder folder;
+    for (const std::string& word : {folder.path().string(), folder / "*.jpg", folder / "*/x/*.jpg"}) {
+        const Outcome<Words> files = expandFiles(std::span(&word, 1));
+        ASSERT_FALSE(files.ok()) << word;
+        EXPECT_EQ(files.failure().status, ExitStatus::BadInput);
+        EXPECT_TRUE(files.failure().message.starts_with(word + ": ")) << files.failure().message;
+    }
+}
+
+TEST(OutputFiles, AppearOnlyWhenCommitted) {
+    const test::TemporaryFolder folder;
+    const std::string content = "content";
+    {
+        OutputFiles files;
+        ASSERT_FALSE(files.write(folder / "a", {}, std::as_bytes(std::span(content))));
+        EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "what was not committed leaves nothing behind";
+
+    OutputFiles files;
+    ASSERT_FALSE(files.write(folder / "a", std::as_bytes(std::span(content)), std::as_bytes(std::span(content))));
+    ASSERT_FALSE(files.write(folder / "b", {}, {}));
+    ASSERT_FALSE(files.commit());
+    EXPECT_EQ(std::filesystem::file_size(folder / "a"), 14u);
+    EXPECT_EQ(std::filesystem::file_size(folder / "b"), 0u);
+}
+
+TEST(OutputFiles, SayWhichCannotBeWritten) {
+    const test::TemporaryFolder folder;
+    OutputFiles files;
+    for (const std::string& path : {folder / "absent/a.npy", folder.path().string()}) {
+        const Check failed = files.write(path, {}, {});
+        ASSERT_TRUE(failed) << path;
+        EXPECT_EQ(failed->status, ExitStatus::BadInput);
+        EXPECT_TRUE(failed->message.starts_with(path + ": ")) << failed->message;
+    }
+}
+
+TEST(Labels, DropWordNetIdsAndSpace) {
+    EXPECT_EQ(parseLabels("n01440764 tench\r\n  gold fish \n\nn0144 x\nn01440764\n\n\n"),
+              (Words{"tench", "gold fish", "", "n0144 x", "n01440764"}));
+}
+
+TEST(Labels, StartAfterTheBackground) {
+    const test::TemporaryFolder folder;
+    const std::string path = folder.file("labels.txt", "a\nb\n");
+    EXPECT_EQ(*readLabels(path, 3, 1), (Words{"background", "a", "b"}));
+    EXPECT_EQ(*readLabels(path, 2, 0), (Words{"a", "b"}));
+}
+
+TEST(Labels, OfAnotherNumberOfClassesAreRefused) {
+    const test::TemporaryFolder folder;
+    const Outcome<Words> labels = readLabels(folder.file("labels.txt", "a\nb\n"), 1000, 0);
+    ASSERT_FALSE(labels.ok());
+    EXPECT_EQ(labels.failure().status, ExitStatus::BadInput);
+    EXPECT_NE(labels.failure().message.find("2 labels, the network has 1000 classes"), std::string::npos)
+        << labels.failure().message;
+}
+
+}  // namespace
+}  // namespace dunlin::cli

@@ -1,0 +1,21 @@
+// --labels FILE: the names of classes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/dunlin/outcome.h"
+
+namespace dunlin::cli {
+
+// One class a line; a leading WordNet id ("n01440764 tench") is dropped, as are empty lines at the end.
+std::vector<std::string> parseLabels(std::string_view text);
+
+// The names of a network's `classes` classes, by class number: line i is class i + labelOffset, and where there is an
+// offset the first classes are "background". BadInput where the file has another number of lines.
+Outcome<std::vector<std::string>> readLabels(const std::filesystem::path& path, uint32_t classes, uint32_t labelOffset);
+
+}  // namespace dunlin::cli

@@ -1,0 +1,146 @@
+#include "tools/dunlin/picture.h"
+
+#include <fmt/format.h>
+#include <libexif/exif-data.h>
+#define STBI_NO_STDIO
+#include <stb_image.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "tools/dunlin/files.h"
+
+namespace dunlin::cli {
+namespace {
+
+constexpr size_t kPixelBytes = 4;
+
+// stb_image reads zeros where a file ends, so a cut picture may decode to something grey. Reading through these
+// callbacks tells that it wanted more than there was.
+struct Source {
+    std::span<const std::byte> rest;
+    bool ranOut = false;
+};
+
+constexpr int kBufferBytes = 128;  // of stb_image's own buffer
+
+int readSource(void* user, char* data, int size) {
+    Source& source = *static_cast<Source*>(user);
+    const size_t count = std::min(source.rest.size(), static_cast<size_t>(size));
+    std::memcpy(data, source.rest.data(), count);
+    source.rest = source.rest.subspan(count);
+    const bool fillsBuffer =
+        size == kBufferBytes;  // asks for what there is; other sizes are asked for because they are needed
+    source.ranOut = source.ranOut || (count == 0 && size > 0) || (count < static_cast<size_t>(size) && !fillsBuffer);
+    return static_cast<int>(count);
+}
+
+void skipSource(void* user, int size) {
+    Source& source = *static_cast<Source*>(user);
+    source.rest = source.rest.subspan(std::min(source.rest.size(), static_cast<size_t>(std::max(0, size))));
+}
+
+int sourceEnded(void* user) {
+    return static_cast<Source*>(user)->rest.empty();
+}
+
+constexpr stbi_io_callbacks kCallbacks = {readSource, skipSource, sourceEnded};
+
+struct FreePixels {
+    void operator()(stbi_uc* pixels) const { stbi_image_free(pixels); }
+};
+
+Failure badPicture(const Source& source) {
+    if (source.ranOut) return {ExitStatus::BadInput, "the file ends before its picture does"};
+    const char* reason = stbi_failure_reason();
+    if (reason != nullptr && std::strcmp(reason, "outofmem") == 0) {
+        return {ExitStatus::DeviceFailed, "no memory to decode the picture"};
+    }
+    return {ExitStatus::BadInput,
+            fmt::format("not a picture that can be decoded ({})", reason ? reason : "no reason given")};
+}
+
+Check checkSize(int width, int height) {
+    if (width < 1 || height < 1 || width > kMaxPictureSide || height > kMaxPictureSide) {
+        return Failure{ExitStatus::BadInput,
+                       fmt::format("a picture of {}x{}, sides are from 1 to {}", width, height, kMaxPictureSide)};
+    }
+    const int64_t pixels = int64_t{width} * height;
+    if (pixels > kMaxPicturePixels) {
+        return Failure{ExitStatus::BadInput,
+                       fmt::format("a picture of {} pixels, the limit is {}", pixels, kMaxPicturePixels)};
+    }
+    return {};
+}
+
+}  // namespace
+
+int exifOrientation(std::span<const std::byte> file) {
+    const bool jpeg = file.size() > 4 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8};
+    if (!jpeg) return 1;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
+    const std::unique_ptr<ExifData, void (*)(ExifData*)> data(
+        exif_data_new_from_data(bytes, static_cast<unsigned>(std::min<size_t>(file.size(), UINT_MAX))),
+        exif_data_unref);
+    if (!data) return 1;
+    const ExifEntry* entry = exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
+    if (entry == nullptr || entry->format != EXIF_FORMAT_SHORT || entry->components != 1 || entry->size < 2) return 1;
+    const int orientation = exif_get_short(entry->data, exif_data_get_byte_order(data.get()));
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
+Picture orient(Picture picture, int orientation) {
+    if (orientation <= 1 || orientation > 8) return picture;
+    const bool transposed = orientation >= 5;
+    const bool flipX = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    const bool flipY = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+
+    Picture upright;
+    upright.width = transposed ? picture.height : picture.width;
+    upright.height = transposed ? picture.width : picture.height;
+    upright.pixels.resize(picture.pixels.size());
+    uint8_t* out = upright.pixels.data();
+    for (int y = 0; y < upright.height; ++y) {
+        for (int x = 0; x < upright.width; ++x, out += kPixelBytes) {
+            const int column = transposed ? y : x, row = transposed ? x : y;
+            const int fromX = flipX ? picture.width - 1 - column : column;
+            const int fromY = flipY ? picture.height - 1 - row : row;
+            const size_t from =
+                static_cast<size_t>(fromY) * static_cast<size_t>(picture.width) + static_cast<size_t>(fromX);
+            std::memcpy(out, picture.pixels.data() + from * kPixelBytes, kPixelBytes);
+        }
+    }
+    return upright;
+}
+
+Outcome<Picture> decodePicture(std::span<const std::byte> file) {
+    if (file.empty()) return Failure{ExitStatus::BadInput, "the file is empty"};
+    int width = 0, height = 0, channels = 0;
+    Source header{file};
+    if (!stbi_info_from_callbacks(&kCallbacks, &header, &width, &height, &channels)) return badPicture(header);
+    DUNLIN_CLI_TRY(checkSize(width, height));
+
+    Source source{file};
+    const std::unique_ptr<stbi_uc, FreePixels> pixels(
+        stbi_load_from_callbacks(&kCallbacks, &source, &width, &height, &channels, static_cast<int>(kPixelBytes)));
+    if (!pixels || source.ranOut) return badPicture(source);
+    DUNLIN_CLI_TRY(checkSize(width, height));
+    try {
+        const size_t size = static_cast<size_t>(width) * static_cast<size_t>(height) * kPixelBytes;
+        return orient({width, height, std::vector<uint8_t>(pixels.get(), pixels.get() + size)}, exifOrientation(file));
+    } catch (const std::bad_alloc&) {
+        return Failure{ExitStatus::DeviceFailed, fmt::format("no memory for a picture of {}x{}", width, height)};
+    }
+}
+
+Outcome<Picture> readPicture(const std::filesystem::path& path) {
+    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> file, readFile(path));
+    Outcome<Picture> picture = decodePicture(file);
+    if (!picture.ok()) return Failure{picture.failure().status, path.string() + ": " + picture.failure().message};
+    return picture;
+}
+
+}  // namespace dunlin::cli
