@@ -30,16 +30,16 @@ struct ModelData {
 struct SessionOptions {
     int batch = 1, height = 0, width = 0;  // 0: the model's own input size
     Precision precision = Precision::Fp32;
-    std::vector<std::string> taps;         // outputs beyond logits, probabilities and top-k
+    std::vector<std::string> taps = {};        // outputs beyond logits, probabilities and top-k
     int topK = 5;                          // clamped to the number of classes
     // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
-    std::function<bool(float)> progress;
+    std::function<bool(float)> progress = {};
 };
 
 // The input of a blocking run: one picture for each image of the batch, or one tensor, NCHW float32, already normalised.
 struct HostInput {
-    std::span<const PixelView> pictures;
-    std::span<const float> tensor;
+    std::span<const PixelView> pictures = {};
+    std::span<const float> tensor = {};
 };
 
 // One session: a model compiled for a device, size, batch and precision. Not thread-safe: one call at a time.

@@ -40,9 +40,9 @@ struct BatchNorm {
 // Which tensors an op's numbers are made of, by canonical name. `bias` may be empty; with `norm` set, the op's weight and
 // bias are those after folding.
 struct Parameters {
-    std::string weight;
-    std::string bias;
-    std::optional<BatchNorm> norm;
+    std::string weight = {};
+    std::string bias = {};
+    std::optional<BatchNorm> norm = {};
 };
 
 // Weight [outChannels, inChannels / groups, kernelH, kernelW]. groups == channels is a depthwise convolution.

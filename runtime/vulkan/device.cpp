@@ -83,6 +83,7 @@ int rank(const Capabilities& capabilities) {
 struct VulkanDevice::MessageLog {
     std::mutex mutex;
     std::vector<ValidationMessage> messages;
+    std::function<void(const ValidationMessage&)> onMessage;
 
     static VKAPI_ATTR VkBool32 VKAPI_CALL receive(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                   VkDebugUtilsMessageTypeFlagsEXT,
@@ -90,6 +91,7 @@ struct VulkanDevice::MessageLog {
         auto* log = static_cast<MessageLog*>(user);
         const std::lock_guard lock(log->mutex);
         log->messages.push_back({severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage});
+        if (log->onMessage) log->onMessage(log->messages.back());
         return VK_FALSE;
     }
 };
@@ -100,6 +102,7 @@ Result<std::shared_ptr<VulkanDevice>> VulkanDevice::create(const DeviceOptions& 
     DUNLIN_ASSIGN(device->globals_, loadGlobalFunctions(options.getInstanceProcAddr));
     DUNLIN_TRY(checkLoaderVersion(device->globals_));
     DUNLIN_TRY(device->createInstance(options));
+    if (device->messages_) device->messages_->onMessage = options.onMessage;
     DUNLIN_TRY(device->choosePhysicalDevice(options.index));
     DUNLIN_TRY(device->createLogicalDevice());
     device->adoptLimits();

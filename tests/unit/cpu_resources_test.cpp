@@ -1,0 +1,80 @@
+// Threads and memory of the CPU backend.
+#include <gtest/gtest.h>
+
+#include "runtime/cpu/host_memory.h"
+#include "runtime/cpu/threads.h"
+
+namespace dunlin {
+namespace {
+
+TEST(Threads, ZeroMeansTheMachinesProcessorsAndTheRestIsTakenAtItsWord) {
+    EXPECT_GE(defaultThreadCount(), 1);
+    EXPECT_EQ(*resolveThreads(0), defaultThreadCount());
+    EXPECT_EQ(*resolveThreads(1), 1);
+    EXPECT_EQ(*resolveThreads(kMaxThreads), kMaxThreads);
+}
+
+TEST(Threads, OutOfRangeIsRefusedWithBothLimits) {
+    const auto negative = resolveThreads(-1), many = resolveThreads(kMaxThreads + 1);
+    ASSERT_FALSE(negative.ok());
+    EXPECT_EQ(negative.status().code(), StatusCode::InvalidArgument);
+    ASSERT_FALSE(many.ok());
+    EXPECT_EQ(many.status().message(), "257 threads were asked for, but the number must lie in 0..256");
+}
+
+TEST(Threads, AQuotaIsRoundedUpToWholeProcessors) {
+    EXPECT_EQ(processorsOfQuota("200000 100000"), 2);
+    EXPECT_EQ(processorsOfQuota("150000 100000"), 2);
+    EXPECT_EQ(processorsOfQuota("1000 100000\n"), 1);
+    EXPECT_EQ(processorsOfQuota("9223372036854775807 1"), kMaxThreads);
+}
+
+TEST(Threads, WhatIsNoQuotaIsNone) {
+    for (const char* text :
+         {"max 100000", "", "100000", "100000 ", "100000 0", "-5 100000", "x y", "99999999999999999999 1"})
+        EXPECT_EQ(processorsOfQuota(text), 0) << text;
+}
+
+// Four maps of 1, 2, 2 and 1 KiB in a row: input, wide, wide, logits.
+Graph chain() {
+    Graph graph({1, 4, 4, 16});
+    const auto wide = graph.add("wide", Conv2d{.input = 0, .outChannels = 32, .parameters = {.weight = "wide.weight"}});
+    const auto relu = graph.add("relu", Activate{wide, Activation::Relu});
+    graph.setOutput(
+        graph.add("narrow", Conv2d{.input = relu, .outChannels = 16, .parameters = {.weight = "narrow.weight"}}));
+    return graph;
+}
+
+TEST(HostMemory, IsTheLargestSumOfMapsAliveTogetherAndTheWeights) {
+    const Graph graph = chain();
+    const ValueId kept[] = {graph.output()};
+    const HostMemoryNeed need = hostMemoryNeed(graph, kept);
+    EXPECT_EQ(need.weightBytes, 2u * 16 * 32 * 4);
+    // At "relu": the input's buffer, its operand, its result, and as much for a map in between.
+    EXPECT_EQ(need.activationBytes, (1 + 2 + 2 + 2) * 1024u);
+    EXPECT_EQ(need.peakBytes(), 2 * need.weightBytes + need.activationBytes);
+}
+
+TEST(HostMemory, KeptValuesLiveToTheEnd) {
+    const Graph graph = chain();
+    const ValueId kept[] = {1, 2, graph.output()};
+    EXPECT_EQ(hostMemoryNeed(graph, kept).activationBytes, (1 + 2 + 2 + 1 + 1) * 1024u);
+}
+
+TEST(HostMemory, TheMachineHasSome) {
+#ifdef __linux__
+    ASSERT_TRUE(availableHostBytes().has_value());
+    EXPECT_GT(*availableHostBytes(), 1u << 20);
+#endif
+}
+
+TEST(HostMemory, RefusesWithTheNeedAndTheLimit) {
+    EXPECT_TRUE(checkFits(1000, 1000).ok());
+    EXPECT_TRUE(checkFits(~uint64_t{0}, std::nullopt).ok());
+    const Status status = checkFits(3u << 20, 2u << 20);
+    EXPECT_EQ(status.code(), StatusCode::DoesNotFit);
+    EXPECT_EQ(status.message(), "needs 3.0 MiB of memory, but 2.0 MiB are available");
+}
+
+}  // namespace
+}  // namespace dunlin
