@@ -9,12 +9,10 @@
 
 #include "dunlin/dunlin.hpp"
 #include "tools/dunlin/commands.h"
+#include "tools/dunlin/exit_status.h"
 #include "tools/dunlin/outcome.h"
 
 namespace dunlin::cli {
-
-// The exit status of an error, by its kind. The runtime's StatusCode has the same numbers.
-ExitStatus exitStatusOf(DunlinStatus status);
 
 inline Failure failureOf(const Error& error) {
     return {exitStatusOf(error.status), error.message};
