@@ -30,7 +30,7 @@ struct ModelData {
 struct SessionOptions {
     int batch = 1, height = 0, width = 0;  // 0: the model's own input size
     Precision precision = Precision::Fp32;
-    std::vector<std::string> taps = {};        // outputs beyond logits, probabilities and top-k
+    std::vector<std::string> taps = {};    // outputs beyond logits, probabilities and top-k
     int topK = 5;                          // clamped to the number of classes
     // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
     std::function<bool(float)> progress = {};
