@@ -23,7 +23,7 @@
 
 layout(push_constant) uniform Push { PreprocessParams p; };
 
-WRITES(2, storeOutput)
+WRITES(1, storeOutput)
 
 #if SOURCE == 0
 
@@ -43,7 +43,7 @@ vec3 loadColour(int x, int y) {
 
 #elif SOURCE == 1
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer SourceBuffer { uint source[]; };
+layout(set = 0, binding = 0, std430) readonly restrict buffer SourceBuffer { uint source[]; };
 
 vec3 loadColour(int x, int y) {
     const uint pixel = source[p.sourceOffset + uint(p.sourceY + y) * p.sourceRowPitch + uint(p.sourceX + x)];
@@ -52,7 +52,7 @@ vec3 loadColour(int x, int y) {
 
 #else
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer SourceBuffer { float source[]; };
+layout(set = 0, binding = 0, std430) readonly restrict buffer SourceBuffer { float source[]; };
 
 vec3 loadPlanes(uint x, uint y) {
     const uint planeSize = p.sourceRowPitch * p.sourceHeight;

@@ -235,9 +235,9 @@ Dispatch DispatchBuilder::squeezeExcite(const SqueezeExciteCall& call, const Ker
     form_.constants[constant_id::kReduceActivation] = static_cast<uint32_t>(call.reduceActivation);
     form_.constants[constant_id::kGateActivation] = static_cast<uint32_t>(call.gateActivation);
     // Shared memory in steps, so that a network's layers share few pipelines.
-    constexpr uint kStep = 64;
-    form_.constants[constant_id::kMaxGroups] = std::min(roundUp(params.groups, kStep), kSqueezeExciteChunk);
-    form_.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kStep);
+    constexpr uint kGroupsStep = 256, kReducedStep = 64;
+    form_.constants[constant_id::kMaxGroups] = std::min(roundUp(params.groups, kGroupsStep), kSqueezeExciteChunk);
+    form_.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kReducedStep);
     const int64_t reduceGroups = int64_t{params.reducedGroups} * (1 + int64_t{params.groups} * kChannelGroup);
     const int64_t expandGroups = int64_t{params.groups} * (1 + int64_t{params.reducedGroups} * kChannelGroup);
     return dispatchOf(form_,
@@ -306,7 +306,7 @@ Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const Kernel
     params.outHeight = asUint(out.shape.h);
     const Bound bound = bindRows(out, {image, 1, 0, out.shape.h}, true);
     params.outBase = static_cast<int>(bound.base + int64_t{image} * groupsPerImage(out.shape));
-    Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, Binding{}, bound.binding},
+    Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, bound.binding},
                                    PushConstants::of(params), flatWorkgroups(int64_t{out.shape.h} * out.shape.w, form));
     dispatch.image = image;
     return dispatch;

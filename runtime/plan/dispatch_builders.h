@@ -2,7 +2,7 @@
 // shader's contract: what a shader reads from its push constants is computed here and nowhere else.
 //
 // Bindings, in order (the rows of kernels.cpp):
-//   preprocess      image, source, out (the source kind says which of the first two is read)
+//   preprocess      source, out
 //   conv2d          in, weights, residual, out
 //   pointwise       in, weights, residual, gate, out
 //   depthwise       in, weights, out, sums

@@ -48,8 +48,9 @@ Tile largestFillingTile(const DeviceLimits& limits, std::span<const Tile> tiles,
 }
 
 std::span<const Tile> pointwiseTiles(const DeviceLimits& limits) {
-    static constexpr Tile kLarge[] = {{8, 2}, {4, 2}, {4, 1}};
-    static constexpr Tile kMedium[] = {{4, 2}, {4, 1}, {1, 1}};
+    static constexpr Tile kLarge[] = {{8, 2}, {4, 1}};
+    // Two tiles a family: each further one multiplies the pipelines of a network.
+    static constexpr Tile kMedium[] = {{4, 2}, {1, 1}};
     static constexpr Tile kSmall[] = {{4, 1}, {1, 1}};
     switch (limits.family) {
         case DeviceFamily::CpuDriver:
@@ -63,7 +64,7 @@ std::span<const Tile> pointwiseTiles(const DeviceLimits& limits) {
 }
 
 std::span<const Tile> depthwiseTiles(const DeviceLimits& limits) {
-    static constexpr Tile kLarge[] = {{4, 2}, {2, 2}, {1, 1}};
+    static constexpr Tile kLarge[] = {{4, 2}, {1, 1}};
     static constexpr Tile kMedium[] = {{2, 2}, {1, 1}};
     static constexpr Tile kSingle[] = {{1, 1}};
     switch (limits.family) {
@@ -92,9 +93,12 @@ KernelForm formOf(const DeviceLimits& limits, Tile tile) {
 }  // namespace
 
 KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups) {
-    // A vector of features: one output group an invocation, in small workgroups so that they spread over the device.
+    // A vector of features: one output group an invocation; on a CPU in small workgroups, so that every core gets some.
     constexpr int64_t kFewPixels = 2;
-    if (pixels <= kFewPixels) return {preferredLoad(limits), 1, 1, 16, 1};
+    if (pixels <= kFewPixels) {
+        const uint32_t local = limits.family == DeviceFamily::CpuDriver ? 16 : kWorkgroup;
+        return {preferredLoad(limits), 1, 1, local, 1};
+    }
     const Tile tile = largestFillingTile(limits, pointwiseTiles(limits), [&](Tile t) {
         return divideUp(pixels, int64_t{t.x}) * divideUp(outGroups, int{t.y});
     });

@@ -13,8 +13,7 @@ using enum BindingKind;
 
 constexpr Tile kNoTiles[] = {{1, 1}};
 
-constexpr BindingRow kPreprocessBindings[] = {
-    {"image", Image, false}, {"source", BindingKind::Storage, false}, {"output", BindingKind::Storage, true}};
+constexpr BindingRow kPreprocessBindings[] = {{"source", Image, false}, {"output", BindingKind::Storage, true}};
 constexpr Tile kPreprocessSources[] = {
     {params::kSourceImage, 1}, {params::kSourcePixels, 1}, {params::kSourceTensor, 1}};
 constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};

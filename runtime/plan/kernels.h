@@ -18,7 +18,7 @@ enum class BindingKind : uint8_t {
     Texel32,      // always a uniform texel buffer of float32 vec4, whatever the load path
     TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
     Storage,      // storage buffer, read or written
-    Image,        // sampled image (preprocess from a VkImage only)
+    Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
 };
 
 struct BindingRow {
@@ -50,7 +50,7 @@ struct KernelRow {
 };
 
 // Binding numbers are positions in KernelRow::bindings:
-//   preprocess      image, source, output (the variant's source kind says which of the first two is read)
+//   preprocess      source, output
 //   conv2d          input, weights, residual, output
 //   pointwise       input, weights, residual, gate, output
 //   depthwise       input, weights, output, sums

@@ -109,8 +109,7 @@ class Lowering {
     Status lowerStep(const Step& step) {
         switch (step.kind) {
             case Step::Kind::SqueezeExcite:
-                lowerSqueezeExcite(step);
-                return {};
+                return lowerSqueezeExcite(step);
             case Step::Kind::Pool:
                 return lowerPool(step);
             case Step::Kind::Convolution:
@@ -240,7 +239,7 @@ class Lowering {
         call.sums = operand(sums_.at(value));
     }
 
-    void lowerSqueezeExcite(const Step& step) {
+    Status lowerSqueezeExcite(const Step& step) {
         const Node& expand = graph_.nodes()[static_cast<size_t>(step.node)];
         const Node& reduce = graph_.nodes()[static_cast<size_t>(step.reduceNode)];
         const Shape& map = graph_.shape(step.input);
@@ -253,7 +252,17 @@ class Lowering {
         call.pixels = int64_t{map.h} * map.w;
         call.reduceActivation = std::get<Conv2d>(reduce.op).activation;
         call.gateActivation = std::get<Conv2d>(expand.op).activation;
-        emit(builder_.squeezeExcite(call, squeezeExciteForm(limits_), wholeExtent({1, 1, 1, 1})), expand.name);
+        // The sums are always texels: where a batch has more than the device binds, it is taken in parts.
+        const KernelForm form = squeezeExciteForm(limits_);
+        int images = microBatch_;
+        const auto part = [&](int first) {
+            return builder_.squeezeExcite(call, form,
+                                          {firstImage_ + first, std::min(images, microBatch_ - first), 0, 1});
+        };
+        while (images > 1 && !bindingsFit(part(0), limits_)) images = divideUp(images, 2);
+        if (!bindingsFit(part(0), limits_)) return doesNotFit(expand.name, part(0));
+        for (int first = 0; first < microBatch_; first += images) emit(part(first), expand.name);
+        return {};
     }
 
     Status lowerPool(const Step& step) {

@@ -83,6 +83,7 @@ int rank(const Capabilities& capabilities) {
 struct VulkanDevice::MessageLog {
     std::mutex mutex;
     std::vector<ValidationMessage> messages;
+    std::function<void(const ValidationMessage&)> onMessage;
 
     static VKAPI_ATTR VkBool32 VKAPI_CALL receive(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                   VkDebugUtilsMessageTypeFlagsEXT,
@@ -90,6 +91,7 @@ struct VulkanDevice::MessageLog {
         auto* log = static_cast<MessageLog*>(user);
         const std::lock_guard lock(log->mutex);
         log->messages.push_back({severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage});
+        if (log->onMessage) log->onMessage(log->messages.back());
         return VK_FALSE;
     }
 };
@@ -100,6 +102,7 @@ Result<std::shared_ptr<VulkanDevice>> VulkanDevice::create(const DeviceOptions& 
     DUNLIN_ASSIGN(device->globals_, loadGlobalFunctions(options.getInstanceProcAddr));
     DUNLIN_TRY(checkLoaderVersion(device->globals_));
     DUNLIN_TRY(device->createInstance(options));
+    if (device->messages_) device->messages_->onMessage = options.onMessage;
     DUNLIN_TRY(device->choosePhysicalDevice(options.index));
     DUNLIN_TRY(device->createLogicalDevice());
     device->adoptLimits();
@@ -307,17 +310,32 @@ void VulkanDevice::adoptLimits() {
     limits_.fp16 = enabled_.fp16();
 }
 
-Status VulkanDevice::submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const {
-    VkResult result;
-    if (lockQueue_) {
-        lockQueue_();
-        result = functions_.QueueSubmit(queue, 1, &submission, fence);
-        unlockQueue_();
-    } else {
+template <typename Call>
+VkResult VulkanDevice::whileLocked(Call call) const {
+    if (!lockQueue_) {
         const std::lock_guard lock(queueMutex_);
-        result = functions_.QueueSubmit(queue, 1, &submission, fence);
+        return call();
     }
-    return check(result, "vkQueueSubmit");
+    lockQueue_();
+    const VkResult result = call();
+    unlockQueue_();
+    return result;
+}
+
+Status VulkanDevice::submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const {
+    const auto call = [&] { return functions_.QueueSubmit(queue, 1, &submission, fence); };
+    return check(queue == queue_ ? whileLocked(call) : call(), "vkQueueSubmit");
+}
+
+Status VulkanDevice::submitAndWait(const VkSubmitInfo& submission, VkFence fence) const {
+    DUNLIN_TRY(submit(queue_, submission, fence));
+    const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, UINT64_MAX);
+    if (result != VK_SUCCESS) {
+        // Out of memory while waiting: the work goes on, so wait the other way. A lost device has nothing to wait for.
+        if (result != VK_ERROR_DEVICE_LOST) whileLocked([&] { return functions_.QueueWaitIdle(queue_); });
+        return check(result, "vkWaitForFences");
+    }
+    return check(functions_.ResetFences(device_, 1, &fence), "vkResetFences");
 }
 
 std::vector<ValidationMessage> VulkanDevice::validationMessages() const {

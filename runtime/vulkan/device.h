@@ -12,12 +12,20 @@
 
 namespace dunlin::vulkan {
 
+// What the validation layers said of one call.
+struct ValidationMessage {
+    VkDebugUtilsMessageSeverityFlagBitsEXT severity{};
+    std::string id, text;
+};
+
 struct DeviceOptions {
     int index = -1;  // in the order of VulkanDevice::list(); -1: the best usable one, a real GPU before a software one
     // Turns on the Khronos validation layer with synchronization validation; Unsupported where it is not installed.
     bool validation = false;
     PFN_vkGetInstanceProcAddr getInstanceProcAddr = nullptr;  // null: the system's loader
     const VkAllocationCallbacks* allocator = nullptr;         // must outlive the device
+    // Optional: hears every message of the validation layer as it comes, from whatever thread causes it.
+    std::function<void(const ValidationMessage&)> onMessage;
 };
 
 // An application's device. All handles must outlive the VulkanDevice; none of them is ever destroyed by it.
@@ -37,12 +45,6 @@ struct BorrowedDevice {
 struct ListedDevice {
     int index = 0;
     Capabilities capabilities;
-};
-
-// What the validation layers said of one call.
-struct ValidationMessage {
-    VkDebugUtilsMessageSeverityFlagBitsEXT severity{};
-    std::string id, text;
 };
 
 // Immutable after creation and safe to use from any thread. Destroys what it created, last.
@@ -73,8 +75,12 @@ class VulkanDevice {
     // Now.
     uint64_t availableBytes() const { return availableDeviceBytes(instanceFunctions_, physicalDevice_, capabilities_); }
 
-    // Locks the queue (the application's lock, or our own) around one submission to `queue`.
+    // One vkQueueSubmit. queue() is locked meanwhile (with the application's callbacks, or our own mutex); another queue of
+    // the family is the caller's to synchronise.
     Status submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const;
+    // Submits to queue(), and blocks until `fence` is signalled; leaves it unsignalled. Whatever it returns, the device no
+    // longer uses what was submitted.
+    Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
 
     // Warnings and errors of the validation layer since creation; empty without validation.
     std::vector<ValidationMessage> validationMessages() const;
@@ -88,6 +94,8 @@ class VulkanDevice {
     Status choosePhysicalDevice(int index);
     Status createLogicalDevice();
     void adoptLimits();
+    template <typename Call>
+    VkResult whileLocked(Call call) const;
 
     GlobalFunctions globals_;
     InstanceFunctions instanceFunctions_;

@@ -34,6 +34,7 @@ namespace dunlin::vulkan {
     X(DeviceWaitIdle)                 \
     X(GetDeviceQueue)                 \
     X(QueueSubmit)                    \
+    X(QueueWaitIdle)                  \
     X(AllocateMemory)                 \
     X(FreeMemory)                     \
     X(MapMemory)                      \

@@ -200,9 +200,7 @@ Status CommandRunner::run(const std::function<void(VkCommandBuffer)>& record) {
     submission.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     submission.commandBufferCount = 1;
     submission.pCommandBuffers = &commands_;
-    DUNLIN_TRY(device_->submit(device_->queue(), submission, fence_));
-    DUNLIN_TRY(check(vk.WaitForFences(device_->handle(), 1, &fence_, VK_TRUE, UINT64_MAX), "vkWaitForFences"));
-    return check(vk.ResetFences(device_->handle(), 1, &fence_), "vkResetFences");
+    return device_->submitAndWait(submission, fence_);
 }
 
 Result<Uploader> Uploader::create(const VulkanDevice& device, uint64_t chunkBytes) {

@@ -1,9 +1,11 @@
 // The planners by their properties: memory, barriers, micro-batches, strips, fusion. No device.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "models/registry.h"
+#include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/hazards.h"
 #include "runtime/plan/kernels.h"
@@ -207,23 +209,44 @@ TEST(Lower, WorkgroupsStayWithinTheLeastThatVulkanGuarantees) {
     }
 }
 
-TEST(Lower, EveryBindingRespectsTheDevicesLimits) {
+struct Oversized {
+    const char* network;
+    Shape input;
+};
+class LimitedTest : public testing::TestWithParam<Oversized> {};
+
+TEST_P(LimitedTest, EveryBindingRespectsTheDevicesLimits) {
     DeviceLimits limits;
-    limits.maxStorageBufferRange = 1 << 20;
-    for (int batch : {1, 4, 7}) {
-        const Program program = lowered(build("mobilenetv2_100", {batch, 224, 224, 3}), {}, limits);
-        const MemoryPlan plan = planMemory(program, kAlignment);
-        for (const Dispatch& dispatch : program.dispatches) {
-            EXPECT_TRUE(bindingsFit(dispatch, limits)) << dispatch.name;
-            for (const Binding& binding : dispatch.bindings) {
-                if (binding.tensor < 0) continue;
-                EXPECT_EQ(binding.offsetBytes % limits.offsetAlignment, 0u);
-                EXPECT_LE(binding.offsetBytes + binding.sizeBytes,
-                          program.tensors[static_cast<size_t>(binding.tensor)].sizeBytes);
-            }
+    limits.maxStorageBufferRange = 8 << 20;
+    const Program program = lowered(build(GetParam().network, GetParam().input), {}, limits);
+    const MemoryPlan plan = planMemory(program, kAlignment);
+    for (const Dispatch& dispatch : program.dispatches) {
+        EXPECT_TRUE(bindingsFit(dispatch, limits)) << dispatch.name;
+        for (const Binding& binding : dispatch.bindings) {
+            if (binding.tensor < 0) continue;
+            EXPECT_EQ(binding.offsetBytes % limits.offsetAlignment, 0u);
+            EXPECT_LE(binding.offsetBytes + binding.sizeBytes,
+                      program.tensors[static_cast<size_t>(binding.tensor)].sizeBytes);
         }
-        expectBarriersAreRightAndNeeded(program, plan);
     }
+    expectNoLiveTensorsOverlap(program, plan);
+    expectBarriersAreRightAndNeeded(program, plan);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, LimitedTest,
+                         testing::Values(Oversized{"mobilenetv2_100", {1, 224, 224, 3}},
+                                         Oversized{"mobilenetv2_100", {7, 224, 224, 3}},
+                                         Oversized{"mobilenetv2_100", {2, 512, 512, 3}},
+                                         Oversized{"mobilenetv3_large_100", {1, 720, 700, 3}},
+                                         Oversized{"mobilenetv3_small_100", {64, 96, 96, 3}}));
+
+TEST(Lower, AMapBeyondTheBufferRangeIsComputedInStrips) {
+    DeviceLimits limits;
+    limits.maxStorageBufferRange = 8 << 20;
+    const Program program = lowered(build("mobilenetv3_small_100", {1, 1024, 1024, 3}), {}, limits);
+    // blocks.1.0.conv_pw writes 256 x 256 x 72 floats: 18 MiB
+    const auto strips = std::ranges::count(program.dispatches, "blocks.1.0.conv_pw", &Dispatch::name);
+    EXPECT_EQ(strips, 3);
 }
 
 TEST(Lower, LargeBatchesRunAsEqualMicroBatches) {
@@ -238,7 +261,7 @@ TEST(Lower, LargeBatchesRunAsEqualMicroBatches) {
 TEST(Lower, MemoryIsLimitedByMicroBatchesBeforeItIsRefused) {
     const Graph graph = build("mobilenetv2_100", {8, 224, 224, 3});
     DeviceLimits limits;
-    limits.memoryBudgetBytes = 64 << 20;
+    limits.memoryBudgetBytes = 40 << 20;
     const Program program = lowered(graph, {}, limits);
     EXPECT_LT(program.microBatch, 8);
     limits.memoryBudgetBytes = 4 << 20;

@@ -200,7 +200,7 @@ typedef struct DunlinDeviceInfo {
     uint64_t maxStorageBufferRange; /* bytes that one binding can cover; larger tensors are processed in parts */
     uint64_t maxAllocationBytes;
     uint64_t memoryBytes;       /* of the heap that weights and activations live in */
-    uint64_t memoryBudgetBytes; /* how much of it sessions may use; the CPU: 0, no limit of its own */
+    uint64_t memoryBudgetBytes; /* how much of it sessions may use; the CPU: what is available now, 0 if unknown */
 } DunlinDeviceInfo;
 
 /* Every Vulkan device that the loader shows, in its order ("vulkan:0" is the first, unusable ones keep their number),
@@ -348,7 +348,7 @@ typedef struct DunlinSessionOptions {
     uint32_t inputKinds;       /* bits of DunlinInputKind. 0: DUNLIN_INPUT_PICTURES | DUNLIN_INPUT_TENSOR */
     uint32_t tapCount;         /* values inside the network to give as outputs: "blocks.2", "features", "pooled" */
     const char* const* taps;   /* UNKNOWN_NAME lists what there is; a value that fusion removed is said to be so */
-    uint64_t memoryLimitBytes; /* of device memory for this session. 0: DunlinDeviceInfo::memoryBudgetBytes */
+    uint64_t memoryLimitBytes; /* of Vulkan device memory for this session. 0: memoryBudgetBytes of the device */
     DunlinProgressCallback progress; /* optional */
     void* progressUserData;
 } DunlinSessionOptions;

@@ -1,0 +1,19 @@
+// What the machine's processor is called and how much memory it has, for lists of devices.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dunlin {
+
+// "AMD EPYC 7763 64-Core Processor"; the architecture where the system does not say.
+std::string processorName();
+
+// The first "model name" of a text like /proc/cpuinfo; empty where there is none.
+std::string modelNameOf(std::string_view cpuInfo);
+
+// Installed memory; 0 where the system does not say.
+uint64_t machineMemoryBytes();
+
+}  // namespace dunlin
