@@ -326,7 +326,9 @@ TEST(ApiRun, GivesProbabilitiesAndTheLikeliestClasses) {
     EXPECT_EQ(top[0].classIndex, std::ranges::max_element(probabilities) - probabilities.begin());
     for (size_t i = 0; i < top.size(); ++i) {
         EXPECT_EQ(top[i].probability, probabilities[top[i].classIndex]);
-        if (i > 0) EXPECT_LE(top[i].probability, top[i - 1].probability);
+        if (i > 0) {
+            EXPECT_LE(top[i].probability, top[i - 1].probability);
+        }
     }
 }
 
