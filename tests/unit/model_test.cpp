@@ -8,6 +8,7 @@
 #include "models/hub_config.h"
 #include "runtime/weights/fold.h"
 #include "tests/support.h"
+#include "tests/torchvision_names.h"
 #include "tests/weights_files.h"
 
 namespace dunlin {
@@ -150,11 +151,11 @@ void write(const fs::path& path, const std::string& content) {
     std::ofstream(path, std::ios::binary) << content;
 }
 
-// The file that training code would have saved of a network: here every number is 1.
-std::string safetensorsOf(const Graph& graph) {
+// The file that training code would have saved of these tensors: here every number is 1.
+std::string safetensorsOf(const std::vector<ParameterTensor>& tensors) {
     std::string header = "{";
     uint64_t offset = 0;
-    for (const ParameterTensor& tensor : graph.parameters()) {
+    for (const ParameterTensor& tensor : tensors) {
         uint64_t sizeBytes = 2;
         for (const int64_t dimension : tensor.shape) sizeBytes *= static_cast<uint64_t>(dimension);
         header.append(offset == 0 ? "\"" : ",\"").append(tensor.name).append(R"(":{"dtype":"F16","shape":)");
@@ -168,6 +169,10 @@ std::string safetensorsOf(const Graph& graph) {
     std::string data(offset, '\0');
     for (size_t i = 1; i < data.size(); i += 2) data[i] = 0x3c;
     return test::safetensorsFile(header + "}", data);
+}
+
+std::string safetensorsOf(const Graph& graph) {
+    return safetensorsOf(graph.parameters());
 }
 
 Graph smallNetwork(int classes) {
@@ -272,6 +277,30 @@ TEST(OpenModel, RecognisesALoneFile) {
     const auto named = openModel("mobilenetv3_small_050", withWeights((folder / "weights.safetensors").string()));
     ASSERT_TRUE(named.ok()) << named.status().message();
     EXPECT_EQ((*named)->data.classes, 11);
+}
+
+TEST(OpenModel, KnowsHowTorchvisionTrainedItsNetworks) {
+    // Given a file with torchvision's names and shapes, which lists its tensors in the order of the network
+    const Architecture large = *findArchitecture("mobilenetv3_large_100");
+    std::vector<ParameterTensor> tensors = large.build({}, {1, 224, 224, 3}).parameters();
+    const test::Names names = test::torchvisionV3(test::kLargeBlocks);
+    ASSERT_EQ(names.size(), tensors.size());
+    for (size_t i = 0; i < names.size(); ++i) {
+        tensors[i].name = names[i];
+        if (names[i] == "classifier.0.weight") tensors[i].shape.resize(2);
+    }
+    const fs::path path = freshFolder("torchvision") / "mobilenet_v3_large.safetensors";
+    write(path, safetensorsOf(tensors));
+    // Then the network is recognised, with torchvision's epsilon and preprocessing
+    const auto model = openModel(path.string(), {});
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ((*model)->data.architecture, "mobilenetv3_large_100");
+    EXPECT_EQ((*model)->options.batchNormEpsilon, 1e-3);
+    ASSERT_EQ(large.preprocess.interpolation, Interpolation::Bicubic);
+    EXPECT_EQ((*model)->data.preprocess.interpolation, Interpolation::Bilinear);
+    const auto graph = (*model)->data.buildGraph({1, 224, 224, 3});
+    ASSERT_TRUE(graph.ok());
+    EXPECT_EQ(std::get<Conv2d>(graph->nodes()[0].op).parameters.norm->epsilon, 1e-3);
 }
 
 TEST(OpenModel, NamesTensorsThatDoNotFit) {
