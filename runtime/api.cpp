@@ -245,12 +245,15 @@ Status create(const DunlinDeviceOptions& options, Device& device) {
                      kMaxThreads);
     }
     DUNLIN_ASSIGN(device.threads, resolveThreads(static_cast<int>(options.threads)));
-    device.cacheDirectory = textOrEmpty(options.cacheDirectory);
-    device.messageCallback = options.messageCallback;
-    device.messageUserData = options.messageUserData;
     const void* borrowed = findExtension(options.pNext, DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE);
-    if (borrowed) return borrow(options, *static_cast<const DunlinVulkanBorrowedDevice*>(borrowed), device);
-    return createOwned(options, device);
+    if (borrowed) {
+        DUNLIN_TRY(borrow(options, *static_cast<const DunlinVulkanBorrowedDevice*>(borrowed), device));
+    } else {
+        DUNLIN_TRY(createOwned(options, device));
+    }
+    if (!device.vulkan) return {};
+    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, textOrEmpty(options.cacheDirectory)));
+    return {};
 }
 
 }  // namespace

@@ -14,8 +14,6 @@
 namespace dunlin::api {
 namespace {
 
-constexpr uint32_t kMaxPictureSide = 16384;
-constexpr uint32_t kMaxSlots = 16;
 constexpr uint32_t kDefaultTopK = 5;
 constexpr uint32_t kDefaultInputKinds = DUNLIN_INPUT_PICTURES | DUNLIN_INPUT_TENSOR;
 constexpr uint32_t kAllInputKinds = kDefaultInputKinds | DUNLIN_INPUT_IMAGE;
@@ -65,7 +63,7 @@ Result<SessionOptions> plainOptions(const Device& device, const OpenModel& model
     const uint32_t width = valueOr(options.width, static_cast<uint32_t>(preprocess.inputWidth));
     DUNLIN_TRY(checkRange("height", height, kMinInputSide, kMaxInputSide));
     DUNLIN_TRY(checkRange("width", width, kMinInputSide, kMaxInputSide));
-    DUNLIN_TRY(checkRange("slots", valueOr(options.slots, 1), 1, kMaxSlots));
+    DUNLIN_TRY(checkRange("slots", valueOr(options.slots, 1), 1, vulkan::kMaxSlots));
     if (options.inputKinds & ~kAllInputKinds) {
         return error(StatusCode::InvalidArgument, "inputKinds is 0x%x, but only the bits 0x%x mean something",
                      options.inputKinds, kAllInputKinds);
@@ -101,16 +99,43 @@ void fillInfo(const SessionOptions& plain, const DunlinSessionOptions& options, 
     info.outputBytes = open.session->outputBytes();
     info.deviceBytes = open.session->deviceBytes();
     if (!open.vulkan) return;
+    const vulkan::VulkanSessionInfo details = open.vulkan->info();
+    info.dispatches = static_cast<uint32_t>(details.dispatches);
+    info.barriers = static_cast<uint32_t>(details.barriers);
+    info.pipelines = static_cast<uint32_t>(details.pipelines);
+}
+
+uint32_t vulkanInputKinds(uint32_t inputKinds) {
+    uint32_t kinds = 0;
+    if (inputKinds & DUNLIN_INPUT_PICTURES) kinds |= vulkan::kInputPixels;
+    if (inputKinds & DUNLIN_INPUT_TENSOR) kinds |= vulkan::kInputTensors;
+    if (inputKinds & DUNLIN_INPUT_IMAGE) kinds |= vulkan::kInputImages;
+    return kinds;
+}
+
+Status createOnVulkan(const SessionOptions& plain, const DunlinSessionOptions& options, OpenSession& open) {
+    vulkan::VulkanSessionOptions vulkanOptions;
+    vulkanOptions.session = plain;
+    vulkanOptions.slots = static_cast<int>(valueOr(options.slots, 1));
+    vulkanOptions.inputKinds = vulkanInputKinds(valueOr(options.inputKinds, kDefaultInputKinds));
+    if (options.memoryLimitBytes) vulkanOptions.memoryLimitBytes = options.memoryLimitBytes;
+    const std::shared_ptr<const Model>& model = open.model->model;
+    const std::shared_ptr<const ModelData> data(model, &model->data);
+    DUNLIN_ASSIGN(std::unique_ptr<vulkan::VulkanSession> session,
+                  open.device->backend->createSession(data, vulkanOptions));
+    open.vulkan = session.get();
+    open.session = std::move(session);
+    return {};
 }
 
 Status create(const DunlinSessionOptions& options, OpenSession& open) {
     DUNLIN_ASSIGN(const SessionOptions plain, plainOptions(*open.device, *open.model, options));
-    const ModelData& model = open.model->model->data;
     if (open.device->vulkan) {
-        return error(StatusCode::Unsupported, "Vulkan sessions are not connected");
+        DUNLIN_TRY(createOnVulkan(plain, options, open));
+    } else {
+        DUNLIN_TRY(checkCpuOptions(options));
+        DUNLIN_ASSIGN(open.session, createXnnpackSession(open.model->model->data, plain, open.device->threads));
     }
-    DUNLIN_TRY(checkCpuOptions(options));
-    DUNLIN_ASSIGN(open.session, createXnnpackSession(model, plain, open.device->threads));
     fillInfo(plain, options, open);
     return {};
 }
@@ -137,8 +162,8 @@ Result<size_t> findOutput(const OpenSession& open, const char* name) {
 
 Result<PixelView> checkPicture(const DunlinPicture& picture) {
     DUNLIN_TRY(checkPresent(picture.pixels, "DunlinPicture::pixels"));
-    DUNLIN_TRY(checkRange("a picture's width", picture.width, 1, kMaxPictureSide));
-    DUNLIN_TRY(checkRange("a picture's height", picture.height, 1, kMaxPictureSide));
+    DUNLIN_TRY(checkRange("a picture's width", picture.width, 1, vulkan::kMaxPictureSide));
+    DUNLIN_TRY(checkRange("a picture's height", picture.height, 1, vulkan::kMaxPictureSide));
     const size_t tight = size_t{picture.width} * 4;
     const size_t rowBytes = picture.rowBytes ? picture.rowBytes : tight;
     if (rowBytes < tight || rowBytes % 4 != 0) {
@@ -149,10 +174,7 @@ Result<PixelView> checkPicture(const DunlinPicture& picture) {
 }
 
 Status run(OpenSession& open, const DunlinHostInput& input, std::span<std::byte> output) {
-    if (output.size() < open.info.outputBytes) {
-        return error(StatusCode::InvalidArgument, "the output has %zu bytes, but %" PRIu64 " are needed", output.size(),
-                     open.info.outputBytes);
-    }
+    DUNLIN_TRY(checkOutputBytes(open, output.size()));
     const bool isTensor = input.tensorElements > 0;
     if (isTensor == (input.pictureCount > 0)) {
         return error(StatusCode::InvalidArgument, "the input has %u pictures and %zu tensor elements: one must be 0",
@@ -187,6 +209,13 @@ Status run(OpenSession& open, const DunlinHostInput& input, std::span<std::byte>
 }
 
 }  // namespace
+
+Status checkOutputBytes(const OpenSession& open, size_t bytes) {
+    if (bytes >= open.info.outputBytes) return {};
+    return error(StatusCode::InvalidArgument, "the output has %zu bytes, but %" PRIu64 " are needed", bytes,
+                 open.info.outputBytes);
+}
+
 }  // namespace dunlin::api
 
 using namespace dunlin;

@@ -15,23 +15,19 @@
 #include "models/model.h"
 #include "runtime/backend.h"
 #include "runtime/status.h"
+#include "runtime/vulkan/backend.h"
 #include "runtime/vulkan/device.h"
-//#include "runtime/vulkan/session.h"
-namespace dunlin::vulkan {
-class VulkanSession;
-}
+#include "runtime/vulkan/session.h"
 
 namespace dunlin::api {
 
 // A device to run on: `vulkan` is null for the CPU.
 struct Device {
     std::shared_ptr<vulkan::VulkanDevice> vulkan;
+    std::unique_ptr<vulkan::VulkanBackend> backend;  // of `vulkan`
     std::string id;
     int threads = 0;
-    std::string cacheDirectory;
     std::optional<VkAllocationCallbacks> allocator;  // a copy of the caller's
-    DunlinMessageCallback messageCallback = nullptr;
-    void* messageUserData = nullptr;
 };
 
 // A model and what is computed of it once.
@@ -97,6 +93,8 @@ Status checkHead(const void* structure, DunlinStructureType type, const char* na
 // The structure of `type` in a chain, or null.
 const void* findExtension(const void* next, DunlinStructureType type);
 Status checkPresent(const void* pointer, const char* name);
+// Room for all outputs of a session.
+Status checkOutputBytes(const OpenSession& open, size_t bytes);
 
 // The shared form of the enumerating functions: `fill(index, element)` for each that fits.
 template <typename Info, typename Fill>

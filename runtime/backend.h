@@ -11,6 +11,7 @@
 
 #include "runtime/graph/graph.h"
 #include "runtime/image/preprocess.h"
+#include "runtime/plan/outputs.h"
 #include "runtime/plan/program.h"
 #include "runtime/status.h"
 #include "runtime/weights/weights_source.h"
@@ -25,15 +26,6 @@ struct ModelData {
     int classes = 0;
     // The network for an input of this shape; taps and parameters do not depend on it.
     std::function<Result<Graph>(const Shape& input)> buildGraph;
-};
-
-struct SessionOptions {
-    int batch = 1, height = 0, width = 0;  // 0: the model's own input size
-    Precision precision = Precision::Fp32;
-    std::vector<std::string> taps = {};    // outputs beyond logits, probabilities and top-k
-    int topK = 5;                          // clamped to the number of classes
-    // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
-    std::function<bool(float)> progress = {};
 };
 
 // The input of a blocking run: one picture for each image of the batch, or one tensor, NCHW float32, already normalised.
@@ -60,9 +52,5 @@ class Session {
 // `classes` and `values`, at most that of `probabilities`.
 void softmax(std::span<const float> logits, std::span<float> probabilities);
 void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std::span<float> values);
-
-// The output layout that every backend uses: the four named in Session::outputs(), then the taps as float32 NHWC, each at
-// a multiple of 256 bytes, as the total is. topK is clamped to 1 .. classes. Taps must exist in the graph (ask findTap).
-std::vector<OutputSlice> outputLayout(const Graph& graph, const SessionOptions& options, uint64_t* totalBytes);
 
 }  // namespace dunlin

@@ -1,8 +1,8 @@
 // Graph to Program: which kernels, fused how, over which ranges.
 #pragma once
 
-#include "runtime/backend.h"
 #include "runtime/plan/limits.h"
+#include "runtime/plan/outputs.h"
 #include "runtime/plan/program.h"
 #include "runtime/status.h"
 

@@ -64,7 +64,8 @@ Status DeviceModel::upload(const Graph& graph, const std::vector<Constant>& cons
                            const std::function<bool(float)>& progress) {
     uint64_t totalBytes = 0, doneBytes = 0;
     for (const Constant& constant : constants) totalBytes += constant.sizeBytes;
-    const uint64_t chunkBytes = std::min(Uploader::kChunkBytes, roundUp<uint64_t>(std::max<uint64_t>(totalBytes, 16), 16));
+    const uint64_t chunkBytes =
+        std::min(Uploader::kChunkBytes, roundUp<uint64_t>(std::max<uint64_t>(totalBytes, 16), 16));
     DUNLIN_ASSIGN(Uploader uploader, Uploader::create(*device_, chunkBytes));
     std::vector<std::byte> packed;
     for (size_t i = 0; i < constants.size(); ++i) {

@@ -19,8 +19,8 @@ class DeviceModel {
         uint64_t offsetBytes = 0, sizeBytes = 0;
     };
 
-    // `graph` is the model's for any input size. Reads, folds and packs one constant after the other, so that host memory
-    // holds no more than one of them and a staging chunk. `progress` gets 0..1; false cancels.
+    // `graph` is the model's for any input size. Reads, folds and packs one constant after the other, so that host
+    // memory holds no more than one of them and a staging chunk. `progress` gets 0..1; false cancels.
     static Result<std::shared_ptr<const DeviceModel>> create(std::shared_ptr<const VulkanDevice> device,
                                                              std::shared_ptr<const ModelData> model, const Graph& graph,
                                                              Precision precision,

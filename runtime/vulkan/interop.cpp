@@ -10,13 +10,18 @@ constexpr uint64_t kColours = 3;
 
 const char* kindName(uint32_t kind) {
     switch (kind) {
-        case params::kSourceImage: return "images";
-        case params::kSourcePixels: return "pixels";
-        default: return "a tensor";
+        case params::kSourceImage:
+            return "images";
+        case params::kSourcePixels:
+            return "pixels";
+        default:
+            return "a tensor";
     }
 }
 
-uint32_t pitchOf(const PixelSource& source) { return source.rowPixels > 0 ? source.rowPixels : source.width; }
+uint32_t pitchOf(const PixelSource& source) {
+    return source.rowPixels > 0 ? source.rowPixels : source.width;
+}
 
 // From the first pixel to the last; the last row need not be padded.
 uint64_t bytesOf(const PixelSource& source) {
@@ -42,8 +47,7 @@ Status checkImage(const ImageSource& source) {
                      static_cast<int>(source.layout));
     }
     const Region region = regionOf(source);
-    const bool inside = region.width >= 1 && region.height >= 1 &&
-                        uint64_t{region.x} + region.width <= source.width &&
+    const bool inside = region.width >= 1 && region.height >= 1 && uint64_t{region.x} + region.width <= source.width &&
                         uint64_t{region.y} + region.height <= source.height;
     if (inside) return Status();
     return error(StatusCode::InvalidArgument, "the region %ux%u at (%u, %u) is not inside the image of %ux%u texels",
@@ -89,8 +93,8 @@ void setColours(PreprocessParams& out, const PreprocessSpec& spec) {
 }
 
 void setGeometry(PreprocessParams& out, const PreprocessSpec& spec, const Region& region, const Shape& network) {
-    const ResizeGeometry geometry = resizeGeometry(spec, static_cast<int>(region.width),
-                                                   static_cast<int>(region.height), network.w, network.h);
+    const ResizeGeometry geometry =
+        resizeGeometry(spec, static_cast<int>(region.width), static_cast<int>(region.height), network.w, network.h);
     out.sourceX = static_cast<int>(region.x);
     out.sourceY = static_cast<int>(region.y);
     out.sourceWidth = region.width;

@@ -38,9 +38,9 @@ struct ImageSource {
 // RGBA8 pixels, red first, in a buffer with usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT.
 struct PixelSource {
     VkBuffer buffer = VK_NULL_HANDLE;
-    uint64_t offsetBytes = 0;   // a multiple of 4
+    uint64_t offsetBytes = 0;  // a multiple of 4
     uint32_t width = 0, height = 0;
-    uint32_t rowPixels = 0;     // from one row to the next; 0: width
+    uint32_t rowPixels = 0;  // from one row to the next; 0: width
 };
 
 // Float32 planes of the whole batch, [n][3][h][w], normalised, of the session's size, in a buffer with usage
@@ -57,20 +57,20 @@ struct VulkanInput {
     TensorSource tensor;
 };
 
-// Where outputs are written: Session::outputBytes() from `offsetBytes` on, a multiple of DeviceLimits::offsetAlignment, in
-// a buffer with usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT. A null buffer means the slot's own output buffer.
+// Where outputs are written: Session::outputBytes() from `offsetBytes` on, a multiple of DeviceLimits::offsetAlignment,
+// in a buffer with usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT. A null buffer means the slot's own output buffer.
 struct VulkanOutput {
     VkBuffer buffer = VK_NULL_HANDLE;
     uint64_t offsetBytes = 0;
 };
 
-// Which of kSourceImage, kSourcePixels and kSourceTensor an input is, after checking all of its numbers. `network` is the
-// network's input; `inputKinds` are the kInput... bits that the session was made for.
+// Which of kSourceImage, kSourcePixels and kSourceTensor an input is, after checking all of its numbers. `network` is
+// the network's input; `inputKinds` are the kInput... bits that the session was made for.
 Result<uint32_t> checkInput(const VulkanInput& input, const Shape& network, uint32_t inputKinds,
                             const DeviceLimits& limits);
 
-// What the preprocess dispatch of one image reads, and with which push constants; `params` comes with the fields that the
-// lowering filled (outWidth, outHeight, outBase). The input was checked.
+// What the preprocess dispatch of one image reads, and with which push constants; `params` comes with the fields that
+// the lowering filled (outWidth, outHeight, outBase). The input was checked.
 struct BoundSource {
     BoundResource resource;
     params::PreprocessParams params;

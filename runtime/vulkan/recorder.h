@@ -18,10 +18,11 @@ struct BoundDispatch {
     bool barrierBefore = false;
 };
 
-// Records the dispatches into `commands`, which is recording, outside a render pass. One global memory barrier, compute to
-// compute, before each dispatch that asks for one, the first included: ranges of a program that are recorded one after the
-// other, in several command buffers if need be, are ordered like the whole. Pipelines, sets and push constants are bound only
-// where they change. With a timer, a timestamp is written before the first and after each dispatch.
+// Records the dispatches into `commands`, which is recording, outside a render pass. One global memory barrier, compute
+// to compute, before each dispatch that asks for one, the first included: ranges of a program that are recorded one
+// after the other, in several command buffers if need be, are ordered like the whole. Pipelines, sets and push
+// constants are bound only where they change. With a timer, a timestamp is written before the first and after each
+// dispatch.
 void recordDispatches(const VulkanDevice& device, VkCommandBuffer commands, std::span<const BoundDispatch> dispatches,
                       GpuTimer* timer = nullptr);
 

@@ -47,10 +47,10 @@ void GpuTimer::mark(VkCommandBuffer commands) {
 Result<std::vector<double>> GpuTimer::intervalsNs() const {
     if (used_ < 2) return std::vector<double>{};
     std::vector<uint64_t> ticks(used_);
-    DUNLIN_TRY(check(device_->functions().GetQueryPoolResults(device_->handle(), pool_, 0, used_,
-                                                              ticks.size() * sizeof(uint64_t), ticks.data(),
-                                                              sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
-                     "vkGetQueryPoolResults"));
+    DUNLIN_TRY(check(
+        device_->functions().GetQueryPoolResults(device_->handle(), pool_, 0, used_, ticks.size() * sizeof(uint64_t),
+                                                 ticks.data(), sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
+        "vkGetQueryPoolResults"));
     const Capabilities& capabilities = device_->capabilities();
     const uint32_t bits = capabilities.timestampValidBits;
     const uint64_t mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;  // counters wrap around

@@ -22,8 +22,8 @@ class GpuTimer {
     // Writes the next timestamp, once everything before it has finished. Marks past the room are dropped.
     void mark(VkCommandBuffer commands);
 
-    // Nanoseconds between one timestamp and the next, after the command buffer has finished. An interval ends when all work
-    // before it has ended, so dispatches without a barrier in between share their time.
+    // Nanoseconds between one timestamp and the next, after the command buffer has finished. An interval ends when all
+    // work before it has ended, so dispatches without a barrier in between share their time.
     Result<std::vector<double>> intervalsNs() const;
 
   private:

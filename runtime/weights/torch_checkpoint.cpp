@@ -206,6 +206,9 @@ Result<Layout> locate(const Archive& archive, const std::string& name, const Pic
                      tensor.offset, storage.elementCount);
     }
     layout.first += tensor.offset * elementBytes;
+    for (size_t i = 0; i < tensor.shape.size(); ++i) {
+        if (tensor.shape[i] == 1) layout.strides[i] = 0;  // says nothing, may be any number
+    }
     layout.contiguous = isContiguous(tensor.shape, tensor.strides);
     return layout;
 }

@@ -109,7 +109,7 @@ typedef struct DunlinVulkanImage {
 /* A range of a buffer with usage STORAGE_BUFFER that holds pictures or a tensor; see DunlinVulkanInput. */
 typedef struct DunlinVulkanPixels {
     VkBuffer buffer;
-    VkDeviceSize offset; /* bytes; a multiple of VkPhysicalDeviceLimits::minStorageBufferOffsetAlignment */
+    VkDeviceSize offset; /* bytes, a multiple of 4 */
     uint32_t width;      /* pixels, RGBA8, red first */
     uint32_t height;
     uint32_t rowPixels; /* from one row to the next. 0: width */
@@ -125,7 +125,7 @@ typedef struct DunlinVulkanInput {
     uint32_t pixelsCount; /* the session's batch, or 0 */
     const DunlinVulkanPixels* pixels;
     VkBuffer tensor; /* STORAGE_BUFFER: batch * 3 * height * width float32, NCHW, normalised; or VK_NULL_HANDLE */
-    VkDeviceSize tensorOffset; /* bytes, aligned as DunlinVulkanPixels::offset */
+    VkDeviceSize tensorOffset; /* bytes, a multiple of 4 */
 } DunlinVulkanInput;
 
 /* Where outputs go: DunlinSessionInfo::outputBytes from `offset` on, laid out as dunlinGetOutputInfo says. The buffer
@@ -133,17 +133,27 @@ typedef struct DunlinVulkanInput {
 typedef struct DunlinVulkanOutput {
     DunlinStructureType sType;
     const void* pNext;
-    VkBuffer buffer;
-    VkDeviceSize offset; /* bytes; a multiple of minStorageBufferOffsetAlignment */
+    VkBuffer buffer;     /* VK_NULL_HANDLE: the slot's own, see dunlinGetSlotOutputBuffer */
+    VkDeviceSize offset; /* bytes, a multiple of 256 */
 } DunlinVulkanOutput;
+
+/* The slot's own output buffer of DunlinSessionInfo::outputBytes, with usage STORAGE_BUFFER and TRANSFER_SRC; belongs
+ * to the session. */
+DUNLIN_API DunlinStatus dunlinGetSlotOutputBuffer(DunlinSession session, uint32_t slot, VkBuffer* buffer,
+                                                  DunlinError* error);
+
+/* Copies the slot's own output buffer to the host, after the device has finished and made it visible to the host
+ * (dunlinSubmit does; with dunlinRecord the application does). No wait, no submit. `output` as for dunlinRun. */
+DUNLIN_API DunlinStatus dunlinReadSlotOutput(DunlinSession session, uint32_t slot, void* output, size_t outputBytes,
+                                             DunlinError* error);
 
 /* ---- Recording ------------------------------------------------------------------------------------------- */
 
 /* Records the network, or the dispatches [firstDispatch, firstDispatch + dispatchCount) of it, into a command buffer in
  * the recording state, outside a render pass, of a pool of the device's queue family. dispatchCount 0: all from
- * firstDispatch on. DunlinSessionInfo::dispatches is the whole. To keep a frame budget, the ranges of one run are
- * recorded in order, all with the same slot, input and output, into command buffers that run in that order on one
- * queue; the dependencies between them are recorded too.
+ * firstDispatch on. DunlinSessionInfo::dispatches is the whole. `output` is optional: the slot's own buffer. To keep a
+ * frame budget, the ranges of one run are recorded in order, all with the same slot, input and output, into command
+ * buffers that run in that order on one queue; the dependencies between them are recorded too.
  *
  * No submit, no wait, no allocation of device memory. It binds compute pipelines, descriptor sets and push constants,
  * and disturbs those of the compute bind point. The command buffer may be submitted again and again, one after the
@@ -152,23 +162,23 @@ typedef struct DunlinVulkanOutput {
  * At the beginning, the application makes sure by barriers or semaphores that
  *   - what wrote the input is available and visible to VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT;
  *     images are in the layout named in the input;
- *   - what used the output range before has finished: execution dependency to COMPUTE_SHADER, and for writes
- * availability to VK_ACCESS_SHADER_WRITE_BIT;
+ *   - what used the output range before has finished: an execution dependency to COMPUTE_SHADER, and after writes a
+ *     memory dependency to VK_ACCESS_SHADER_WRITE_BIT;
  *   - the slot is idle, or its last use comes earlier on the same queue with an execution and memory dependency from
  *     COMPUTE_SHADER, SHADER_WRITE to COMPUTE_SHADER, SHADER_READ | SHADER_WRITE in between.
  * At the end, outputs were written by COMPUTE_SHADER, SHADER_WRITE, and the application makes them visible to whoever
  * reads them (the host: VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT). Images are still in their layout; nothing
  * is transferred between queue families.
  *
- * The slot's descriptor sets are written by this call, so the slot must be idle when it is called, and what was
- * recorded for it with another input or output before is invalid from then on. The input's and output's handles must
- * stay valid until the commands have finished. */
+ * A call with firstDispatch 0 writes the slot's descriptor sets, so the slot must be idle then, and what was recorded
+ * for it before is invalid from then on. The input's and output's handles must stay valid until the commands have
+ * finished. */
 DUNLIN_API DunlinStatus dunlinRecord(DunlinSession session, VkCommandBuffer commandBuffer, uint32_t slot,
                                      const DunlinVulkanInput* input, const DunlinVulkanOutput* output,
                                      uint32_t firstDispatch, uint32_t dispatchCount, DunlinError* error);
 
-/* Fixes the input and output of the slot's own command buffer, for dunlinSubmit. The slot must be idle. Records into an
- * existing pool: microseconds to tens of microseconds. */
+/* Fixes the input and output (optional: the slot's own buffer) of the slot's own command buffer, for dunlinSubmit. The
+ * slot must be idle. Records into an existing pool. dunlinRun uses slot 0 and undoes what was bound to it. */
 DUNLIN_API DunlinStatus dunlinBindSlot(DunlinSession session, uint32_t slot, const DunlinVulkanInput* input,
                                        const DunlinVulkanOutput* output, DunlinError* error);
 

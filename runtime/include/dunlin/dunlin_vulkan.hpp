@@ -1,7 +1,9 @@
 // C++20 over dunlin_vulkan.h, whose comments hold here: stages, accesses, layouts and lifetimes.
 #pragma once
 
+#include <cstddef>
 #include <span>
+#include <vector>
 
 #include "dunlin.hpp"
 #include "dunlin_vulkan.h"
@@ -56,6 +58,7 @@ inline DunlinVulkanInput vulkanTensor(VkBuffer buffer, VkDeviceSize offset = 0) 
     return input;
 }
 
+// Null: the slot's own.
 struct OutputBuffer {
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceSize offset = 0;
@@ -63,8 +66,8 @@ struct OutputBuffer {
 
 // dunlinRecord; dispatchCount 0 means all from firstDispatch on.
 inline Expected<void> record(Session& session, VkCommandBuffer commandBuffer, uint32_t slot,
-                             const DunlinVulkanInput& input, const OutputBuffer& output, uint32_t firstDispatch = 0,
-                             uint32_t dispatchCount = 0) {
+                             const DunlinVulkanInput& input, const OutputBuffer& output = {},
+                             uint32_t firstDispatch = 0, uint32_t dispatchCount = 0) {
     const DunlinVulkanInput typedInput = detail::typed(input);
     const DunlinVulkanOutput typedOutput = detail::output(output.buffer, output.offset);
     return detail::invoke([&](DunlinError* error) {
@@ -74,11 +77,30 @@ inline Expected<void> record(Session& session, VkCommandBuffer commandBuffer, ui
 }
 
 inline Expected<void> bindSlot(Session& session, uint32_t slot, const DunlinVulkanInput& input,
-                               const OutputBuffer& output) {
+                               const OutputBuffer& output = {}) {
     const DunlinVulkanInput typedInput = detail::typed(input);
     const DunlinVulkanOutput typedOutput = detail::output(output.buffer, output.offset);
     return detail::invoke(
         [&](DunlinError* error) { return dunlinBindSlot(session.handle(), slot, &typedInput, &typedOutput, error); });
+}
+
+inline Expected<VkBuffer> slotOutputBuffer(const Session& session, uint32_t slot) {
+    VkBuffer buffer = VK_NULL_HANDLE;
+    auto done = detail::invoke(
+        [&](DunlinError* error) { return dunlinGetSlotOutputBuffer(session.handle(), slot, &buffer, error); });
+    if (!done) return done.error();
+    return buffer;
+}
+
+// dunlinReadSlotOutput into memory of its own.
+inline Expected<Outputs> readSlotOutput(const Session& session, uint32_t slot) {
+    const auto infos = session.outputs();
+    Outputs outputs({infos.begin(), infos.end()}, std::vector<std::byte>(session.outputBytes()));
+    auto done = detail::invoke([&](DunlinError* error) {
+        return dunlinReadSlotOutput(session.handle(), slot, outputs.bytes().data(), outputs.bytes().size(), error);
+    });
+    if (!done) return done.error();
+    return outputs;
 }
 
 // `queue` null: the device's own.

@@ -1,0 +1,41 @@
+// Sessions on a Vulkan device, with what they share: pipelines, and each model's weights.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "runtime/vulkan/session.h"
+
+namespace dunlin::vulkan {
+
+// Thread-safe. Sessions keep alive what they need of it, and may outlive it.
+class VulkanBackend {
+  public:
+    // `cacheFolder` empty: pipelines are not kept on disk.
+    static Result<std::unique_ptr<VulkanBackend>> create(std::shared_ptr<VulkanDevice> device,
+                                                         const std::filesystem::path& cacheFolder = {});
+
+    // The slow call: lowers and plans for the options' size, uploads the weights unless a living session of this model
+    // and precision has them, compiles pipelines. DoesNotFit, with need and limit, before anything is allocated.
+    Result<std::unique_ptr<VulkanSession>> createSession(std::shared_ptr<const ModelData> model,
+                                                         const VulkanSessionOptions& options);
+
+    const std::shared_ptr<VulkanDevice>& device() const { return device_; }
+    Pipelines& pipelines() const { return *pipelines_; }
+
+  private:
+    using ModelKey = std::pair<const ModelData*, Precision>;
+    VulkanBackend() = default;
+    std::shared_ptr<const DeviceModel> findModel(const ModelKey& key);
+    Result<std::shared_ptr<const DeviceModel>> uploadModel(const std::shared_ptr<const ModelData>& model,
+                                                           const Graph& graph, const SessionOptions& options);
+
+    std::shared_ptr<VulkanDevice> device_;
+    std::shared_ptr<Pipelines> pipelines_;
+    std::mutex modelsMutex_;  // held while weights are uploaded, so that two sessions do not upload the same
+    std::map<ModelKey, std::weak_ptr<const DeviceModel>> models_;
+};
+
+}  // namespace dunlin::vulkan

@@ -1,0 +1,100 @@
+// The commands: what each can be told, and how it is run. Options are plain values, so that parsing is tested apart.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dunlin/dunlin.h"
+#include "tools/dunlin/outcome.h"
+
+namespace dunlin::cli {
+
+// Options that every command takes which runs a network.
+struct CommonOptions {
+    std::string device;  // "cpu", "vulkan", "vulkan:N"; empty: a real GPU, else the CPU with a notice
+    DunlinPrecision precision = DUNLIN_PRECISION_AUTO;
+    uint32_t threads = 0;        // 0: as many as the process may use
+    std::string cacheDirectory;  // empty: no cache
+    bool validation = false;
+    bool quiet = false;
+    bool json = false;
+};
+
+// MODEL with the options that belong to it.
+struct ModelChoice {
+    std::string name;          // an architecture, a weights file, a folder as published, or a shipped model
+    std::string weights;       // a file or "synthetic"; empty: the model's own
+    std::string architecture;  // empty: from the files
+};
+
+// Pixels of a network's input; zeros: the model's own.
+struct InputSize {
+    uint32_t height = 0, width = 0;
+    bool operator==(const InputSize&) const = default;
+};
+
+struct DevicesOptions {
+    bool json = false;
+};
+
+struct ModelsOptions {
+    bool json = false;
+};
+
+struct ClassifyOptions {
+    CommonOptions common;
+    ModelChoice model;
+    std::vector<std::string> images;  // files, folders and patterns
+    std::string labels;               // a file; empty: the model's own
+    uint32_t top = 5;
+    uint32_t batch = 1;
+    InputSize size;
+};
+
+struct RunOptions {
+    struct Tap {
+        std::string name, file;
+        bool operator==(const Tap&) const = default;
+    };
+    CommonOptions common;
+    ModelChoice model;
+    std::string input;   // .npy, NCHW
+    std::string output;  // .npy for the logits; empty: not written
+    std::vector<Tap> taps;
+};
+
+struct VerifyOptions {
+    CommonOptions common;
+    std::vector<std::string> references;
+};
+
+struct InspectOptions {
+    enum class Fusion { Default, Max };
+    CommonOptions common;
+    ModelChoice model;
+    bool graph = false, program = false, plan = false;  // none: a summary
+    InputSize size;
+    uint32_t batch = 1;
+    Fusion fusion = Fusion::Default;
+};
+
+// Text that was asked for instead of a command: --help and --version.
+struct PrintText {
+    std::string text;
+};
+
+using Invocation =
+    std::variant<PrintText, DevicesOptions, ModelsOptions, ClassifyOptions, RunOptions, VerifyOptions, InspectOptions>;
+
+// Each prints its result to stdout and notices to stderr. What went wrong in one of many inputs is reported on stderr
+// at once and gives an exit status; what stops the command is a Failure, for the caller to report.
+Outcome<ExitStatus> devices(const DevicesOptions& options);
+Outcome<ExitStatus> models(const ModelsOptions& options);
+Outcome<ExitStatus> classify(const ClassifyOptions& options);
+Outcome<ExitStatus> run(const RunOptions& options);
+Outcome<ExitStatus> verify(const VerifyOptions& options);
+Outcome<ExitStatus> inspect(const InspectOptions& options);
+
+}  // namespace dunlin::cli

@@ -1,0 +1,74 @@
+// What --help says beyond the options: by example.
+#pragma once
+
+namespace dunlin::cli {
+
+struct CommandHelp {
+    const char* name;
+    const char* summary;
+    const char* examples;
+};
+
+inline constexpr const char* kSummary =
+    "Runs vision networks on Vulkan compute, and on the CPU where there is no usable Vulkan.";
+
+inline constexpr const char* kExamples =
+    "Examples:\n"
+    "  dunlin devices                                        what there is to run on\n"
+    "  dunlin models                                         the networks that can be built\n"
+    "  dunlin classify weights/mobilenetv2_100 cat.jpg       the five likeliest classes of a picture\n"
+    "  dunlin inspect mobilenetv3_large_100 --weights synthetic --program\n"
+    "\n"
+    "MODEL is an architecture (mobilenetv3_large_100, with --weights FILE or --weights synthetic), a weights file\n"
+    "(.safetensors, .pth), or a folder as published on the hub (config.json and model.safetensors). What ends in\n"
+    ".safetensors or .pth or contains a slash is a path, the rest a name.\n"
+    "\n"
+    "Exit status: 0 done; 1 the answer is no; 2 wrong use; 3 bad input; 4 the device failed.";
+
+inline constexpr CommandHelp kClassifyHelp = {
+    "classify", "The likeliest classes of pictures.",
+    "Examples:\n"
+    "  dunlin classify weights/mobilenetv2_100 cat.jpg\n"
+    "  dunlin classify mobilenet_v2.pth photos/ --labels imagenet_classes.txt --top 3\n"
+    "  dunlin classify weights/mobilenetv2_100 'photos/*.png' --batch 8 --device vulkan --json"};
+
+inline constexpr CommandHelp kRunHelp = {
+    "run", "Raw tensors in and out, as PyTorch has them: float32, [N, 3, H, W].",
+    "Examples:\n"
+    "  dunlin run weights/mobilenetv2_100 --input x.npy --output logits.npy\n"
+    "  dunlin run weights/mobilenetv2_100 --input x.npy --tap features=features.npy --tap blocks.2=b2.npy\n"
+    "\n"
+    "Size and batch come from the input. `dunlin inspect MODEL --graph` lists the names for --tap."};
+
+inline constexpr CommandHelp kVerifyHelp = {
+    "verify", "Rebuilds reference networks with formula weights, runs them and compares.",
+    "Examples:\n"
+    "  dunlin verify reference/mobilenetv2_100.json\n"
+    "  dunlin verify reference/*.json --device vulkan --precision fp16 --json\n"
+    "\n"
+    "A network passes where its largest error over its largest logit is at most 1e-3 (fp32) or 2e-2 (fp16) and the\n"
+    "likeliest class is the same in every row, which counts only where every row's margin exceeds twice the bound.\n"
+    "Exit status 1 where one does not pass."};
+
+inline constexpr CommandHelp kInspectHelp = {
+    "inspect", "What becomes of a network: its graph, its dispatches, its memory plan.",
+    "Examples:\n"
+    "  dunlin inspect mobilenetv3_large_100 --weights synthetic\n"
+    "  dunlin inspect mobilenetv3_large_100 --weights synthetic --graph\n"
+    "  dunlin inspect weights/mobilenetv2_100 --program --size 320x256 --batch 4 --device vulkan\n"
+    "\n"
+    "The program is the one for the chosen device; without a Vulkan device, the one for the least that Vulkan 1.1\n"
+    "guarantees."};
+
+inline constexpr CommandHelp kDevicesHelp = {"devices",
+                                             "Every Vulkan device and the CPU: drivers, limits, features, fitness.",
+                                             "Examples:\n"
+                                             "  dunlin devices\n"
+                                             "  dunlin devices --json"};
+
+inline constexpr CommandHelp kModelsHelp = {"models", "The architectures that can be built, and the models that ship.",
+                                            "Examples:\n"
+                                            "  dunlin models\n"
+                                            "  dunlin models --json"};
+
+}  // namespace dunlin::cli

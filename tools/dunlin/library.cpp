@@ -1,0 +1,63 @@
+#include "tools/dunlin/library.h"
+
+#include <fmt/format.h>
+
+#include "tools/dunlin/output.h"
+
+namespace dunlin::cli {
+
+void DeviceMessages::receive(void* self, DunlinMessageSeverity severity, const char* text) {
+    DeviceMessages& messages = *static_cast<DeviceMessages*>(self);
+    if (severity >= DUNLIN_MESSAGE_ERROR) ++messages.errors_;
+    if (severity >= DUNLIN_MESSAGE_ERROR || (severity == DUNLIN_MESSAGE_WARNING && !messages.quiet_)) printError(text);
+}
+
+Check DeviceMessages::check() const {
+    const int errors = errors_;
+    if (errors == 0) return {};
+    return Failure{ExitStatus::DeviceFailed,
+                   fmt::format("the device reported {} error{}", errors, errors == 1 ? "" : "s")};
+}
+
+Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
+    DeviceOptions deviceOptions;
+    deviceOptions.id = options.device;
+    deviceOptions.threads = options.threads;
+    deviceOptions.validation = options.validation;
+    deviceOptions.cacheDirectory = options.cacheDirectory;
+    auto messages = std::make_unique<DeviceMessages>(options.quiet);
+    deviceOptions.messageCallback = DeviceMessages::receive;
+    deviceOptions.messageUserData = messages.get();
+    DUNLIN_CLI_ASSIGN(Device device, outcomeOf(Device::create(deviceOptions)));
+    DUNLIN_CLI_ASSIGN(const DunlinDeviceInfo info, outcomeOf(device.info()));
+    if (options.device.empty() && info.type == DUNLIN_DEVICE_TYPE_CPU && !options.quiet) {
+        printError("no GPU that can be used, so this runs on the CPU (`dunlin devices` tells more)");
+    }
+    return OpenedDevice{std::move(messages), std::move(device), info};
+}
+
+Outcome<OpenedModel> openModel(const ModelChoice& choice) {
+    DUNLIN_CLI_ASSIGN(Model model,
+                      outcomeOf(Model::open(choice.name, {choice.architecture, choice.weights, {}, nullptr})));
+    DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
+    return OpenedModel{std::move(model), info};
+}
+
+Outcome<OpenedSession> openSession(const OpenedDevice& device, const OpenedModel& model, const CommonOptions& common,
+                                   SessionOptions options) {
+    ProgressBar progress("preparing", !common.quiet);
+    options.precision = common.precision;
+    options.progress = [&progress](float share) {
+        progress.update(share);
+        return true;
+    };
+    DUNLIN_CLI_ASSIGN(Session session, outcomeOf(Session::create(device.device, model.model, options)));
+    DUNLIN_CLI_ASSIGN(const DunlinSessionInfo info, outcomeOf(session.info()));
+    return OpenedSession{std::move(session), info};
+}
+
+const char* precisionName(DunlinPrecision precision) {
+    return precision == DUNLIN_PRECISION_FP16 ? "fp16" : "fp32";
+}
+
+}  // namespace dunlin::cli

@@ -1,0 +1,70 @@
+// What people read: aligned tables, units, bars, progress, notices. And JSON, which programs read.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dunlin::cli {
+
+// One sentence on stderr: "dunlin: <message>".
+void printError(std::string_view message);
+
+// The document, indented, and a line feed on stdout. Bytes that are no UTF-8 (in file names) are replaced.
+void printJson(const nlohmann::ordered_json& document);
+
+// Columns as wide as their widest cell, two spaces apart. Width is counted in code points.
+class Table {
+  public:
+    enum class Align { Left, Right };
+    struct Column {
+        std::string title;
+        Align align = Align::Left;
+    };
+    explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+
+    // One cell a column; missing ones are empty.
+    void addRow(std::vector<std::string> cells);
+    // Titles (unless all are empty) and rows, each line indented by `indent` spaces and without spaces at its end.
+    std::string text(size_t indent = 0) const;
+
+  private:
+    std::vector<Column> columns_;
+    std::vector<std::vector<std::string>> rows_;
+};
+
+std::string formatBytes(uint64_t bytes);            // "13.4 MiB"
+std::string formatCount(uint64_t count);            // "5.48 M"
+std::string formatMilliseconds(double ms);          // "5.21 ms"
+std::string formatVulkanVersion(uint32_t version);  // "1.3.230"
+
+// A bar of `share` (0 to 1) of `width` characters: blocks where the terminal shows UTF-8, else number signs.
+std::string formatBar(double share, size_t width, bool utf8);
+bool localeIsUtf8();
+
+bool stdoutIsTerminal();
+
+// On stderr, where that is a terminal, from one second on; it wipes itself out in the end.
+class ProgressBar {
+  public:
+    // `enabled` false: shows nothing, ever.
+    ProgressBar(std::string label, bool enabled);
+    ~ProgressBar();
+    ProgressBar(const ProgressBar&) = delete;
+    ProgressBar& operator=(const ProgressBar&) = delete;
+
+    void update(double share);
+    void clear();
+
+  private:
+    std::string label_;
+    bool enabled_;
+    bool visible_ = false;
+    std::chrono::steady_clock::time_point start_, lastDrawn_;
+};
+
+}  // namespace dunlin::cli

@@ -1,0 +1,115 @@
+// dunlin run: a tensor in, the logits and values inside the network out.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/dunlin/commands.h"
+#include "tools/dunlin/library.h"
+#include "tools/dunlin/npy.h"
+#include "tools/dunlin/output.h"
+
+namespace dunlin::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// An output as PyTorch would have it.
+struct NamedArray {
+    std::string name;
+    NpyArray array;
+};
+
+constexpr size_t kColours = 3;
+constexpr int64_t kMaxInputDimension = 1 << 20;  // far over what a network takes: the library says what that is
+
+Check checkInputShape(const std::string& file, const NpyArray& input) {
+    const auto sane = [](int64_t dimension) { return dimension >= 1 && dimension <= kMaxInputDimension; };
+    const bool good = input.shape.size() == 4 && input.shape[1] == kColours && sane(input.shape[0]) &&
+                      sane(input.shape[2]) && sane(input.shape[3]);
+    if (good) return {};
+    return Failure{ExitStatus::BadInput, fmt::format("{}: the shape is {}, the network takes [N, 3, H, W]", file,
+                                                     describeShape(input.shape))};
+}
+
+// Vectors [n, 1, 1, c] become [n, c] where they are the network's answer; maps [n, h, w, c] become [n, c, h, w].
+NamedArray toPytorch(const Outputs& outputs, uint32_t index) {
+    const DunlinOutputInfo& info = outputs.info()[index];
+    const std::span<const float> values = outputs.values(index);
+    const size_t images = info.shape[0], pixels = size_t{info.shape[1]} * info.shape[2], channels = info.shape[3];
+    NamedArray result{info.name, {{info.shape[0], info.shape[3]}, std::vector<float>(values.size())}};
+    if (index >= DUNLIN_OUTPUT_FIRST_TAP) {
+        result.array.shape.push_back(info.shape[1]);
+        result.array.shape.push_back(info.shape[2]);
+    }
+    for (size_t image = 0; image < images; ++image) {
+        const float* from = values.data() + image * pixels * channels;
+        float* to = result.array.values.data() + image * pixels * channels;
+        for (size_t pixel = 0; pixel < pixels; ++pixel) {
+            for (size_t channel = 0; channel < channels; ++channel) to[channel * pixels + pixel] = *from++;
+        }
+    }
+    return result;
+}
+
+Check writeOutputs(const RunOptions& options, const std::vector<NamedArray>& outputs) {
+    OutputFiles files;
+    if (!options.output.empty()) {
+        DUNLIN_CLI_TRY(writeNpy(files, options.output, outputs[0].array.shape, outputs[0].array.values));
+    }
+    for (size_t i = 0; i < options.taps.size(); ++i) {
+        const NpyArray& array = outputs[i + 1].array;
+        DUNLIN_CLI_TRY(writeNpy(files, options.taps[i].file, array.shape, array.values));
+    }
+    return files.commit();
+}
+
+void printOutputs(const RunOptions& options, const OpenedDevice& device, const OpenedModel& model,
+                  const OpenedSession& session, const std::vector<NamedArray>& outputs) {
+    Json document = {{"model", model.info.architecture},
+                     {"weights", model.info.weights},
+                     {"device", device.info.id},
+                     {"precision", precisionName(session.info.precision)},
+                     {"outputs", Json::array()}};
+    Table table({{"output"}, {"shape"}, {"file"}});
+    for (size_t i = 0; i < outputs.size(); ++i) {
+        const std::string& file = i == 0 ? options.output : options.taps[i - 1].file;
+        Json output = {{"name", outputs[i].name}, {"shape", outputs[i].array.shape}};
+        if (!file.empty()) output["file"] = file;
+        document["outputs"].push_back(output);
+        table.addRow({outputs[i].name, describeShape(outputs[i].array.shape), file.empty() ? "(not written)" : file});
+    }
+    if (options.common.json) {
+        printJson(document);
+        return;
+    }
+    fmt::print("{} ({}) on {} ({}), {}\n\n{}", model.info.architecture, model.info.weights, device.info.id,
+               device.info.name, precisionName(session.info.precision), table.text());
+}
+
+}  // namespace
+
+Outcome<ExitStatus> run(const RunOptions& options) {
+    DUNLIN_CLI_ASSIGN(const NpyArray input, readNpy(options.input));
+    DUNLIN_CLI_TRY(checkInputShape(options.input, input));
+    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    DUNLIN_CLI_ASSIGN(const OpenedDevice device, openDevice(options.common));
+
+    SessionOptions sessionOptions;
+    sessionOptions.batch = static_cast<uint32_t>(input.shape[0]);
+    sessionOptions.height = static_cast<uint32_t>(input.shape[2]);
+    sessionOptions.width = static_cast<uint32_t>(input.shape[3]);
+    sessionOptions.inputKinds = DUNLIN_INPUT_TENSOR;
+    for (const RunOptions::Tap& tap : options.taps) sessionOptions.taps.push_back(tap.name);
+    DUNLIN_CLI_ASSIGN(OpenedSession session, openSession(device, model, options.common, sessionOptions));
+    DUNLIN_CLI_ASSIGN(const Outputs outputs, outcomeOf(session.session.run(std::span<const float>(input.values))));
+
+    std::vector<NamedArray> arrays = {toPytorch(outputs, DUNLIN_OUTPUT_LOGITS)};
+    for (uint32_t i = 0; i < options.taps.size(); ++i)
+        arrays.push_back(toPytorch(outputs, DUNLIN_OUTPUT_FIRST_TAP + i));
+    DUNLIN_CLI_TRY(device.messages->check());
+    DUNLIN_CLI_TRY(writeOutputs(options, arrays));
+    printOutputs(options, device, model, session, arrays);
+    return ExitStatus::Done;
+}
+
+}  // namespace dunlin::cli
