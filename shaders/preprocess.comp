@@ -38,7 +38,9 @@ vec3 loadColour(int x, int y) {
     if ((p.flags & kPreprocessEncodeSrgb) != 0) {
         colour = vec3(encodeSrgb(colour.r), encodeSrgb(colour.g), encodeSrgb(colour.b));
     }
-    return colour * 255.0;
+    colour *= 255.0;
+    // Bytes come back as bytes, so that an image gives the same bits as its pixels in a buffer.
+    return (p.flags & kPreprocessRoundBytes) != 0 ? floor(colour + 0.5) : colour;
 }
 
 #elif SOURCE == 1
