@@ -20,9 +20,9 @@ struct SessionOptions {
     std::function<bool(float)> progress = {};
 };
 
-// The output layout that every backend uses: logits, probabilities, top_classes (uint32) and top_probabilities, then the
-// taps as float32 NHWC, each at a multiple of 256 bytes, as the total is. topK is clamped to 1 .. classes. Taps must exist
-// in the graph (ask findTap).
+// The output layout that every backend uses: logits, probabilities, top_classes (uint32) and top_probabilities, then
+// the taps as float32 NHWC, each at a multiple of 256 bytes, as the total is. topK is clamped to 1 .. classes. Taps
+// must exist in the graph (ask findTap).
 std::vector<OutputSlice> outputLayout(const Graph& graph, const SessionOptions& options, uint64_t* totalBytes);
 
 }  // namespace dunlin

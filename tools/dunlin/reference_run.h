@@ -1,0 +1,28 @@
+// Running a reference network on a device. The bridge between the runtime's internals, which build such a network, and
+// the public interface, through which it is run as anybody's would be.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "dunlin/dunlin.h"
+#include "tools/dunlin/outcome.h"
+
+namespace dunlin::cli {
+
+struct ReferenceVerdict {
+    std::string model;
+    DunlinPrecision precision = DUNLIN_PRECISION_FP32;  // the one used
+    bool finite = false;
+    double maxRelativeError = 0;  // largest error over largest reference logit, over all rows
+    double bound = 0;
+    bool top1Equal = false, top1Counts = false;
+    bool pass = false;
+};
+
+// Builds the network of a reference file with its formula weights, runs its input at its batch, and compares.
+// `progress` is told 0 to 1 while the session is made.
+Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
+                                       const std::function<void(float)>& progress);
+
+}  // namespace dunlin::cli
