@@ -10,8 +10,6 @@ namespace {
 
 using test::faultyVulkan;
 
-constexpr size_t kElements = size_t{3} * test::kSmallSide * test::kSmallSide;
-
 class FailureTest : public test::VulkanTest {
   protected:
     void SetUp() override {
