@@ -26,7 +26,7 @@ struct Model {
     std::vector<std::string> labels;  // by class; empty where the files have none
     int labelOffset = 0;              // 1 where class 0 is background
     std::string weightsDescription;   // "synthetic" or the file's path
-    uint64_t weightsBytes = 0;
+    uint64_t weightsBytes = 0;        // of the file; of a formula, of its tensors as float32
 };
 
 // `name` is an architecture, a file, or a folder as published on the hub (cli.md's MODEL). What ends in .safetensors or .pth

@@ -44,6 +44,9 @@ READS(1, loadWeights)
 WRITES(2, storeOutput)
 layout(set = 0, binding = 3, std430) writeonly restrict buffer SumsBuffer { vec4 sumsElements[]; };
 
+// Array lengths are named: glslang takes two equal expressions of specialization constants for two types, and loses the values
+// of an array that is passed from one to the other.
+const int kTaps = kKernelH * kKernelW;
 const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
 const int kWindowH = (TILE_Y - 1) * kStrideH + kKernelH;
 const uint kReduced = kSqueeze == 1u ? kInvocations : 1u;
@@ -54,7 +57,7 @@ struct Tile {
     uint column, row;  // of the first output
 };
 
-void addRow(Element4 window[kWindowW], Element4 weights[kKernelH * kKernelW], int ky, int tileRow,
+void addRow(Element4 window[kWindowW], Element4 weights[kTaps], int ky, int tileRow,
             inout vec4 outputs[TILE_X * TILE_Y]) {
     [[unroll]] for (int x = 0; x < TILE_X; ++x) {
         Element4 sum = Element4(0.0);
@@ -66,8 +69,8 @@ void addRow(Element4 window[kWindowW], Element4 weights[kKernelH * kKernelW], in
 }
 
 void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
-    Element4 weights[kKernelH * kKernelW];
-    [[unroll]] for (int k = 0; k < kKernelH * kKernelW; ++k) {
+    Element4 weights[kTaps];
+    [[unroll]] for (int k = 0; k < kTaps; ++k) {
         weights[k] = loadWeights((1 + k) * int(p.groups) + int(tile.group));
     }
     const int firstRow = int(tile.row) * kStrideH - p.padTop;

@@ -21,6 +21,20 @@ SessionOptions withDefaults(SessionOptions options, const PreprocessSpec& spec) 
     return options;
 }
 
+// The device's limits with the budget that one slot has, since the lowering counts one: it takes smaller micro-batches
+// where memory is short.
+DeviceLimits planningLimits(const VulkanDevice& device, uint64_t weightBytes, bool weightsResident,
+                            const VulkanSessionOptions& options) {
+    DeviceLimits limits = device.limits();
+    const uint64_t residentBytes = weightsResident ? weightBytes : 0;
+    const uint64_t budgetBytes = std::min(device.availableBytes() + residentBytes, options.memoryLimitBytes);
+    limits.memoryBudgetBytes = budgetBytes;
+    if (options.slots > 1 && budgetBytes > weightBytes) {
+        limits.memoryBudgetBytes = weightBytes + (budgetBytes - weightBytes) / static_cast<uint64_t>(options.slots);
+    }
+    return limits;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VulkanBackend>> VulkanBackend::create(std::shared_ptr<VulkanDevice> device,
@@ -52,19 +66,16 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
     VulkanSessionOptions complete = options;
     complete.session = withDefaults(options.session, model->preprocess);
     SessionOptions& session = complete.session;
-    if (session.precision == Precision::Fp16 && !device_->limits().fp16) {
-        return error(StatusCode::Unsupported, "fp16 needs storageBuffer16BitAccess and shaderFloat16 on %s",
-                     device_->capabilities().name.c_str());
-    }
     DUNLIN_ASSIGN(const Graph graph, model->buildGraph({session.batch, session.height, session.width, 3}));
-    DUNLIN_ASSIGN(Program program, lower(graph, session, device_->limits()));
-    MemoryPlan plan = planMemory(program, device_->limits().offsetAlignment);
     const uint64_t weightBytes = DeviceModel::packedBytes(constantsOf(graph, session.precision), device_->limits());
 
     std::unique_lock lock(modelsMutex_);
     std::shared_ptr<const DeviceModel> weights = findModel({model.get(), session.precision});
-    DUNLIN_TRY(VulkanSession::checkFits(*device_, program, plan, weightBytes, weights != nullptr, complete));
-    if (!weights) {
+    const bool resident = weights != nullptr;
+    DUNLIN_ASSIGN(Program program, lower(graph, session, planningLimits(*device_, weightBytes, resident, complete)));
+    MemoryPlan plan = planMemory(program, device_->limits().offsetAlignment);
+    DUNLIN_TRY(VulkanSession::checkFits(*device_, program, plan, weightBytes, resident, complete));
+    if (!resident) {
         DUNLIN_ASSIGN(weights, uploadModel(model, graph, session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }

@@ -9,11 +9,16 @@
 #include "runtime/weights/synthetic.h"
 #include "runtime/weights/tensor_data.h"
 #include "tests/support.h"
+#include "tests/torchvision_names.h"
 
 namespace dunlin {
 namespace {
 
-using Names = std::vector<std::string>;
+using test::kLargeBlocks;
+using test::kSmallBlocks;
+using test::Names;
+using test::torchvisionV2;
+using test::torchvisionV3;
 
 // Tensors without a file; each holds its own position.
 class ListedTensors final : public WeightsSource {
@@ -49,78 +54,6 @@ Names namesOf(const WeightsSource& weights) {
     }
     return names;
 }
-
-// --- how torchvision names its tensors, module by module
-
-void addConvolution(Names& names, const std::string& module) {
-    names.push_back(module + ".weight");
-}
-
-void addBatchNorm(Names& names, const std::string& module) {
-    for (const char* tensor : {".weight", ".bias", ".running_mean", ".running_var"}) names.push_back(module + tensor);
-}
-
-void addLinear(Names& names, const std::string& module) {
-    for (const char* tensor : {".weight", ".bias"}) names.push_back(module + tensor);
-}
-
-struct Block {
-    bool expand, squeeze;
-};
-
-Names torchvisionV3(const std::vector<Block>& blocks) {
-    Names names;
-    const auto convolutionNorm = [&](const std::string& module) {
-        addConvolution(names, module + ".0");
-        addBatchNorm(names, module + ".1");
-    };
-    convolutionNorm("features.0");
-    int feature = 1;
-    for (const Block& block : blocks) {
-        const std::string module = "features." + std::to_string(feature++) + ".block.";
-        int layer = 0;
-        const auto next = [&] { return module + std::to_string(layer++); };
-        if (block.expand) convolutionNorm(next());
-        convolutionNorm(next());
-        if (block.squeeze) {
-            const std::string squeeze = next();
-            addLinear(names, squeeze + ".fc1");
-            addLinear(names, squeeze + ".fc2");
-        }
-        convolutionNorm(next());
-    }
-    convolutionNorm("features." + std::to_string(feature));
-    addLinear(names, "classifier.0");
-    addLinear(names, "classifier.3");
-    return names;
-}
-
-Names torchvisionV2() {
-    Names names;
-    addConvolution(names, "features.0.0");
-    addBatchNorm(names, "features.0.1");
-    for (int feature = 1; feature <= 17; ++feature) {
-        const std::string module = "features." + std::to_string(feature) + ".conv.";
-        int layer = 0;
-        for (; layer < (feature == 1 ? 1 : 2); ++layer) {
-            addConvolution(names, module + std::to_string(layer) + ".0");
-            addBatchNorm(names, module + std::to_string(layer) + ".1");
-        }
-        addConvolution(names, module + std::to_string(layer));
-        addBatchNorm(names, module + std::to_string(layer + 1));
-    }
-    addConvolution(names, "features.18.0");
-    addBatchNorm(names, "features.18.1");
-    addLinear(names, "classifier.1");
-    return names;
-}
-
-const std::vector<Block> kLargeBlocks = {{false, false}, {true, false}, {true, false}, {true, true},  {true, true},
-                                         {true, true},   {true, false}, {true, false}, {true, false}, {true, false},
-                                         {true, true},   {true, true},  {true, true},  {true, true},  {true, true}};
-const std::vector<Block> kSmallBlocks = {{false, true}, {true, false}, {true, false}, {true, true},
-                                         {true, true},  {true, true},  {true, true},  {true, true},
-                                         {true, true},  {true, true},  {true, true}};
 
 // Both libraries list their tensors in the order of execution, so a list of one is the list of the other.
 void expectMapsToReference(const Names& fileNames, const std::string& reference) {

@@ -20,7 +20,7 @@ inline namespace v1 {
 // Why there is no value: a status other than DUNLIN_SUCCESS and a sentence.
 struct Error {
     DunlinStatus status = DUNLIN_SUCCESS;
-    std::string message;
+    std::string message = {};
 };
 
 // A value, or the error that kept it from being. Test before use: `if (!result) report(result.error());`.
@@ -117,10 +117,10 @@ class Handle {
 
 // An empty string or a zero means the default, as in the structures of dunlin.h with the same names.
 struct DeviceOptions {
-    std::string id;
+    std::string id = {};
     uint32_t threads = 0;
     bool validation = false;
-    std::string cacheDirectory;
+    std::string cacheDirectory = {};
     DunlinMessageCallback messageCallback = nullptr;
     void* messageUserData = nullptr;
     const void* next = nullptr;  // extensions: pNext
@@ -165,9 +165,9 @@ inline Expected<std::vector<DunlinArchitectureInfo>> architectures() {
 }
 
 struct ModelOptions {
-    std::string architecture;
-    std::string weights;
-    std::string modelArguments;
+    std::string architecture = {};
+    std::string weights = {};
+    std::string modelArguments = {};
     const void* next = nullptr;
 };
 
@@ -249,9 +249,9 @@ struct SessionOptions {
     uint32_t topK = 0;
     uint32_t slots = 0;
     uint32_t inputKinds = 0;
-    std::vector<std::string> taps;
+    std::vector<std::string> taps = {};
     uint64_t memoryLimitBytes = 0;
-    std::function<bool(float)> progress;  // returning false cancels; must not throw
+    std::function<bool(float)> progress = {};  // returning false cancels; must not throw
     const void* next = nullptr;
 };
 

@@ -1,0 +1,77 @@
+// The table of kernels against what the build embedded, and the names of variants.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "runtime/plan/embedded_shaders.h"
+#include "runtime/plan/kernels.h"
+
+namespace dunlin {
+namespace {
+
+constexpr uint32_t kSpirvMagic = 0x07230203;
+
+std::vector<Variant> everyVariant() {
+    std::vector<Variant> variants;
+    for (const KernelRow& kernel : kernelTable()) {
+        for (Precision precision : {Precision::Fp32, Precision::Fp16}) {
+            for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
+                for (const auto& tile : kernel.tiles) {
+                    variants.push_back({kernel.kernel, precision, load, tile[0], tile[1], {}});
+                }
+            }
+        }
+    }
+    return variants;
+}
+
+TEST(KernelTable, everyVariantIsEmbedded) {
+    for (const Variant& variant : everyVariant()) {
+        const std::span<const uint32_t> words = spirv(variant);
+        ASSERT_FALSE(words.empty()) << moduleName(variant);
+        EXPECT_EQ(words[0], kSpirvMagic) << moduleName(variant);
+    }
+}
+
+TEST(KernelTable, nothingElseIsEmbedded) {
+    std::set<const uint32_t*> used;
+    for (const Variant& variant : everyVariant()) used.insert(spirv(variant).data());
+    EXPECT_EQ(used.size(), embeddedShaders().size());
+}
+
+TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
+    EXPECT_TRUE(spirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}}).empty());
+}
+
+TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
+    // SPIR-V: five header words, then instructions that begin with length << 16 | opcode; OpCapability is 17.
+    constexpr uint32_t kOpCapability = 17, kShader = 1, kSampledBuffer = 46;
+    for (const Variant& variant : everyVariant()) {
+        if (variant.precision != Precision::Fp32) continue;
+        const std::span<const uint32_t> words = spirv(variant);
+        for (size_t i = 5; i < words.size() && (words[i] & 0xffff) == kOpCapability; i += words[i] >> 16) {
+            EXPECT_TRUE(words[i + 1] == kShader || words[i + 1] == kSampledBuffer)
+                << moduleName(variant) << " needs capability " << words[i + 1];
+        }
+    }
+}
+
+TEST(KernelTable, modulesAreNamedByKernelPrecisionLoadPathAndTile) {
+    EXPECT_EQ(moduleName({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 8, 2, {}}), "pointwise.f32.texel.8x2");
+    EXPECT_EQ(moduleName({Kernel::Head, Precision::Fp16, LoadPath::Storage, 1, 1, {}}), "head.f16.storage");
+    EXPECT_EQ(moduleName({Kernel::Preprocess, Precision::Fp32, LoadPath::Storage, 0, 1, {}}), "preprocess.f32.image");
+}
+
+TEST(KernelTable, aVariantIsDescribedWithItsConstants) {
+    Variant variant = {Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 8, 2, {64, 1}};
+    variant.constants[constant_id::kActivation] = static_cast<uint32_t>(Activation::HardSwish);
+    variant.constants[constant_id::kGate] = 1;
+    EXPECT_EQ(describe(variant), "pointwise.f32.texel.8x2 local=64 activation=hard-swish gate");
+    Variant depthwise = {Kernel::Depthwise, Precision::Fp16, LoadPath::Storage, 4, 2, {8, 8, 0, 1, 5, 5, 2, 2}};
+    EXPECT_EQ(
+        describe(depthwise),
+        "depthwise.f16.storage.4x2 local=8x8 activation=none squeeze kernel_h=5 kernel_w=5 stride_h=2 stride_w=2");
+}
+
+}  // namespace
+}  // namespace dunlin

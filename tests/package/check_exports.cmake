@@ -1,0 +1,25 @@
+# The shared library exports exactly the functions that the public headers declare.
+execute_process(COMMAND ${NM} --dynamic --defined-only --format=posix ${LIBRARY}
+                OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "(^|\n)[^ ]+" exported "${listing}")
+list(TRANSFORM exported STRIP)
+list(SORT exported)
+
+set(declared)
+foreach(header dunlin.h dunlin_vulkan.h)
+  file(READ ${HEADERS}/${header} text)
+  string(REGEX MATCHALL "DUNLIN_API [^(]*(dunlin[A-Za-z]+)\\(" declarations "${text}")
+  foreach(declaration ${declarations})
+    string(REGEX MATCH "(dunlin[A-Za-z]+)\\($" _ "${declaration}")
+    list(APPEND declared ${CMAKE_MATCH_1})
+  endforeach()
+endforeach()
+list(SORT declared)
+
+list(LENGTH declared count)
+if(count LESS 10)
+  message(FATAL_ERROR "only ${count} declarations were found in ${HEADERS}: this check reads them wrongly")
+endif()
+if(NOT exported STREQUAL declared)
+  message(FATAL_ERROR "exported: ${exported}\ndeclared: ${declared}")
+endif()
