@@ -36,7 +36,9 @@ float encodeSrgb(float linear) {
 vec3 loadColour(int x, int y) {
     vec3 colour = texelFetch(source, ivec2(p.sourceX + x, p.sourceY + y), 0).rgb;
     if ((p.flags & kPreprocessEncodeSrgb) != 0) {
+        // The view decoded bytes; rounding undoes what its decoding, often an approximation, left over.
         colour = vec3(encodeSrgb(colour.r), encodeSrgb(colour.g), encodeSrgb(colour.b));
+        return floor(colour * 255.0 + 0.5);
     }
     return colour * 255.0;
 }

@@ -67,8 +67,7 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
     complete.session = withDefaults(options.session, model->preprocess);
     SessionOptions& session = complete.session;
     DUNLIN_ASSIGN(const Graph graph, model->buildGraph({session.batch, session.height, session.width, 3}));
-    const uint64_t weightBytes =
-        DeviceModel::packedBytes(constantsOf(graph, session.precision), device_->limits());
+    const uint64_t weightBytes = DeviceModel::packedBytes(constantsOf(graph, session.precision), device_->limits());
 
     std::unique_lock lock(modelsMutex_);
     std::shared_ptr<const DeviceModel> weights = findModel({model.get(), session.precision});

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "shaders/include/params.h"
+
 namespace dunlin::vulkan {
 namespace {
 
@@ -75,8 +77,9 @@ VkDescriptorType descriptorType(const BindingRow& binding, const Variant& varian
             return VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
         case BindingKind::Storage:
             return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        case BindingKind::Image:
-            return VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE;
+        case BindingKind::Image:  // the source of preprocess: an image or a buffer, by module
+            return variant.tileX == params::kSourceImage ? VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE
+                                                         : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
     }
     return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
 }

@@ -7,8 +7,8 @@
 namespace dunlin::vulkan {
 namespace {
 
-// Positions in the preprocess kernel's row.
-constexpr uint32_t kPreprocessImage = 0, kPreprocessSource = 1;
+// The position in the preprocess kernel's row.
+constexpr uint32_t kPreprocessSource = 0;
 
 bool isPreprocess(const Dispatch& dispatch) {
     return dispatch.variant.kernel == Kernel::Preprocess;
@@ -234,8 +234,7 @@ Status VulkanSession::writeCallerBindings(Slot& slot, uint32_t kind, const Vulka
                 bindSource(input, dispatch.image, program_.input, model_->model().preprocess,
                            device_->limits().offsetAlignment, dispatch.push.as<params::PreprocessParams>());
             slot.push[i] = PushConstants::of(source.params);
-            const uint32_t index = kind == params::kSourceImage ? kPreprocessImage : kPreprocessSource;
-            DUNLIN_TRY(slot.sets.write(set, index, source.resource));
+            DUNLIN_TRY(slot.sets.write(set, kPreprocessSource, source.resource));
         }
         for (uint32_t b = 0; b < dispatch.bindings.size(); ++b) {
             const Binding& binding = dispatch.bindings[b];

@@ -76,7 +76,9 @@ TEST(Requirements, nothingIsNeededBeyondVulkan11) {
     EXPECT_TRUE(needed.recommendedFeatures.fp16());
 }
 
-PFN_vkVoidFunction VKAPI_CALL noLoader(VkInstance, const char*) { return nullptr; }
+PFN_vkVoidFunction VKAPI_CALL noLoader(VkInstance, const char*) {
+    return nullptr;
+}
 
 TEST(Loader, withoutFunctionsIsUnsupported) {
     const auto devices = VulkanDevice::list(noLoader);

@@ -50,8 +50,8 @@ std::vector<std::byte> pattern(size_t count) {
 TEST_F(MemoryTest, whatWasUploadedIsReadBack) {
     // given a device-local buffer, and more bytes than one staging chunk holds, in writes that do not end on chunks
     const std::vector<std::byte> bytes = pattern(1000 * 1000);
-    auto target = Buffer::create(*device_, bytes.size(),
-                                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, MemoryUse::Device);
+    auto target = Buffer::create(
+        *device_, bytes.size(), VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, MemoryUse::Device);
     ASSERT_TRUE(target.ok()) << target.status().message();
     auto uploader = Uploader::create(*device_, 65536);
     ASSERT_TRUE(uploader.ok()) << uploader.status().message();

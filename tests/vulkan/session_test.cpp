@@ -72,8 +72,7 @@ TEST_F(SessionTest, aSmallNetworkGivesTheOraclesLogits) {
     ASSERT_TRUE(session);
     const std::vector<float> tensor = randomTensor(kSmallElements, 1);
     const std::vector<std::byte> output = runTensor(*session, tensor);
-    const std::vector<float> expected =
-        test::oracleLogits(*model, {1, test::kSmallSide, test::kSmallSide, 3}, tensor);
+    const std::vector<float> expected = test::oracleLogits(*model, {1, test::kSmallSide, test::kSmallSide, 3}, tensor);
     EXPECT_LT(test::relativeError(test::floatsOf(output, session->outputs()[0]), expected), 1e-4);
 }
 
@@ -134,8 +133,7 @@ TEST_F(SessionTest, tapsAreThePlannersValues) {
     const Shape shape{1, test::kSmallSide, test::kSmallSide, 3};
     const Graph graph = test::buildSmallNetwork(shape);
     const ValueId wanted[] = {*graph.findTap("features")};
-    const auto expected =
-        reference::evaluate(graph, *model->weights, reference::fromNchw(shape, tensor), wanted);
+    const auto expected = reference::evaluate(graph, *model->weights, reference::fromNchw(shape, tensor), wanted);
     ASSERT_TRUE(expected.ok());
     const OutputSlice& slice = session->outputs().back();
     EXPECT_EQ(slice.name, "features");
@@ -150,8 +148,7 @@ TEST_F(SessionTest, halfPrecisionStaysWithinItsBound) {
     const auto session = createSession(model, options);
     ASSERT_TRUE(session);
     const std::vector<float> tensor = randomTensor(kSmallElements, 5);
-    const std::vector<float> expected =
-        test::oracleLogits(*model, {1, test::kSmallSide, test::kSmallSide, 3}, tensor);
+    const std::vector<float> expected = test::oracleLogits(*model, {1, test::kSmallSide, test::kSmallSide, 3}, tensor);
     EXPECT_LT(test::relativeError(test::floatsOf(runTensor(*session, tensor), session->outputs()[0]), expected), 2e-2);
 }
 
@@ -165,7 +162,8 @@ TEST_F(SessionTest, wholeMobileNetsGiveTheOraclesLogits) {
         ASSERT_TRUE(session) << name;
         const std::vector<float> tensor = formulaInput(1, 64, 96);
         const std::vector<float> expected = test::oracleLogits(*model, {1, 64, 96, 3}, tensor);
-        EXPECT_LT(test::relativeError(test::floatsOf(runTensor(*session, tensor), session->outputs()[0]), expected), 1e-3)
+        EXPECT_LT(test::relativeError(test::floatsOf(runTensor(*session, tensor), session->outputs()[0]), expected),
+                  1e-3)
             << name;
     }
 }

@@ -19,7 +19,8 @@ constexpr int kSmallClasses = 10;
 
 inline Graph buildSmallNetwork(const Shape& input) {
     NetworkBuilder builder(input, {});
-    const ValueId stem = builder.convNorm({"conv_stem", "bn1"}, builder.graph().input(), 8, 3, 2, Activation::HardSwish);
+    const ValueId stem =
+        builder.convNorm({"conv_stem", "bn1"}, builder.graph().input(), 8, 3, 2, Activation::HardSwish);
     ValueId x = builder.convNorm({"expand", "bn2"}, stem, 24, 1, 1, Activation::HardSwish);
     x = builder.depthwise({"depthwise", "bn3"}, x, 5, 1, Activation::Relu);
     x = builder.squeezeExcite("se", x, 8, Activation::Relu, Activation::HardSigmoid);

@@ -1,5 +1,5 @@
-// A Vulkan device under the validation layer for tests. Where there is no driver, tests say SKIPPED with the reason; where
-// the validation layer said anything, they fail.
+// A Vulkan device under the validation layer for tests. Where there is no driver, tests say SKIPPED with the reason;
+// where the validation layer said anything, they fail.
 #pragma once
 
 #include <gtest/gtest.h>
