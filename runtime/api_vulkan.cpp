@@ -93,7 +93,10 @@ Status translate(const char* name, uint32_t count, const DunlinVulkanSemaphore* 
                  std::vector<vulkan::SemaphoreValue>& translated) {
     if (count > 0) DUNLIN_TRY(checkPresent(semaphores, name));
     for (const DunlinVulkanSemaphore& semaphore : std::span(semaphores, count)) {
-        DUNLIN_TRY(checkPresent(semaphore.semaphore, "DunlinVulkanSemaphore::semaphore"));
+        if (semaphore.semaphore == VK_NULL_HANDLE) {
+            return error(StatusCode::InvalidArgument, "a semaphore of %s is VK_NULL_HANDLE, which it must not be",
+                         name);
+        }
         translated.push_back({semaphore.semaphore, semaphore.value});
     }
     return {};

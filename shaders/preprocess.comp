@@ -41,7 +41,9 @@ vec3 loadColour(int x, int y) {
         colour = vec3(encodeSrgb(colour.r), encodeSrgb(colour.g), encodeSrgb(colour.b));
         return floor(colour * 255.0 + 0.5);
     }
-    return colour * 255.0;
+    colour *= 255.0;
+    // Bytes come back as bytes, so that an image gives the same bits as its pixels in a buffer.
+    return (p.flags & kPreprocessRoundBytes) != 0 ? floor(colour + 0.5) : colour;
 }
 
 #elif SOURCE == 1

@@ -113,6 +113,9 @@ Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, 
 }
 
 Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& options) {
+    if (const Shape& logits = graph.shape(graph.output()); logits.h != 1 || logits.w != 1)
+        return error(StatusCode::InvalidArgument, "the network's output is %s, but logits are one vector an image",
+                     describe(logits).c_str());
     std::vector<ValueId> values = {graph.output()};
     for (const std::string& tap : options.taps) {
         DUNLIN_ASSIGN(const ValueId value, graph.findTap(tap));
