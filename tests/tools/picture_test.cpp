@@ -75,6 +75,8 @@ TEST(Picture, DecodesFourColourJpeg) {
 TEST(Picture, GivesGreyThreeTimes) {
     expectPicture("grey.png", 32, 16, kGreys, 0);
     expectPicture("grey16.png", 32, 16, kGreys, 0);
+    expectPicture("grey16.pgm", 32, 16, kGreys, 0);
+    expectPicture("grey_alpha.png", 32, 16, kGreys, 0);
     expectPicture("grey.jpg", 32, 16, kGreys, 2);
 }
 
@@ -167,6 +169,14 @@ TEST(Picture, RefusesAbsurdSizesBeforeDecoding) {
     EXPECT_EQ(picture.failure().status, ExitStatus::BadInput);
     EXPECT_NE(picture.failure().message.find("60000x60000"), std::string::npos) << picture.failure().message;
     EXPECT_NE(picture.failure().message.find("16384"), std::string::npos) << picture.failure().message;
+}
+
+TEST(Picture, RefusesSizesThatSoFewBytesCannotHold) {
+    const std::string text = "P5\n10000 10000\n255\n";
+    const Outcome<Picture> picture = decodePicture(std::as_bytes(std::span(text)));
+    ASSERT_FALSE(picture.ok());
+    EXPECT_NE(picture.failure().message.find("10000x10000 cannot be in a file of 19 bytes"), std::string::npos)
+        << picture.failure().message;
 }
 
 TEST(Picture, RefusesWhatIsNoPictureByName) {

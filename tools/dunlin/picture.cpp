@@ -17,6 +17,8 @@ namespace dunlin::cli {
 namespace {
 
 constexpr size_t kPixelBytes = 4;
+// Deflate makes a byte of 1032 at most, and no format here has more than 8 pixels a byte before it.
+constexpr int64_t kMaxPixelsPerByte = 8256;
 
 // stb_image reads zeros where a file ends, so a cut picture may decode to something grey. Reading through these
 // callbacks tells that it wanted more than there was.
@@ -63,7 +65,7 @@ Failure badPicture(const Source& source) {
             fmt::format("not a picture that can be decoded ({})", reason ? reason : "no reason given")};
 }
 
-Check checkSize(int width, int height) {
+Check checkSize(int width, int height, size_t fileBytes) {
     if (width < 1 || height < 1 || width > kMaxPictureSide || height > kMaxPictureSide) {
         return Failure{ExitStatus::BadInput,
                        fmt::format("a picture of {}x{}, sides are from 1 to {}", width, height, kMaxPictureSide)};
@@ -73,14 +75,86 @@ Check checkSize(int width, int height) {
         return Failure{ExitStatus::BadInput,
                        fmt::format("a picture of {} pixels, the limit is {}", pixels, kMaxPicturePixels)};
     }
+    if (pixels / kMaxPixelsPerByte > static_cast<int64_t>(fileBytes)) {
+        return Failure{ExitStatus::BadInput,
+                       fmt::format("a picture of {}x{} cannot be in a file of {} bytes", width, height, fileBytes)};
+    }
     return {};
+}
+
+// From grey (1), grey and alpha (2), colour (3), or colour and alpha (4 channels).
+std::vector<uint8_t> toRgba(const uint8_t* from, int width, int height, int channels) {
+    const size_t count = static_cast<size_t>(width) * static_cast<size_t>(height), step = static_cast<size_t>(channels);
+    if (step == kPixelBytes) return {from, from + count * kPixelBytes};
+    const bool colour = step == 3, alpha = step == 2;
+    std::vector<uint8_t> rgba(count * kPixelBytes);
+    for (uint8_t *to = rgba.data(), *end = to + rgba.size(); to != end; to += kPixelBytes, from += step) {
+        to[0] = from[0];
+        to[1] = from[colour ? 1 : 0];
+        to[2] = from[colour ? 2 : 0];
+        to[3] = alpha ? from[1] : uint8_t{255};
+    }
+    return rgba;
+}
+
+bool isJpeg(std::span<const std::byte> file) {
+    return file.size() > 4 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8};
+}
+
+// The markers of a JPEG file, one after the other, as a decoder meets them.
+class JpegMarkers {
+  public:
+    explicit JpegMarkers(std::span<const std::byte> file) : file_(file), at_(2) {}
+
+    // The next marker, and what its segment has; 0 at the end. Entropy-coded data, with what is escaped or a restart in
+    // it, is passed over.
+    int next(std::span<const std::byte>& segment) {
+        for (; at_ + 1 < file_.size(); ++at_) {
+            const int marker = byte(at_ + 1);
+            const bool isMarker =
+                byte(at_) == 0xff && marker != 0xff && marker != 0 && !(marker >= 0xd0 && marker <= 0xd8);
+            if (!isMarker) continue;
+            at_ += 2;
+            const size_t length = at_ + 1 < file_.size() ? static_cast<size_t>(byte(at_) * 256 + byte(at_ + 1)) : 0;
+            segment = file_.subspan(at_, std::min(length, file_.size() - at_));
+            at_ += segment.size();
+            return marker;
+        }
+        return 0;
+    }
+
+  private:
+    int byte(size_t at) const { return std::to_integer<int>(file_[at]); }
+
+    std::span<const std::byte> file_;
+    size_t at_;
+};
+
+// stb_image up to 2.27 writes beyond its tables where a Huffman table claims more than 256 codes, so these are refused
+// here.
+bool hasOverlongHuffmanTable(std::span<const std::byte> file) {
+    constexpr int kDefineHuffmanTable = 0xc4;
+    constexpr size_t kLengths = 16, kMaxCodes = 256;
+    if (!isJpeg(file)) return false;
+    JpegMarkers markers(file);
+    std::span<const std::byte> segment;
+    while (const int marker = markers.next(segment)) {
+        if (marker != kDefineHuffmanTable || segment.size() < 2) continue;
+        // Tables follow one another: a byte of class and number, how many codes there are of each length, their values.
+        for (segment = segment.subspan(2); segment.size() > kLengths;) {
+            size_t codes = 0;
+            for (const std::byte count : segment.subspan(1, kLengths)) codes += std::to_integer<size_t>(count);
+            if (codes > kMaxCodes) return true;
+            segment = segment.subspan(std::min(segment.size(), 1 + kLengths + codes));
+        }
+    }
+    return false;
 }
 
 }  // namespace
 
 int exifOrientation(std::span<const std::byte> file) {
-    const bool jpeg = file.size() > 4 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8};
-    if (!jpeg) return 1;
+    if (!isJpeg(file)) return 1;
     const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
     const std::unique_ptr<ExifData, void (*)(ExifData*)> data(
         exif_data_new_from_data(bytes, static_cast<unsigned>(std::min<size_t>(file.size(), UINT_MAX))),
@@ -118,19 +192,24 @@ Picture orient(Picture picture, int orientation) {
 
 Outcome<Picture> decodePicture(std::span<const std::byte> file) {
     if (file.empty()) return Failure{ExitStatus::BadInput, "the file is empty"};
+    if (hasOverlongHuffmanTable(file))
+        return Failure{ExitStatus::BadInput, "a JPEG with a Huffman table of over 256 codes"};
     int width = 0, height = 0, channels = 0;
     Source header{file};
     if (!stbi_info_from_callbacks(&kCallbacks, &header, &width, &height, &channels)) return badPicture(header);
-    DUNLIN_CLI_TRY(checkSize(width, height));
+    DUNLIN_CLI_TRY(checkSize(width, height, file.size()));
 
+    // A JPEG's colours are converted faster to four channels. For other formats stb_image's own conversion is not used:
+    // up to 2.27 it misreads 16-bit PNM.
+    const int wanted = isJpeg(file) ? static_cast<int>(kPixelBytes) : 0;
     Source source{file};
     const std::unique_ptr<stbi_uc, FreePixels> pixels(
-        stbi_load_from_callbacks(&kCallbacks, &source, &width, &height, &channels, static_cast<int>(kPixelBytes)));
+        stbi_load_from_callbacks(&kCallbacks, &source, &width, &height, &channels, wanted));
     if (!pixels || source.ranOut) return badPicture(source);
-    DUNLIN_CLI_TRY(checkSize(width, height));
+    DUNLIN_CLI_TRY(checkSize(width, height, file.size()));
     try {
-        const size_t size = static_cast<size_t>(width) * static_cast<size_t>(height) * kPixelBytes;
-        return orient({width, height, std::vector<uint8_t>(pixels.get(), pixels.get() + size)}, exifOrientation(file));
+        Picture picture{width, height, toRgba(pixels.get(), width, height, wanted != 0 ? wanted : channels)};
+        return orient(std::move(picture), exifOrientation(file));
     } catch (const std::bad_alloc&) {
         return Failure{ExitStatus::DeviceFailed, fmt::format("no memory for a picture of {}x{}", width, height)};
     }

@@ -31,8 +31,11 @@ rgb.save('progressive.jpg', quality=95, progressive=True)
 rgb.convert('CMYK').save('cmyk.jpg', quality=95)
 rgb.convert('P', palette=Image.Palette.ADAPTIVE, colors=4).save('palette.png')
 grey.save('grey.png')
+grey.convert('LA').save('grey_alpha.png')
 grey.save('grey.jpg', quality=95)
 Image.fromarray(quarters([50 * 257, 100 * 257, 150 * 257, 250 * 257], numpy.uint16)).save('grey16.png')
+with open('grey16.pgm', 'wb') as f:  # big-endian
+    f.write(b'P5\n32 16\n65535\n' + quarters([50 * 257, 100 * 257, 150 * 257, 250 * 257], '>u2').tobytes())
 # Half transparent: the colours must come out as they are.
 Image.fromarray(quarters([c + (128,) for c in COLOURS])).save('alpha.png')
 for orientation in (6, 3):
