@@ -139,6 +139,10 @@ Status VulkanSession::createSlot() {
     constexpr VkBufferUsageFlags kOutputUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
     DUNLIN_ASSIGN(slot->output, Buffer::create(device, program_.outputBytes, kOutputUsage, MemoryUse::Readback));
 
+    // The gaps between outputs are handed out too: zeros, not what the memory held before.
+    std::memset(slot->output.mapped(), 0, program_.outputBytes);
+    DUNLIN_TRY(slot->output.flush(0, program_.outputBytes));
+
     VkCommandPoolCreateInfo pool{};
     pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
     pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;

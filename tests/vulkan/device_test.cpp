@@ -3,11 +3,13 @@
 
 #include "runtime/vulkan/memory.h"
 #include "runtime/vulkan/quirks.h"
+#include "tests/vulkan/application.h"
 #include "tests/vulkan/vulkan_fixture.h"
 
 namespace dunlin::vulkan {
 namespace {
 
+using test::handlesOf;
 using DeviceTest = test::VulkanTest;
 
 ListedDevice listed(int index, VkPhysicalDeviceType type, DeviceFamily family, bool usable = true) {
@@ -17,18 +19,6 @@ ListedDevice listed(int index, VkPhysicalDeviceType type, DeviceFamily family, b
     device.capabilities.limits.family = family;
     device.capabilities.usable = usable;
     return device;
-}
-
-BorrowedDevice handlesOf(const VulkanDevice& device) {
-    BorrowedDevice borrowed;
-    borrowed.getInstanceProcAddr = device.instanceFunctions().getInstanceProcAddr;
-    borrowed.instance = device.instance();
-    borrowed.physicalDevice = device.physicalDevice();
-    borrowed.device = device.handle();
-    borrowed.queueFamily = device.queueFamily();
-    borrowed.queue = device.queue();
-    borrowed.enabled = device.enabled();
-    return borrowed;
 }
 
 TEST(BestDevice, isARealGpuBeforeASoftwareOne) {
@@ -142,6 +132,26 @@ TEST_F(DeviceTest, validationMessagesAreCollected) {
     // then it is said
     ASSERT_FALSE((*device)->validationMessages().empty());
     EXPECT_NE((*device)->validationMessages().front().id.find("VUID"), std::string::npos);
+}
+
+TEST_F(DeviceTest, synchronizationValidationIsOn) {
+    // given a device of its own, and two writes to one buffer without a barrier in between
+    DeviceOptions options;
+    options.validation = true;
+    auto device = VulkanDevice::create(options);
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    auto buffer = Buffer::create(**device, 64, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Device);
+    auto runner = CommandRunner::create(**device);
+    ASSERT_TRUE(buffer.ok() && runner.ok());
+    const Status status = runner->run([&](VkCommandBuffer commands) {
+        (*device)->functions().CmdFillBuffer(commands, buffer->handle(), 0, 64, 1);
+        (*device)->functions().CmdFillBuffer(commands, buffer->handle(), 0, 64, 2);
+    });
+    ASSERT_TRUE(status.ok());
+
+    // then the hazard is reported
+    ASSERT_FALSE((*device)->validationMessages().empty());
+    EXPECT_EQ((*device)->validationMessages().front().id, "SYNC-HAZARD-WRITE-AFTER-WRITE");
 }
 
 TEST_F(DeviceTest, aBorrowedDeviceSurvivesItsBorrower) {

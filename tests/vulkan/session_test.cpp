@@ -66,6 +66,17 @@ PixelView viewOf(const std::vector<uint8_t>& pixels, int width, int height) {
     return {pixels.data(), width, height, static_cast<size_t>(width) * 4};
 }
 
+// By the CPU's preprocessing, NCHW.
+std::vector<float> preprocessed(const ModelData& model, const PixelView& picture) {
+    std::vector<float> nhwc(kSmallElements), nchw(kSmallElements);
+    preprocess(model.preprocess, picture, test::kSmallSide, test::kSmallSide, 3, nhwc);
+    constexpr size_t kPlane = size_t{test::kSmallSide} * test::kSmallSide;
+    for (size_t i = 0; i < kPlane; ++i) {
+        for (size_t c = 0; c < 3; ++c) nchw[c * kPlane + i] = nhwc[i * 3 + c];
+    }
+    return nchw;
+}
+
 TEST_F(SessionTest, aSmallNetworkGivesTheOraclesLogits) {
     const auto model = test::smallModel();
     const auto session = createSession(model);
@@ -111,15 +122,35 @@ TEST_F(SessionTest, picturesOfChangingSizesGiveWhatTheCpuPreprocesses) {
         const PixelView picture = viewOf(pixels, width, height);
         const std::vector<float> logits = test::floatsOf(runPictures(*session, {&picture, 1}), session->outputs()[0]);
 
-        std::vector<float> nhwc(kSmallElements), nchw(kSmallElements);
-        preprocess(model->preprocess, picture, test::kSmallSide, test::kSmallSide, 3, nhwc);
-        constexpr size_t kPlane = size_t{test::kSmallSide} * test::kSmallSide;
-        for (size_t i = 0; i < kPlane; ++i) {
-            for (size_t c = 0; c < 3; ++c) nchw[c * kPlane + i] = nhwc[i * 3 + c];
-        }
-        const std::vector<float> expected = test::floatsOf(runTensor(*session, nchw), session->outputs()[0]);
+        const std::vector<float> expected =
+            test::floatsOf(runTensor(*session, preprocessed(*model, picture)), session->outputs()[0]);
         EXPECT_LT(test::relativeError(logits, expected), 5e-3) << width << "x" << height;
     }
+}
+
+TEST_F(SessionTest, aPictureOverTheBufferLimitIsMadeSmallerByTheCpu) {
+    const auto model = test::smallModel();
+    const auto session = createSession(model);
+    ASSERT_TRUE(session);
+    // given a picture of more bytes than a buffer range may have
+    const auto side = static_cast<int>(std::sqrt(static_cast<double>(device_->limits().maxStorageBufferRange) / 4)) + 1;
+    if (side > static_cast<int>(kMaxPictureSide)) GTEST_SKIP() << "every picture fits";
+    const std::vector<uint8_t> pixels = test::testPicture(side, side);
+    const PixelView picture = viewOf(pixels, side, side);
+    const std::vector<std::byte> output = runPictures(*session, {&picture, 1});
+
+    // then it gives what its preprocessed pixels give as a tensor
+    EXPECT_EQ(output, runTensor(*session, preprocessed(*model, picture)));
+
+    // and a session without tensors as input refuses it
+    VulkanSessionOptions options;
+    options.inputKinds = kInputPixels;
+    const auto picturesOnly = createSession(model, options);
+    ASSERT_TRUE(picturesOnly);
+    HostInput input;
+    input.pictures = {&picture, 1};
+    std::vector<std::byte> refused(picturesOnly->outputBytes());
+    EXPECT_EQ(picturesOnly->run(input, refused).code(), StatusCode::DoesNotFit);
 }
 
 TEST_F(SessionTest, tapsAreThePlannersValues) {

@@ -19,16 +19,20 @@ struct NamedArray {
     NpyArray array;
 };
 
-constexpr size_t kColours = 3;
-constexpr int64_t kMaxInputDimension = 1 << 20;  // far over what a network takes: the library says what that is
+constexpr int64_t kColours = 3;
+// What DunlinSessionOptions takes. Here the sizes are the file's, so a wrong one is bad input rather than wrong use.
+constexpr int64_t kMaxBatch = 64, kMinSide = 32, kMaxSide = 1024;
 
-Check checkInputShape(const std::string& file, const NpyArray& input) {
-    const auto sane = [](int64_t dimension) { return dimension >= 1 && dimension <= kMaxInputDimension; };
-    const bool good = input.shape.size() == 4 && input.shape[1] == kColours && sane(input.shape[0]) &&
-                      sane(input.shape[2]) && sane(input.shape[3]);
+Check checkInputShape(const std::string& file, const std::vector<int64_t>& shape) {
+    const auto isSide = [](int64_t side) { return side >= kMinSide && side <= kMaxSide; };
+    const bool good = shape.size() == 4 && shape[0] >= 1 && shape[0] <= kMaxBatch && shape[1] == kColours &&
+                      isSide(shape[2]) && isSide(shape[3]);
     if (good) return {};
-    return Failure{ExitStatus::BadInput, fmt::format("{}: the shape is {}, the network takes [N, 3, H, W]", file,
-                                                     describeShape(input.shape))};
+    return Failure{
+        ExitStatus::BadInput,
+        fmt::format("{}: the shape is {}, a network takes [N, 3, H, W] with N from 1 to {} and H and W from {} "
+                    "to {}",
+                    file, describeShape(shape), kMaxBatch, kMinSide, kMaxSide)};
 }
 
 // Vectors [n, 1, 1, c] become [n, c] where they are the network's answer; maps [n, h, w, c] become [n, c, h, w].
@@ -90,7 +94,7 @@ void printOutputs(const RunOptions& options, const OpenedDevice& device, const O
 
 Outcome<ExitStatus> run(const RunOptions& options) {
     DUNLIN_CLI_ASSIGN(const NpyArray input, readNpy(options.input));
-    DUNLIN_CLI_TRY(checkInputShape(options.input, input));
+    DUNLIN_CLI_TRY(checkInputShape(options.input, input.shape));
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
     DUNLIN_CLI_ASSIGN(const OpenedDevice device, openDevice(options.common));
 
