@@ -20,12 +20,12 @@ void softmax(std::span<const float> logits, std::span<float> probabilities) {
     for (float& probability : probabilities) probability = static_cast<float>(double{probability} / sum);
 }
 
-void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std::span<float> values) {
-    assert(classes.size() == values.size() && classes.size() <= probabilities.size());
-    std::vector<uint32_t> order(probabilities.size());
+void topK(std::span<const float> scores, std::span<uint32_t> classes, std::span<float> values) {
+    assert(classes.size() == values.size() && classes.size() <= scores.size());
+    std::vector<uint32_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0u);
     const auto isLikelier = [&](uint32_t a, uint32_t b) {
-        const float x = probabilities[a], y = probabilities[b];
+        const float x = scores[a], y = scores[b];
         // NaN after every number, so that the order is total and the answer the same every time.
         if (std::isnan(x) != std::isnan(y)) return std::isnan(y);
         return x > y || (!(x < y) && a < b);
@@ -34,7 +34,7 @@ void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std
     std::partial_sort(order.begin(), order.begin() + count, order.end(), isLikelier);
     for (size_t i = 0; i < classes.size(); ++i) {
         classes[i] = order[i];
-        values[i] = probabilities[order[i]];
+        values[i] = scores[order[i]];
     }
 }
 

@@ -28,7 +28,8 @@ struct ModelData {
     std::function<Result<Graph>(const Shape& input)> buildGraph;
 };
 
-// The input of a blocking run: one picture for each image of the batch, or one tensor, NCHW float32, already normalised.
+// The input of a blocking run: one picture for each image of the batch, or one tensor, NCHW float32, already
+// normalised.
 struct HostInput {
     std::span<const PixelView> pictures = {};
     std::span<const float> tensor = {};
@@ -49,8 +50,8 @@ class Session {
 
 // Logits to probabilities and the k likeliest classes; ties go to the lower class number, and NaN comes after every
 // number. What the head kernel computes. The spans of softmax are equally long and may be the same; k is the length of
-// `classes` and `values`, at most that of `probabilities`.
+// `classes` and `values`, at most that of `scores` (logits: probabilities that vanish would tie).
 void softmax(std::span<const float> logits, std::span<float> probabilities);
-void topK(std::span<const float> probabilities, std::span<uint32_t> classes, std::span<float> values);
+void topK(std::span<const float> scores, std::span<uint32_t> classes, std::span<float> values);
 
 }  // namespace dunlin

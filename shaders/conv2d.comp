@@ -4,10 +4,12 @@
 //                             * weight[ky][kx][k][n] + bias[n]) + residual[y][x][n]
 //
 // Layouts    input, residual, output [images][height][width][groups] of 4 channels;
-//            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the bias.
+//            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the
+//            bias.
 // Tile       an invocation computes TILE_X columns of one row and one channel group; channel groups are adjacent.
-// Needs      nothing to be divisible: columns past the end are computed from clamped loads and not stored. Padding lanes
-//            of the output are written as zero. Reads only input rows inside the image that the rows asked for need.
+// Needs      nothing to be divisible: columns past the end are computed from clamped loads and not stored. Padding
+//            lanes of the output are written as zero. Reads only input rows inside the image that the rows asked for
+//            need.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X.
 // Dispatch   at least images * rows * ceil(outWidth / TILE_X) * outGroups invocations, workgroups over x and y.
 #version 450
@@ -35,7 +37,8 @@ READS(1, loadWeights)
 READS(2, loadResidual)
 WRITES(3, storeOutput)
 
-// One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and column.
+// One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and
+// column.
 void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
     const int inGroups = int(p.inGroups);
     bool inside[TILE_X];

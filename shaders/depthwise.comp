@@ -3,19 +3,20 @@
 //   out[y][x][c] = activation(sum over ky, kx of in[y * strideH - padTop + ky][x * strideW - padLeft + kx][c]
 //                             * weight[ky][kx][c] + bias[c])
 //
-// Layouts    input, output [images][height][width][groups] of 4 channels; weights [1 + kernelH * kernelW][groups], row 0
-//            the bias; sums [images][partialsPerImage][groups] of float32, whatever the precision.
-// Tile       an invocation computes TILE_X columns x TILE_Y rows of one channel group and loads each input of their common
-//            window once. Kernel size and stride are specialization constants, so the window lies in registers.
-// Squeeze    with kSqueeze == 1 each workgroup also adds up its outputs, activated, before they are rounded for storage,
-//            in a fixed order: the partial sums of squeeze-excite's mean. Its shape is then [channel groups, tiles].
-// Needs      nothing to be divisible: outputs past the end are not stored; reads only input rows inside the image that the
-//            rows asked for need. Padding lanes of the output are written as zero.
+// Layouts    input, output [images][height][width][groups] of 4 channels; weights [1 + kernelH * kernelW][groups], row
+//            0 the bias; sums [images][partialsPerImage][groups] of float32, whatever the precision.
+// Tile       an invocation computes TILE_X columns x TILE_Y rows of one channel group and loads each input of their
+//            common window once. Kernel size and stride are specialization constants, so the window lies in registers.
+// Squeeze    with kSqueeze == 1 each workgroup also adds up its outputs, activated, before they are rounded for
+//            storage, in a fixed order: the partial sums of squeeze-excite's mean. Its shape is then [channel groups,
+//            tiles].
+// Needs      nothing to be divisible: outputs past the end are not stored; reads only input rows inside the image that
+//            the rows asked for need. Padding lanes of the output are written as zero.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
 // Dispatch   with tiles = ceil(outWidth / TILE_X) * ceil(rows / TILE_Y):
 //            kSqueeze == 0: at least images * tiles * groups invocations, workgroups over x and y;
-//            kSqueeze == 1: [ceil(groups / size x), ceil(tiles / size y), images] workgroups; the y count is the number of
-//            partials that this dispatch writes, from partialBegin on.
+//            kSqueeze == 1: [ceil(groups / size x), ceil(tiles / size y), images] workgroups; the y count is the number
+//            of partials that this dispatch writes, from partialBegin on.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
@@ -44,8 +45,8 @@ READS(1, loadWeights)
 WRITES(2, storeOutput)
 layout(set = 0, binding = 3, std430) writeonly restrict buffer SumsBuffer { vec4 sumsElements[]; };
 
-// Array lengths are named: glslang takes two equal expressions of specialization constants for two types, and loses the values
-// of an array that is passed from one to the other.
+// Array lengths are named: glslang takes two equal expressions of specialization constants for two types, and loses the
+// values of an array that is passed from one to the other.
 const int kTaps = kKernelH * kKernelW;
 const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
 const int kWindowH = (TILE_Y - 1) * kStrideH + kKernelH;
@@ -75,7 +76,8 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
     }
     const int firstRow = int(tile.row) * kStrideH - p.padTop;
     const int firstColumn = int(tile.column) * kStrideW - p.padLeft;
-    // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read them.
+    // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read
+    // them.
     const int lastNeeded = int(p.rowBegin + p.rows - 1) * kStrideH - p.padTop + kKernelH - 1;
     const int lastRow = max(0, min(lastNeeded, int(p.inHeight) - 1));
     [[unroll]] for (int r = 0; r < kWindowH; ++r) {
@@ -123,7 +125,9 @@ void reduceSums(vec4 sum, uint group, uint image) {
     invocationSums[gl_LocalInvocationIndex] = sum;
     barrier();
     if (gl_LocalInvocationID.y != 0 || group >= p.groups) return;
-    for (uint y = 1; y < gl_WorkGroupSize.y; ++y) sum += invocationSums[y * gl_WorkGroupSize.x + gl_LocalInvocationID.x];
+    for (uint y = 1; y < gl_WorkGroupSize.y; ++y) {
+        sum += invocationSums[y * gl_WorkGroupSize.x + gl_LocalInvocationID.x];
+    }
     const uint partial = image * p.partialsPerImage + p.partialBegin + gl_WorkGroupID.y;
     sumsElements[int(partial * p.groups + group) + p.sumsBase] = sum;
 }

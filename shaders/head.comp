@@ -3,8 +3,8 @@
 // Layouts    input [images][groups] of 4 logits; outputs, at the offsets of HeadParams (in 4-byte elements from the
 //            binding's start, for image 0 of the batch): logits [images][classes], probabilities [images][classes],
 //            top classes [images][topK] (uint), top probabilities [images][topK].
-// Order      by logit, the lower class first among equals. A logit that is not a number counts as the lowest; probabilities
-//            of an image with such a logit are not numbers, its top classes are still classes.
+// Order      by logit, the lower class first among equals. A logit that is not a number counts as the lowest;
+//            probabilities of an image with such a logit are not numbers, its top classes are still classes.
 // Work       top-k takes topK passes; each finds the first class after the one found before. Sums are added in a fixed
 //            order, so the same input gives the same bits.
 // Needs      topK <= classes; what is beyond is not written.
@@ -77,7 +77,8 @@ Candidate findAfter(Candidate previous, int imageBegin) {
         const vec4 logits = vec4(loadLogits(imageBegin + int(group)));
         for (uint lane = 0; lane < 4; ++lane) {
             const Candidate candidate = Candidate(orderable(logits[lane]), 4 * group + lane);
-            if (candidate.number < p.classes && before(previous, candidate) && before(candidate, best)) best = candidate;
+            if (candidate.number >= p.classes) break;
+            if (before(previous, candidate) && before(candidate, best)) best = candidate;
         }
     }
     return best;

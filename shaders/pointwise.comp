@@ -4,10 +4,10 @@
 //
 // Layouts    input, residual, output [pixels][groups] of 4 channels; gate [images][input groups];
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
-// Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross images.
-//            Channel tiles are adjacent in the flat index, so that neighbours share their input pixels.
-// Needs      nothing to be divisible: pixels and groups past the end are loaded clamped and not stored. Padding lanes of
-//            the input are zero or meet zero weights; padding lanes of the output are written as zero.
+// Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross
+//            images. Channel tiles are adjacent in the flat index, so that neighbours share their input pixels.
+// Needs      nothing to be divisible: pixels and groups past the end are loaded clamped and not stored. Padding lanes
+//            of the input are zero or meet zero weights; padding lanes of the output are written as zero.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
 // Dispatch   at least images * tilesPerImage * ceil(outGroups / TILE_Y) invocations, workgroups over x and y.
 #version 450
@@ -37,7 +37,8 @@ READS_TEXELS(3, loadGate)
 WRITES(4, storeOutput)
 
 // The products of one group of input channels with the whole tile.
-void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y], inout vec4 sums[TILE_X * TILE_Y]) {
+void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y],
+                   inout vec4 sums[TILE_X * TILE_Y]) {
     Element4 values[TILE_X];
     [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = loadInput(inputs[x] + group);
     if (kGate == 1u) {

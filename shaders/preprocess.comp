@@ -1,14 +1,15 @@
 // preprocess: a picture as a network's input: crop, antialiased resize exactly as Pillow does it, normalise.
 //
-// The source's region is resized to round(sourceWidth / scaleX) x round(sourceHeight / scaleY), of which the output is a
-// crop; pixels of the crop outside the resized region are zero (black) before normalisation. A resized pixel is the
-// weighted mean of a window of source pixels, rows first. Along an axis with scale 1 the window's other weights are zero,
-// so that the pass is the identity.
+// The source's region is resized to round(sourceWidth / scaleX) x round(sourceHeight / scaleY), of which the output is
+// a crop; pixels of the crop outside the resized region are zero (black) before normalisation. A resized pixel is the
+// weighted mean of a window of source pixels, rows first. Along an axis with scale 1 the window's other weights are
+// zero, so that the pass is the identity.
 //
-// Layouts    source by SOURCE: an image; RGBA8 pixels, one uint each, red lowest; float32 planes [3][rows][sourceRowPitch];
-//            output [outHeight][outWidth] of 4 channels (r, g, b, 0), at outBase.
-// SOURCE     kSourceImage 0, kSourcePixels 1, kSourceTensor 2 (params.h). A tensor is neither resized nor normalised: its
-//            outHeight rows of outWidth pixels only change layout; its planes lie sourceRowPitch * sourceHeight apart.
+// Layouts    source by SOURCE: an image; RGBA8 pixels, one uint each, red lowest; float32 planes
+//            [3][rows][sourceRowPitch]; output [outHeight][outWidth] of 4 channels (r, g, b, 0), at outBase.
+// SOURCE     kSourceImage 0, kSourcePixels 1, kSourceTensor 2 (params.h). A tensor is neither resized nor normalised:
+//            its outHeight rows of outWidth pixels only change layout; its planes lie sourceRowPitch * sourceHeight
+//            apart.
 // Macros     FP16 (include/storage.glsl), SOURCE.
 // Dispatch   at least outWidth * outHeight invocations, workgroups over x and y.
 #version 450

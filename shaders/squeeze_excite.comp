@@ -10,8 +10,8 @@
 //            4 output channels, element 0 the bias.
 // Work       every output group of a layer is shared by as many invocations as there are to spare; each takes every
 //            so-manieth input group, and one adds up theirs in order. Arithmetic is float32 in every precision.
-// Memory     kMaxGroups + kMaxReducedGroups + workgroup size, times 16 bytes. kMaxGroups may be smaller than the number of
-//            groups, which are then taken in chunks of it; kMaxReducedGroups may not.
+// Memory     kMaxGroups + kMaxReducedGroups + workgroup size, times 16 bytes. kMaxGroups may be smaller than the number
+//            of groups, which are then taken in chunks of it; kMaxReducedGroups may not.
 // Needs      padding lanes of the gate are written as zero.
 // Macros     FP16 (weights and gate), TEXEL (weights; the sums are always texels) (include/storage.glsl).
 // Dispatch   [images, 1, 1] workgroups.
@@ -89,7 +89,8 @@ vec4 multiplyExpand(int weights, vec4 value) {
            value.z * vec4(loadExpandWeights(weights + 2)) + value.w * vec4(loadExpandWeights(weights + 3));
 }
 
-// hidden[r] += the products with the means of channel groups [begin, begin + count); the first chunk starts at the bias.
+// hidden[r] += the products with the means of channel groups [begin, begin + count); the first chunk starts at the
+// bias.
 void reduceChunk(uint begin, uint count) {
     const Split split = splitOver(p.reducedGroups, count);
     const uint part = gl_LocalInvocationIndex % split.parts;

@@ -113,6 +113,9 @@ Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, 
 }
 
 Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& options) {
+    if (const Shape& logits = graph.shape(graph.output()); logits.h != 1 || logits.w != 1)
+        return error(StatusCode::InvalidArgument, "the network's output is %s, but logits are one vector an image",
+                     describe(logits).c_str());
     std::vector<ValueId> values = {graph.output()};
     for (const std::string& tap : options.taps) {
         DUNLIN_ASSIGN(const ValueId value, graph.findTap(tap));
@@ -215,8 +218,11 @@ void XnnpackSession::copyOutputs(int image, std::span<std::byte> output) {
     for (const KeptValue& value : kept_)
         for (size_t slice : value.slices) copy(slice, value.data);
 
-    softmax({kept_.front().data, probabilities_.size()}, probabilities_);
-    topK(probabilities_, topClasses_, topProbabilities_);
+    const std::span<const float> logits(kept_.front().data, probabilities_.size());
+    softmax(logits, probabilities_);
+    // By logits, as the head kernel does: unlikely classes whose probabilities vanish are still in order.
+    topK(logits, topClasses_, topProbabilities_);
+    for (size_t k = 0; k < topClasses_.size(); ++k) topProbabilities_[k] = probabilities_[topClasses_[k]];
     copy(kProbabilities, probabilities_.data());
     copy(kTopClasses, topClasses_.data());
     copy(kTopProbabilities, topProbabilities_.data());

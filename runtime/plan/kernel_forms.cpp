@@ -86,6 +86,12 @@ uint32_t groupLanes(int groups) {
     return 1;
 }
 
+// A workgroup of group lanes by lanes of what they share: tiles or pixels.
+void spreadOver(const DeviceLimits& limits, int groups, KernelForm& form) {
+    form.localX = limits.flatWorkgroups ? kWorkgroup : groupLanes(groups);
+    form.localY = kWorkgroup / form.localX;
+}
+
 KernelForm formOf(const DeviceLimits& limits, Tile tile) {
     return {preferredLoad(limits), tile.x, tile.y, kWorkgroup, 1};
 }
@@ -117,10 +123,7 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool sque
         return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
     });
     KernelForm form = formOf(limits, tile);
-    if (squeeze) {
-        form.localX = groupLanes(channelGroups(out.c));
-        form.localY = kWorkgroup / form.localX;
-    }
+    if (squeeze) spreadOver(limits, channelGroups(out.c), form);
     return form;
 }
 
@@ -130,8 +133,7 @@ KernelForm squeezeExciteForm(const DeviceLimits& limits) {
 
 KernelForm poolForm(const DeviceLimits& limits, const Shape& in) {
     KernelForm form = formOf(limits, {1, 1});
-    form.localX = groupLanes(channelGroups(in.c));
-    form.localY = kWorkgroup / form.localX;
+    spreadOver(limits, channelGroups(in.c), form);
     return form;
 }
 

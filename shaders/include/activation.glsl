@@ -1,5 +1,5 @@
-// Activations, in the order of enum Activation in runtime/graph/ops.h. `kind` is a specialization constant wherever this
-// is called, so that one case is left in each pipeline.
+// Activations, in the order of enum Activation in runtime/graph/ops.h. `kind` is a specialization constant wherever
+// this is called, so that one case is left in each pipeline.
 #ifndef DUNLIN_ACTIVATION_GLSL
 #define DUNLIN_ACTIVATION_GLSL
 

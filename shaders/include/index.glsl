@@ -1,5 +1,6 @@
-// Dispatches are one-dimensional in meaning; their workgroups are spread over x and y, because a device may allow no more
-// than 65,535 in each. Kernels return from invocations past the end. The workgroup's size is set by specialization.
+// Dispatches are one-dimensional in meaning; their workgroups are spread over x and y, because a device may allow no
+// more than 65,535 in each. Kernels return from invocations past the end. The workgroup's size is set by
+// specialization.
 #ifndef DUNLIN_INDEX_GLSL
 #define DUNLIN_INDEX_GLSL
 

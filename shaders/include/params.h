@@ -1,8 +1,9 @@
 // The push constants of every kernel, one struct each, compiled by both C++ and GLSL.
 //
-// Indices count channel groups (vec4 or f16vec4) unless a comment says otherwise. A dispatch may be bound to a part of a
-// tensor only (micro-batches and strips of tensors that exceed the device's buffer range), so kernels compute the index of
-// an element in the whole tensor and add the binding's *base*, which is minus the index of the first bound element.
+// Indices count channel groups (vec4 or f16vec4) unless a comment says otherwise. A dispatch may be bound to a part of
+// a tensor only (micro-batches and strips of tensors that exceed the device's buffer range), so kernels compute the
+// index of an element in the whole tensor and add the binding's *base*, which is minus the index of the first bound
+// element.
 // Images and rows to compute are given as [begin, begin + count).
 #ifndef DUNLIN_PARAMS_H
 #define DUNLIN_PARAMS_H
@@ -29,7 +30,7 @@ struct PreprocessParams {
     int cropX, cropY;                  // corner of the network's input in the resized region
     int outBase;                       // index of the image's first pixel in its binding
     uint flags;                        // kPreprocess* below
-    float scale[4];                    // 1 / (deviation * 255 / 255): normalised = colour * scale + offset, colour in 0..1
+    float scale[4];                    // 1 / deviation: normalised = colour * scale + offset, colour in 0..1
     float offset[4];
 };
 const uint kPreprocessBicubic = 1u;      // else bilinear
@@ -37,7 +38,8 @@ const uint kPreprocessRoundBytes = 2u;   // round to 1/255 after each pass, as P
 const uint kPreprocessEncodeSrgb = 4u;   // the view decodes sRGB: encode again after sampling
 const uint kPreprocessSwapRedBlue = 8u;  // the network wants BGR
 
-// pointwise and linear: out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n].
+// pointwise and linear:
+//   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
 struct PointwiseParams {
     uint pixelBegin;        // first pixel to compute, counted over the whole batch
     uint pixelsPerImage;    // pixel tiles do not cross images; without a gate the lowering makes the batch one image

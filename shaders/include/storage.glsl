@@ -39,7 +39,8 @@
     Element4 load(int index) { return load##Elements[index]; }
 #endif
 
-// WRITES(4, storeOutput): binding 4 is a storage buffer, written by storeOutput(index, value), rounding to its elements.
+// WRITES(4, storeOutput): binding 4 is a storage buffer, written by storeOutput(index, value), rounding to its
+// elements.
 #define WRITES(slot, store)                                                                                         \
     layout(set = 0, binding = slot, std430) writeonly restrict buffer store##Buffer { Element4 store##Elements[]; }; \
     void store(int index, vec4 value) { store##Elements[index] = Element4(value); }

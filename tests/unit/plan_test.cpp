@@ -209,6 +209,13 @@ TEST(Lower, WorkgroupsStayWithinTheLeastThatVulkanGuarantees) {
     }
 }
 
+TEST(Lower, WorkgroupsAreFlatWhereADriverNeedsThat) {
+    DeviceLimits limits;
+    limits.flatWorkgroups = true;
+    const Program program = lowered(build("mobilenetv3_small_100", {1, 224, 224, 3}), {}, limits);
+    for (const Dispatch& dispatch : program.dispatches) EXPECT_EQ(dispatch.variant.constants[1], 1u) << dispatch.name;
+}
+
 struct Oversized {
     const char* network;
     Shape input;

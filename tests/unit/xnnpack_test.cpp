@@ -88,13 +88,21 @@ void expectMatchesOracle(const BuildGraph& build, const Shape& input, int thread
         EXPECT_LE(relativeError(slice(**session, output, 4 + i), (*expected)[1 + i]), 1e-5) << options.taps[i];
 }
 
-// A network of one op on the input, which it gets as `op(input)`.
+// Ends a network with this value, which is tapped; a map is pooled, because logits are one vector an image.
+Graph endWith(Graph graph, ValueId value) {
+    graph.tap("end", value);
+    const Shape& shape = graph.shape(value);
+    graph.setOutput(shape.h * shape.w == 1 ? value : graph.add("logits", GlobalAvgPool{value}));
+    return graph;
+}
+
+// A network of one op, which is made for the graph's input.
 template <typename MakeOp>
 BuildGraph networkOf(MakeOp makeOp) {
     return [makeOp](const Shape& input) {
         Graph graph(input);
-        graph.setOutput(graph.add("op", makeOp(graph)));
-        return graph;
+        const ValueId value = graph.add("op", makeOp(graph));
+        return endWith(std::move(graph), value);
     };
 }
 
@@ -221,8 +229,8 @@ TEST(XnnpackMatchesOracle, ProductsOfMapsAndOfGates) {
     const auto gated = [](const Shape& input) {
         Graph graph(input);
         const ValueId gate = graph.add("pool", GlobalAvgPool{graph.input()});
-        graph.setOutput(graph.add("gate", Mul{graph.input(), gate}));
-        return graph;
+        const ValueId gated = graph.add("gate", Mul{graph.input(), gate});
+        return endWith(std::move(graph), gated);
     };
     expectMatchesOracle(gated, {2, 5, 3, 7});
     expectMatchesOracle(gated, {1, 1, 1, 16});
@@ -255,8 +263,7 @@ class RandomNetwork {
             value = graph_.add(name, randomOp(name, value));
             graph_.tap(name, value);
         }
-        graph_.setOutput(value);
-        return std::move(graph_);
+        return endWith(std::move(graph_), value);
     }
 
   private:
@@ -527,6 +534,17 @@ TEST(XnnpackSession, RefusesWhatItCannotDo) {
     EXPECT_EQ(creationStatus({}, -1).code(), StatusCode::InvalidArgument);
     EXPECT_EQ(creationStatus({}, kMaxThreads + 1).code(), StatusCode::InvalidArgument);
     EXPECT_EQ(creationStatus({.taps = {"no such"}}).code(), StatusCode::UnknownName);
+}
+
+TEST(XnnpackSession, RefusesANetworkWhoseOutputIsAMap) {
+    const BuildGraph build = [](const Shape& input) {
+        Graph graph(input);
+        graph.setOutput(graph.add("op", Activate{graph.input(), Activation::Relu}));
+        return graph;
+    };
+    auto session = createXnnpackSession(modelOf(build), {}, 1);
+    ASSERT_FALSE(session.ok());
+    EXPECT_EQ(session.status().code(), StatusCode::InvalidArgument);
 }
 
 TEST(XnnpackSession, RefusesANetworkThatExceedsTheMemoryBeforeReadingWeights) {
