@@ -55,11 +55,12 @@ Status checkVariant(const VulkanDevice& device, const Variant& variant) {
                      "fp16 needs storageBuffer16BitAccess and shaderFloat16, which are not enabled on %s",
                      device.capabilities().name.c_str());
     }
-    const uint64_t invocations = uint64_t{variant.constants[0]} * variant.constants[1];
-    if (invocations == 0 || invocations > device.limits().maxWorkgroupInvocations) {
-        return error(StatusCode::Unsupported, "%s has %llu invocations a workgroup, the device's limit is %u",
-                     moduleName(variant).c_str(), static_cast<unsigned long long>(invocations),
-                     device.limits().maxWorkgroupInvocations);
+    const DeviceLimits& limits = device.limits();
+    const uint32_t invocations = variant.constants[0];
+    const uint32_t most = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
+    if (invocations == 0 || invocations > most) {
+        return error(StatusCode::Unsupported, "%s has %u invocations a workgroup, the device's limit is %u",
+                     moduleName(variant).c_str(), invocations, most);
     }
     return Status();
 }
@@ -72,7 +73,6 @@ VkDescriptorType descriptorType(const BindingRow& binding, const Variant& varian
         case BindingKind::Weights:
             return variant.load == LoadPath::Texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
                                                    : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        case BindingKind::Texel32:
         case BindingKind::TexelNative:
             return VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
         case BindingKind::Storage:
@@ -86,7 +86,7 @@ VkDescriptorType descriptorType(const BindingRow& binding, const Variant& varian
 
 VkFormat texelFormat(const BindingRow& binding, const Variant& variant) {
     if (descriptorType(binding, variant) != VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER) return VK_FORMAT_UNDEFINED;
-    const bool fp32 = binding.kind == BindingKind::Texel32 || variant.precision == Precision::Fp32;
+    const bool fp32 = variant.precision == Precision::Fp32;
     return fp32 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R16G16B16A16_SFLOAT;
 }
 
