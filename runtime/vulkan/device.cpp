@@ -328,14 +328,18 @@ Status VulkanDevice::submit(VkQueue queue, const VkSubmitInfo& submission, VkFen
 }
 
 Status VulkanDevice::submitAndWait(const VkSubmitInfo& submission, VkFence fence) const {
+    // Before and not after: whatever went wrong last time, this wait does not return at once.
+    DUNLIN_TRY(check(functions_.ResetFences(device_, 1, &fence), "vkResetFences"));
     DUNLIN_TRY(submit(queue_, submission, fence));
     const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, UINT64_MAX);
-    if (result != VK_SUCCESS) {
-        // Out of memory while waiting: the work goes on, so wait the other way. A lost device has nothing to wait for.
-        if (result != VK_ERROR_DEVICE_LOST) whileLocked([&] { return functions_.QueueWaitIdle(queue_); });
-        return check(result, "vkWaitForFences");
-    }
-    return check(functions_.ResetFences(device_, 1, &fence), "vkResetFences");
+    // A lost device has nothing to wait for.
+    if (result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST) return check(result, "vkWaitForFences");
+    // Out of memory while waiting: the work goes on, so wait the other way.
+    const VkResult idle = whileLocked([&] { return functions_.QueueWaitIdle(queue_); });
+    if (idle == VK_SUCCESS) return check(result, "vkWaitForFences");
+    return error(StatusCode::DeviceLost,
+                 "vkWaitForFences failed with %s and vkQueueWaitIdle with %s: what was submitted may still run",
+                 name(result), name(idle));
 }
 
 std::vector<ValidationMessage> VulkanDevice::validationMessages() const {

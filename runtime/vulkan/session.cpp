@@ -324,9 +324,10 @@ Status VulkanSession::submit(const SubmitInfo& info) {
         signals.push_back(signal.semaphore);
         signalValues.push_back(signal.value);
     }
-    const auto isTimeline = [](const SemaphoreValue& one) { return one.value != 0; };
-    const bool timeline = std::ranges::any_of(info.waits, isTimeline) || std::ranges::any_of(info.signals, isTimeline);
-    if (timeline && !device_->enabled().timelineSemaphore) {
+    // A timeline semaphore may well be waited for at 0, and binary ones ignore their value: values always go along.
+    const bool timeline = device_->enabled().timelineSemaphore;
+    const auto hasValue = [](const SemaphoreValue& one) { return one.value != 0; };
+    if (!timeline && (std::ranges::any_of(info.waits, hasValue) || std::ranges::any_of(info.signals, hasValue))) {
         return error(StatusCode::Unsupported, "a semaphore has a value, and timelineSemaphore is not enabled");
     }
     const std::vector<VkPipelineStageFlags> stages(waits.size(), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
