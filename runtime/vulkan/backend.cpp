@@ -38,9 +38,10 @@ DeviceLimits planningLimits(const VulkanDevice& device, uint64_t weightBytes, bo
 }  // namespace
 
 Result<std::unique_ptr<VulkanBackend>> VulkanBackend::create(std::shared_ptr<VulkanDevice> device,
-                                                             const std::filesystem::path& cacheFolder) {
+                                                             const std::filesystem::path& cacheFolder,
+                                                             NoticeListener notify) {
     std::unique_ptr<VulkanBackend> backend(new VulkanBackend());
-    DUNLIN_ASSIGN(backend->pipelines_, Pipelines::create(*device, cacheFolder));
+    DUNLIN_ASSIGN(backend->pipelines_, Pipelines::create(*device, cacheFolder, std::move(notify)));
     backend->device_ = std::move(device);
     return backend;
 }

@@ -13,9 +13,10 @@ namespace dunlin::vulkan {
 // Thread-safe. Sessions keep alive what they need of it, and may outlive it.
 class VulkanBackend {
   public:
-    // `cacheFolder` empty: pipelines are not kept on disk.
+    // `cacheFolder` empty: pipelines are not kept on disk. `notify`, optional, hears of that cache.
     static Result<std::unique_ptr<VulkanBackend>> create(std::shared_ptr<VulkanDevice> device,
-                                                         const std::filesystem::path& cacheFolder = {});
+                                                         const std::filesystem::path& cacheFolder = {},
+                                                         NoticeListener notify = {});
 
     // The slow call: lowers and plans for the options' size, uploads the weights unless a living session of this model
     // and precision has them, compiles pipelines. DoesNotFit, with need and limit, before anything is allocated.

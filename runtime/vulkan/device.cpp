@@ -90,8 +90,9 @@ struct VulkanDevice::MessageLog {
                                                   const VkDebugUtilsMessengerCallbackDataEXT* data, void* user) {
         auto* log = static_cast<MessageLog*>(user);
         const std::lock_guard lock(log->mutex);
-        log->messages.push_back({severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage});
-        if (log->onMessage) log->onMessage(log->messages.back());
+        ValidationMessage message{severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage};
+        if (log->onMessage) log->onMessage(message);
+        if (log->messages.size() < VulkanDevice::kMaxValidationMessages) log->messages.push_back(std::move(message));
         return VK_FALSE;
     }
 };
@@ -161,15 +162,16 @@ VulkanDevice::~VulkanDevice() {
 
 Status VulkanDevice::createInstance(const DeviceOptions& options) {
     std::vector<const char*> layers, extensions;
+    bool hasValidationFeatures = false;
     if (options.validation) {
         if (!hasLayer(globals_, kValidationLayer)) {
             return error(StatusCode::Unsupported, "the validation layer %s is not installed", kValidationLayer);
         }
         layers.push_back(kValidationLayer);
         extensions.push_back(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
-        if (hasInstanceExtension(globals_, kValidationLayer, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME)) {
-            extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
-        }
+        hasValidationFeatures =
+            hasInstanceExtension(globals_, kValidationLayer, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
+        if (hasValidationFeatures) extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
     }
     VkInstanceCreateFlags flags = 0;
     if (hasInstanceExtension(globals_, nullptr, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
@@ -188,7 +190,7 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     application.apiVersion = VK_API_VERSION_1_1;
     VkInstanceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
-    if (extensions.size() > 1 && options.validation) info.pNext = &validation;
+    if (hasValidationFeatures) info.pNext = &validation;
     info.flags = flags;
     info.pApplicationInfo = &application;
     info.enabledLayerCount = static_cast<uint32_t>(layers.size());

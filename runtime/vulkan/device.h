@@ -82,7 +82,9 @@ class VulkanDevice {
     // device no longer uses what was submitted.
     Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
 
-    // Warnings and errors of the validation layer since creation; empty without validation.
+    // Warnings and errors of the validation layer since creation, the first kMaxValidationMessages of them; empty
+    // without validation.
+    static constexpr size_t kMaxValidationMessages = 1000;
     std::vector<ValidationMessage> validationMessages() const;
 
   private:
