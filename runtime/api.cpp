@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dunlin/dunlin_vulkan.h"
+#include "models/registry.h"
 #include "runtime/api_support.h"
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/processor.h"
@@ -25,6 +26,9 @@ static_assert(static_cast<int>(StatusCode::OutOfDeviceMemory) == DUNLIN_ERROR_OU
 static_assert(static_cast<int>(StatusCode::DeviceLost) == DUNLIN_ERROR_DEVICE_LOST);
 static_assert(static_cast<int>(StatusCode::DeviceError) == DUNLIN_ERROR_DEVICE);
 static_assert(static_cast<int>(StatusCode::Cancelled) == DUNLIN_ERROR_CANCELLED);
+static_assert(kMaxBatch == DUNLIN_MAX_BATCH);
+static_assert(kMinInputSide == DUNLIN_MIN_INPUT_SIDE && kMaxInputSide == DUNLIN_MAX_INPUT_SIDE);
+static_assert(vulkan::kMaxPictureSide == DUNLIN_MAX_PICTURE_SIDE);
 
 void copyText(std::string_view text, char* destination, size_t size) {
     size_t length = std::min(text.size(), size - 1);
@@ -134,6 +138,10 @@ void fillCpuInfo(int threads, DunlinDeviceInfo& info) {
     info.memoryBudgetBytes = availableHostBytes().value_or(0);
 }
 
+void notify(const DunlinDeviceOptions& options, DunlinMessageSeverity severity, const std::string& text) {
+    if (options.messageCallback) options.messageCallback(options.messageUserData, severity, text.c_str());
+}
+
 // No loader or no driver: no Vulkan devices, which is no error.
 Result<std::vector<vulkan::ListedDevice>> listVulkanDevices() {
     auto listed = vulkan::VulkanDevice::list();
@@ -239,6 +247,34 @@ Status createOwned(const DunlinDeviceOptions& options, Device& device) {
     return {};
 }
 
+Status createBackend(const DunlinDeviceOptions& options, Device& device) {
+    if (!device.vulkan) return {};
+    vulkan::NoticeListener listener;
+    if (options.messageCallback) {
+        listener = [callback = options.messageCallback, userData = options.messageUserData](
+                       vulkan::NoticeSeverity severity, const std::string& text) {
+            const bool isInfo = severity == vulkan::NoticeSeverity::Info;
+            callback(userData, isInfo ? DUNLIN_MESSAGE_INFO : DUNLIN_MESSAGE_WARNING, text.c_str());
+        };
+    }
+    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, textOrEmpty(options.cacheDirectory),
+                                                                std::move(listener)));
+    return {};
+}
+
+// By id. Where the caller chose none, a GPU that fails is no reason to have no device; but who asks for validation
+// wants to hear of it.
+Status createById(const DunlinDeviceOptions& options, Device& device) {
+    Status status = createOwned(options, device);
+    if (status.ok()) status = createBackend(options, device);
+    if (status.ok() || options.id || options.validation) return status;
+    notify(options, DUNLIN_MESSAGE_WARNING, "the CPU is used, since no GPU could be opened: " + status.message());
+    device.backend.reset();
+    device.vulkan.reset();
+    device.id = "cpu";
+    return {};
+}
+
 Status create(const DunlinDeviceOptions& options, Device& device) {
     if (options.threads > static_cast<uint32_t>(kMaxThreads)) {
         return error(StatusCode::InvalidArgument, "%u threads were asked for, at most %d are possible", options.threads,
@@ -246,14 +282,9 @@ Status create(const DunlinDeviceOptions& options, Device& device) {
     }
     DUNLIN_ASSIGN(device.threads, resolveThreads(static_cast<int>(options.threads)));
     const void* borrowed = findExtension(options.pNext, DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE);
-    if (borrowed) {
-        DUNLIN_TRY(borrow(options, *static_cast<const DunlinVulkanBorrowedDevice*>(borrowed), device));
-    } else {
-        DUNLIN_TRY(createOwned(options, device));
-    }
-    if (!device.vulkan) return {};
-    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, textOrEmpty(options.cacheDirectory)));
-    return {};
+    if (!borrowed) return createById(options, device);
+    DUNLIN_TRY(borrow(options, *static_cast<const DunlinVulkanBorrowedDevice*>(borrowed), device));
+    return createBackend(options, device);
 }
 
 }  // namespace
@@ -326,7 +357,10 @@ const char* dunlinGetDeviceTypeName(DunlinDeviceType type) {
 DunlinStatus dunlinEnumerateDevices(uint32_t* count, DunlinDeviceInfo* devices, DunlinError* error) {
     return guarded(error, [&]() -> Status {
         DUNLIN_TRY(checkPresent(count, "count"));
-        DUNLIN_ASSIGN(const std::vector<vulkan::ListedDevice> listed, listVulkanDevices());
+        // Whatever keeps the Vulkan devices from being listed, the CPU is there.
+        const auto vulkanDevices = listVulkanDevices();
+        const std::vector<vulkan::ListedDevice> listed =
+            vulkanDevices.ok() ? *vulkanDevices : std::vector<vulkan::ListedDevice>();
         const auto fill = [&](uint32_t i, DunlinDeviceInfo& info) {
             if (i == listed.size()) return fillCpuInfo(defaultThreadCount(), info);
             const vulkan::Capabilities& capabilities = listed[i].capabilities;
@@ -362,8 +396,9 @@ DunlinStatus dunlinGetDeviceInfo(DunlinDevice device, DunlinDeviceInfo* info, Du
         DUNLIN_TRY(checkHead(info, DUNLIN_STRUCTURE_TYPE_DEVICE_INFO, "DunlinDeviceInfo"));
         const Device& opened = *device->device;
         if (opened.vulkan) {
-            fillInfo(opened.vulkan->capabilities(), opened.vulkan->enabled(), opened.vulkan->limits(), opened.id,
-                     *info);
+            DeviceLimits limits = opened.vulkan->limits();
+            limits.memoryBudgetBytes = opened.vulkan->availableBytes();  // now, not when it was opened
+            fillInfo(opened.vulkan->capabilities(), opened.vulkan->enabled(), limits, opened.id, *info);
         } else {
             fillCpuInfo(opened.threads, *info);
         }

@@ -23,11 +23,11 @@ namespace dunlin::api {
 
 // A device to run on: `vulkan` is null for the CPU.
 struct Device {
+    std::optional<VkAllocationCallbacks> allocator;  // a copy of the caller's; first, since `vulkan` frees with it
     std::shared_ptr<vulkan::VulkanDevice> vulkan;
     std::unique_ptr<vulkan::VulkanBackend> backend;  // of `vulkan`
     std::string id;
     int threads = 0;
-    std::optional<VkAllocationCallbacks> allocator;  // a copy of the caller's
 };
 
 // A model and what is computed of it once.
@@ -77,6 +77,9 @@ DunlinStatus guarded(DunlinError* error, Body&& body) noexcept {
         return DUNLIN_ERROR_OUT_OF_HOST_MEMORY;
     } catch (const std::exception& exception) {
         if (error) copyText(exception.what(), error->message);
+        return DUNLIN_ERROR_DEVICE;
+    } catch (...) {  // from a caller's callback
+        if (error) copyText("a callback threw something that is no std::exception", error->message);
         return DUNLIN_ERROR_DEVICE;
     }
 }

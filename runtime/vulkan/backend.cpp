@@ -21,26 +21,86 @@ SessionOptions withDefaults(SessionOptions options, const PreprocessSpec& spec) 
     return options;
 }
 
-// The device's limits with the budget that one slot has, since the lowering counts one: it takes smaller micro-batches
-// where memory is short.
-DeviceLimits planningLimits(const VulkanDevice& device, uint64_t weightBytes, bool weightsResident,
-                            const VulkanSessionOptions& options) {
+// What a session's memory consists of besides the network's own, and how much there may be in all.
+struct MemoryBudget {
+    uint64_t totalBytes = 0;
+    uint64_t weightBytes = 0;       // as they lie on the device
+    uint64_t tightWeightBytes = 0;  // as the lowering counts them
+    bool weightsResident = false;
+    uint64_t stagingBytes = 0;
+};
+
+MemoryBudget budgetFor(const VulkanDevice& device, const Graph& graph, bool weightsResident,
+                       const VulkanSessionOptions& options) {
+    const std::vector<Constant> constants = constantsOf(graph, options.session.precision);
+    MemoryBudget budget;
+    for (const Constant& constant : constants) budget.tightWeightBytes += constant.sizeBytes;
+    budget.weightBytes = DeviceModel::packedBytes(constants, device.limits());
+    budget.weightsResident = weightsResident;
+    budget.stagingBytes = stagingBytes(graph.shape(graph.input()), options);
+    const uint64_t residentBytes = weightsResident ? budget.weightBytes : 0;
+    budget.totalBytes = std::min(device.availableBytes() + residentBytes, options.memoryLimitBytes);
+    return budget;
+}
+
+// The lowering counts tight weights and one slot: a slot's share of what the rest leaves.
+uint64_t slotBudgetBytes(const MemoryBudget& budget, uint64_t unusedBytes, int slots) {
+    const uint64_t sharedBytes = budget.weightBytes + budget.stagingBytes + unusedBytes;
+    const uint64_t leftBytes = budget.totalBytes > sharedBytes ? budget.totalBytes - sharedBytes : 0;
+    return budget.tightWeightBytes + leftBytes / static_cast<uint64_t>(slots);
+}
+
+struct Lowered {
+    Program program;
+    MemoryPlan plan;
+};
+
+Result<Lowered> lowerWithin(const VulkanDevice& device, const Graph& graph, const SessionOptions& options,
+                            uint64_t budgetBytes) {
     DeviceLimits limits = device.limits();
-    const uint64_t residentBytes = weightsResident ? weightBytes : 0;
-    const uint64_t budgetBytes = std::min(device.availableBytes() + residentBytes, options.memoryLimitBytes);
     limits.memoryBudgetBytes = budgetBytes;
-    if (options.slots > 1 && budgetBytes > weightBytes) {
-        limits.memoryBudgetBytes = weightBytes + (budgetBytes - weightBytes) / static_cast<uint64_t>(options.slots);
+    DUNLIN_ASSIGN(Program program, lower(graph, options, limits));
+    MemoryPlan plan = planMemory(program, limits.offsetAlignment);
+    return Lowered{std::move(program), std::move(plan)};
+}
+
+// In the largest micro-batches that fit.
+Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const MemoryBudget& budget,
+                           const VulkanSessionOptions& options) {
+    const auto checkFits = [&](const Lowered& lowered) {
+        return VulkanSession::checkFits(device, lowered.program, lowered.plan, budget.weightBytes,
+                                        budget.weightsResident, options);
+    };
+    DUNLIN_ASSIGN(Lowered lowered, lowerWithin(device, graph, options.session, UINT64_MAX));
+    Status status = checkFits(lowered);
+    if (status.ok()) return lowered;
+    const bool splittable = options.session.batch > 1 && budget.stagingBytes <= device.limits().maxAllocationBytes;
+    if (status.code() != StatusCode::DoesNotFit || !splittable) return status;
+    // Smaller micro-batches have more dispatches, and so more bindings that are not used.
+    uint64_t countedBytes = 0, neededBytes = unusedBytes(lowered.program, device.limits());
+    while (!status.ok() && neededBytes > countedBytes) {
+        countedBytes = neededBytes;
+        Result<Lowered> smaller =
+            lowerWithin(device, graph, options.session, slotBudgetBytes(budget, countedBytes, options.slots));
+        if (!smaller.ok()) {
+            return smaller.status().withContext("as a slot's share of the " + std::to_string(budget.totalBytes) +
+                                                " bytes that the session may use");
+        }
+        lowered = *std::move(smaller);
+        status = checkFits(lowered);
+        neededBytes = unusedBytes(lowered.program, device.limits());
     }
-    return limits;
+    DUNLIN_TRY(status);
+    return lowered;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<VulkanBackend>> VulkanBackend::create(std::shared_ptr<VulkanDevice> device,
-                                                             const std::filesystem::path& cacheFolder) {
+                                                             const std::filesystem::path& cacheFolder,
+                                                             NoticeListener notify) {
     std::unique_ptr<VulkanBackend> backend(new VulkanBackend());
-    DUNLIN_ASSIGN(backend->pipelines_, Pipelines::create(*device, cacheFolder));
+    DUNLIN_ASSIGN(backend->pipelines_, Pipelines::create(*device, cacheFolder, std::move(notify)));
     backend->device_ = std::move(device);
     return backend;
 }
@@ -67,21 +127,18 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
     complete.session = withDefaults(options.session, model->preprocess);
     SessionOptions& session = complete.session;
     DUNLIN_ASSIGN(const Graph graph, model->buildGraph({session.batch, session.height, session.width, 3}));
-    const uint64_t weightBytes = DeviceModel::packedBytes(constantsOf(graph, session.precision), device_->limits());
 
-    std::unique_lock lock(modelsMutex_);
+    const std::lock_guard lock(creationMutex_);
     std::shared_ptr<const DeviceModel> weights = findModel({model.get(), session.precision});
     const bool resident = weights != nullptr;
-    DUNLIN_ASSIGN(Program program, lower(graph, session, planningLimits(*device_, weightBytes, resident, complete)));
-    MemoryPlan plan = planMemory(program, device_->limits().offsetAlignment);
-    DUNLIN_TRY(VulkanSession::checkFits(*device_, program, plan, weightBytes, resident, complete));
+    const MemoryBudget budget = budgetFor(*device_, graph, resident, complete);
+    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, complete));
     if (!resident) {
         DUNLIN_ASSIGN(weights, uploadModel(model, graph, session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }
-    lock.unlock();
-    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(program), std::move(plan),
-                                 complete);
+    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.program),
+                                 std::move(lowered.plan), complete);
 }
 
 }  // namespace dunlin::vulkan

@@ -13,12 +13,14 @@ namespace dunlin::vulkan {
 // Thread-safe. Sessions keep alive what they need of it, and may outlive it.
 class VulkanBackend {
   public:
-    // `cacheFolder` empty: pipelines are not kept on disk.
+    // `cacheFolder` empty: pipelines are not kept on disk. `notify`, optional, hears of that cache.
     static Result<std::unique_ptr<VulkanBackend>> create(std::shared_ptr<VulkanDevice> device,
-                                                         const std::filesystem::path& cacheFolder = {});
+                                                         const std::filesystem::path& cacheFolder = {},
+                                                         NoticeListener notify = {});
 
     // The slow call: lowers and plans for the options' size, uploads the weights unless a living session of this model
-    // and precision has them, compiles pipelines. DoesNotFit, with need and limit, before anything is allocated.
+    // and precision has them, compiles pipelines. DoesNotFit, with need and limit, before anything is allocated. One at
+    // a time: other threads wait, so `progress` must not create a session.
     Result<std::unique_ptr<VulkanSession>> createSession(std::shared_ptr<const ModelData> model,
                                                          const VulkanSessionOptions& options);
 
@@ -34,7 +36,8 @@ class VulkanBackend {
 
     std::shared_ptr<VulkanDevice> device_;
     std::shared_ptr<Pipelines> pipelines_;
-    std::mutex modelsMutex_;  // held while weights are uploaded, so that two sessions do not upload the same
+    // Held while a session is created: two do not upload the same weights, nor count on the same free memory.
+    std::mutex creationMutex_;
     std::map<ModelKey, std::weak_ptr<const DeviceModel>> models_;
 };
 

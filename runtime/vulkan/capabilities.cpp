@@ -219,17 +219,19 @@ uint64_t availableDeviceBytes(const InstanceFunctions& functions, VkPhysicalDevi
     memory.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
     if (capabilities.memoryBudgetExtension) memory.pNext = &budget;
     functions.GetPhysicalDeviceMemoryProperties2(physicalDevice, &memory);
-    uint64_t available = 0;
+    uint64_t available = 0, largestHeapBytes = 0;
     for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount; ++i) {
         const VkMemoryHeap& heap = memory.memoryProperties.memoryHeaps[i];
-        if (!(heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) continue;
+        // Of the largest heap: chooseMemoryType() takes that one.
+        if (!(heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap.size <= largestHeapBytes) continue;
+        largestHeapBytes = heap.size;
         uint64_t bytes = heap.size;
         if (capabilities.memoryBudgetExtension && budget.heapBudget[i] > 0) {
             const uint64_t left =
                 budget.heapBudget[i] > budget.heapUsage[i] ? budget.heapBudget[i] - budget.heapUsage[i] : 0;
             bytes = std::min(bytes, left);
         }
-        available = std::max(available, bytes);
+        available = bytes;
     }
     return available;
 }

@@ -90,8 +90,9 @@ struct VulkanDevice::MessageLog {
                                                   const VkDebugUtilsMessengerCallbackDataEXT* data, void* user) {
         auto* log = static_cast<MessageLog*>(user);
         const std::lock_guard lock(log->mutex);
-        log->messages.push_back({severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage});
-        if (log->onMessage) log->onMessage(log->messages.back());
+        ValidationMessage message{severity, data->pMessageIdName ? data->pMessageIdName : "", data->pMessage};
+        if (log->onMessage) log->onMessage(message);
+        if (log->messages.size() < VulkanDevice::kMaxValidationMessages) log->messages.push_back(std::move(message));
         return VK_FALSE;
     }
 };
@@ -161,15 +162,16 @@ VulkanDevice::~VulkanDevice() {
 
 Status VulkanDevice::createInstance(const DeviceOptions& options) {
     std::vector<const char*> layers, extensions;
+    bool hasValidationFeatures = false;
     if (options.validation) {
         if (!hasLayer(globals_, kValidationLayer)) {
             return error(StatusCode::Unsupported, "the validation layer %s is not installed", kValidationLayer);
         }
         layers.push_back(kValidationLayer);
         extensions.push_back(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
-        if (hasInstanceExtension(globals_, kValidationLayer, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME)) {
-            extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
-        }
+        hasValidationFeatures =
+            hasInstanceExtension(globals_, kValidationLayer, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
+        if (hasValidationFeatures) extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
     }
     VkInstanceCreateFlags flags = 0;
     if (hasInstanceExtension(globals_, nullptr, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
@@ -188,7 +190,7 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     application.apiVersion = VK_API_VERSION_1_1;
     VkInstanceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
-    if (extensions.size() > 1 && options.validation) info.pNext = &validation;
+    if (hasValidationFeatures) info.pNext = &validation;
     info.flags = flags;
     info.pApplicationInfo = &application;
     info.enabledLayerCount = static_cast<uint32_t>(layers.size());
@@ -328,14 +330,18 @@ Status VulkanDevice::submit(VkQueue queue, const VkSubmitInfo& submission, VkFen
 }
 
 Status VulkanDevice::submitAndWait(const VkSubmitInfo& submission, VkFence fence) const {
+    // Before and not after: whatever went wrong last time, this wait does not return at once.
+    DUNLIN_TRY(check(functions_.ResetFences(device_, 1, &fence), "vkResetFences"));
     DUNLIN_TRY(submit(queue_, submission, fence));
     const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, UINT64_MAX);
-    if (result != VK_SUCCESS) {
-        // Out of memory while waiting: the work goes on, so wait the other way. A lost device has nothing to wait for.
-        if (result != VK_ERROR_DEVICE_LOST) whileLocked([&] { return functions_.QueueWaitIdle(queue_); });
-        return check(result, "vkWaitForFences");
-    }
-    return check(functions_.ResetFences(device_, 1, &fence), "vkResetFences");
+    // A lost device has nothing to wait for.
+    if (result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST) return check(result, "vkWaitForFences");
+    // Out of memory while waiting: the work goes on, so wait the other way.
+    const VkResult idle = whileLocked([&] { return functions_.QueueWaitIdle(queue_); });
+    if (idle == VK_SUCCESS) return check(result, "vkWaitForFences");
+    return error(StatusCode::DeviceLost,
+                 "vkWaitForFences failed with %s and vkQueueWaitIdle with %s: what was submitted may still run",
+                 name(result), name(idle));
 }
 
 std::vector<ValidationMessage> VulkanDevice::validationMessages() const {

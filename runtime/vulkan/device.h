@@ -78,11 +78,13 @@ class VulkanDevice {
     // One vkQueueSubmit. queue() is locked meanwhile (with the application's callbacks, or our own mutex); another
     // queue of the family is the caller's to synchronise.
     Status submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const;
-    // Submits to queue(), and blocks until `fence` is signalled; leaves it unsignalled. Whatever it returns, the device
-    // no longer uses what was submitted.
+    // Resets `fence`, submits to queue(), and blocks until it is signalled. Whatever it returns but DeviceLost, the
+    // device no longer uses what was submitted.
     Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
 
-    // Warnings and errors of the validation layer since creation; empty without validation.
+    // Warnings and errors of the validation layer since creation, the first kMaxValidationMessages of them; empty
+    // without validation.
+    static constexpr size_t kMaxValidationMessages = 1000;
     std::vector<ValidationMessage> validationMessages() const;
 
   private:

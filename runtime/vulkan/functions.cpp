@@ -19,24 +19,22 @@ constexpr const char* kLibraries[] = {"libvulkan.so"};
 constexpr const char* kLibraries[] = {"libvulkan.so.1", "libvulkan.so"};
 #endif
 
+// The loader is never closed: some drivers have threads, and destructors of the application's threads, that outlive the
+// last device and would then run code that is no longer there. Opening it again gives the same handle.
 #if defined(_WIN32)
-std::shared_ptr<void> openLibrary(const char* file, std::string* reason) {
+void* openLibrary(const char* file, std::string* reason) {
     HMODULE module = LoadLibraryA(file);
     if (!module) *reason = std::string(file) + ": error " + std::to_string(GetLastError());
-    return std::shared_ptr<void>(module, [](void* handle) {
-        if (handle) FreeLibrary(static_cast<HMODULE>(handle));
-    });
+    return module;
 }
 void* findSymbol(void* library, const char* symbol) {
     return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), symbol));
 }
 #else
-std::shared_ptr<void> openLibrary(const char* file, std::string* reason) {
+void* openLibrary(const char* file, std::string* reason) {
     void* handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!handle) *reason = dlerror();
-    return std::shared_ptr<void>(handle, [](void* opened) {
-        if (opened) dlclose(opened);
-    });
+    return handle;
 }
 void* findSymbol(void* library, const char* symbol) {
     return dlsym(library, symbol);
@@ -47,13 +45,12 @@ Status openLoader(GlobalFunctions* functions) {
     std::string firstReason;
     for (const char* file : kLibraries) {
         std::string reason;
-        std::shared_ptr<void> library = openLibrary(file, &reason);
+        void* library = openLibrary(file, &reason);
         if (firstReason.empty()) firstReason = reason;
         if (!library) continue;
-        void* symbol = findSymbol(library.get(), "vkGetInstanceProcAddr");
+        void* symbol = findSymbol(library, "vkGetInstanceProcAddr");
         if (!symbol) return error(StatusCode::Unsupported, "%s has no vkGetInstanceProcAddr", file);
         functions->getInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(symbol);
-        functions->library = std::move(library);
         return Status();
     }
     return error(StatusCode::Unsupported, "no Vulkan loader: %s", firstReason.c_str());

@@ -4,7 +4,6 @@
 
 #include <vulkan/vulkan.h>
 
-#include <memory>
 #include <string>
 
 #include "runtime/status.h"
@@ -88,12 +87,11 @@ namespace dunlin::vulkan {
 
 #define DUNLIN_VK_MEMBER(name) PFN_vk##name name = nullptr;
 
-// What can be called without an instance, and the library that it comes from.
+// What can be called without an instance.
 struct GlobalFunctions {
     PFN_vkGetInstanceProcAddr getInstanceProcAddr = nullptr;
     PFN_vkEnumerateInstanceVersion EnumerateInstanceVersion = nullptr;  // null on a Vulkan 1.0 loader
     DUNLIN_VK_GLOBAL_FUNCTIONS(DUNLIN_VK_MEMBER)
-    std::shared_ptr<void> library;  // keeps the loader open; null where the caller gave getInstanceProcAddr
 };
 
 struct InstanceFunctions {

@@ -36,12 +36,17 @@ Status withSize(Status status, uint64_t sizeBytes) {
 
 int chooseMemoryType(const VkPhysicalDeviceMemoryProperties& memory, uint32_t typeBits, MemoryUse use) {
     const Wish wish = wishFor(use);
+    const auto heapBytes = [&](int type) { return memory.memoryHeaps[memory.memoryTypes[type].heapIndex].size; };
     for (VkMemoryPropertyFlags wanted : {wish.needed | wish.preferred, wish.needed}) {
-        for (uint32_t type = 0; type < memory.memoryTypeCount; ++type) {
+        int chosen = -1;
+        for (int type = 0; type < static_cast<int>(memory.memoryTypeCount); ++type) {
             const VkMemoryPropertyFlags has = memory.memoryTypes[type].propertyFlags;
-            if (!(typeBits & (1u << type)) || (has & kUnwanted)) continue;
-            if ((has & wanted) == wanted) return static_cast<int>(type);
+            if (!(typeBits & (1u << type)) || (has & kUnwanted) || (has & wanted) != wanted) continue;
+            // Device memory comes from the heap that the budget is of, not from a small window into it.
+            const bool better = use == MemoryUse::Device && chosen >= 0 && heapBytes(type) > heapBytes(chosen);
+            if (chosen < 0 || better) chosen = type;
         }
+        if (chosen >= 0) return chosen;
     }
     return -1;
 }

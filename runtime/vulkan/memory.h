@@ -51,7 +51,7 @@ class Buffer {
 };
 
 // The memory type for a use among those that `typeBits` allows: the first with all preferred properties, else with the
-// needed ones; -1 where there is none.
+// needed ones; -1 where there is none. For MemoryUse::Device, the first of the largest heap.
 int chooseMemoryType(const VkPhysicalDeviceMemoryProperties& memory, uint32_t typeBits, MemoryUse use);
 
 // DoesNotFit, with need and limit, where `needBytes` is more than what the device's memory has left now. `what` begins

@@ -9,8 +9,11 @@ namespace {
 
 std::filesystem::path cacheFileIn(const std::filesystem::path& folder, const Capabilities& capabilities) {
     if (folder.empty()) return {};
+    // With the start of the driver's own identity, so that two drivers of one GPU keep a file each.
+    const auto& uuid = capabilities.pipelineCacheUuid;
     char name[64];
-    std::snprintf(name, sizeof(name), "pipelines-%08x-%08x.bin", capabilities.vendorId, capabilities.deviceId);
+    std::snprintf(name, sizeof(name), "pipelines-%08x-%08x-%02x%02x%02x%02x.bin", capabilities.vendorId,
+                  capabilities.deviceId, uuid[0], uuid[1], uuid[2], uuid[3]);
     return folder / name;
 }
 
@@ -91,13 +94,20 @@ VkFormat texelFormat(const BindingRow& binding, const Variant& variant) {
 }
 
 Result<std::unique_ptr<Pipelines>> Pipelines::create(const VulkanDevice& device,
-                                                     const std::filesystem::path& cacheFolder) {
+                                                     const std::filesystem::path& cacheFolder, NoticeListener notify) {
     std::unique_ptr<Pipelines> pipelines(new Pipelines(device));
+    pipelines->notify_ = std::move(notify);
     pipelines->cacheFile_ = cacheFileIn(cacheFolder, device.capabilities());
     std::optional<std::vector<std::byte>> payload;
     if (!cacheFolder.empty()) {
         payload = readPipelineCache(pipelines->cacheFile_, PipelineCacheKey::of(device.capabilities()));
         pipelines->loadedFromFile_ = payload.has_value();
+        std::error_code absent;
+        if (!payload && pipelines->notify_ && std::filesystem::exists(pipelines->cacheFile_, absent)) {
+            pipelines->notify_(NoticeSeverity::Info,
+                               "the pipeline cache " + pipelines->cacheFile_.string() +
+                                   " is of another driver or version, or damaged, and is rebuilt");
+        }
     }
     VkPipelineCacheCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
@@ -202,16 +212,28 @@ Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code) {
 bool Pipelines::save() {
     const std::lock_guard lock(mutex_);
     if (cacheFile_.empty()) return false;
-    if (!changed_ && loadedFromFile_) return true;
+    if (!changed_ && (loadedFromFile_ || saved_)) return true;
+    if (writeFile()) {
+        changed_ = false;
+        saved_ = true;
+        return true;
+    }
+    if (notify_ && !saveFailed_) {
+        notify_(NoticeSeverity::Warning, "the pipeline cache " + cacheFile_.string() +
+                                             " could not be written: every start compiles all pipelines");
+    }
+    saveFailed_ = true;  // once is enough; later sessions try again in silence
+    return false;
+}
+
+bool Pipelines::writeFile() const {
     const DeviceFunctions& vk = device_.functions();
     size_t sizeBytes = 0;
     if (vk.GetPipelineCacheData(device_.handle(), cache_, &sizeBytes, nullptr) != VK_SUCCESS) return false;
     std::vector<std::byte> payload(sizeBytes);
     if (vk.GetPipelineCacheData(device_.handle(), cache_, &sizeBytes, payload.data()) != VK_SUCCESS) return false;
     payload.resize(sizeBytes);
-    if (!writePipelineCache(cacheFile_, PipelineCacheKey::of(device_.capabilities()), payload)) return false;
-    changed_ = false;
-    return true;
+    return writePipelineCache(cacheFile_, PipelineCacheKey::of(device_.capabilities()), payload);
 }
 
 }  // namespace dunlin::vulkan

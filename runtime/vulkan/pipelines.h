@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,14 +31,20 @@ struct Pipeline {
     Variant variant;
 };
 
+enum class NoticeSeverity { Info, Warning };
+// Hears what went other than wished but is no error; from whatever thread caused it, and must not call back.
+using NoticeListener = std::function<void(NoticeSeverity severity, const std::string& text)>;
+
 // The pipelines of one device, created on first use and shared by whoever asks for the same variant. With a folder, the
 // driver's pipeline cache is read from it at creation and written by save(); a file that is foreign, cut or damaged
-// counts as absent, and a folder that cannot be written costs only time. Thread-safe. Must not outlive the device.
+// counts as absent (a notice of Info), and a folder that cannot be written costs only time (one Warning). Thread-safe.
+// Must not outlive the device.
 class Pipelines {
   public:
     // `cacheFolder` empty: no file. Fails only where Vulkan fails.
     static Result<std::unique_ptr<Pipelines>> create(const VulkanDevice& device,
-                                                     const std::filesystem::path& cacheFolder = {});
+                                                     const std::filesystem::path& cacheFolder = {},
+                                                     NoticeListener notify = {});
     ~Pipelines();
     Pipelines(const Pipelines&) = delete;
     Pipelines& operator=(const Pipelines&) = delete;
@@ -45,8 +53,8 @@ class Pipelines {
     Result<const Pipeline*> get(const Variant& variant);
     size_t count() const;
 
-    // Writes the cache file if pipelines were created since it was read. False where there is no file or it could not
-    // be written.
+    // Writes the cache file if pipelines were created since it was read or written. False where there is no file or it
+    // could not be written.
     bool save();
     bool loadedFromFile() const { return loadedFromFile_; }
     const std::filesystem::path& cacheFile() const { return cacheFile_; }
@@ -55,11 +63,14 @@ class Pipelines {
     explicit Pipelines(const VulkanDevice& device) : device_(device) {}
     Status addLayouts(Pipeline& pipeline);
     Status compile(Pipeline& pipeline, std::span<const uint32_t> code);
+    bool writeFile() const;
 
     const VulkanDevice& device_;
     mutable std::mutex mutex_;
     std::filesystem::path cacheFile_;
-    bool loadedFromFile_ = false, changed_ = false;
+    NoticeListener notify_;
+    bool loadedFromFile_ = false, saved_ = false, saveFailed_ = false;
+    bool changed_ = false;  // since the file was read or written
     VkPipelineCache cache_ = VK_NULL_HANDLE;
     std::map<std::vector<VkDescriptorType>, VkDescriptorSetLayout> setLayouts_;
     std::map<std::pair<VkDescriptorSetLayout, uint32_t>, VkPipelineLayout> pipelineLayouts_;  // by push constant bytes

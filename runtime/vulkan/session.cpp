@@ -18,6 +18,8 @@ uint64_t tensorBytes(const Shape& network) {
     return static_cast<uint64_t>(network.pixelCount()) * 3 * sizeof(float);
 }
 
+}  // namespace
+
 uint64_t stagingBytes(const Shape& network, const VulkanSessionOptions& options) {
     uint64_t bytes = options.inputKinds & kInputTensors ? tensorBytes(network) : 0;
     if (options.inputKinds & kInputPixels) {
@@ -27,7 +29,7 @@ uint64_t stagingBytes(const Shape& network, const VulkanSessionOptions& options)
     return bytes;
 }
 
-// Bindings that a variant has but does not read; each gets bytes of its own, so that nothing seems to depend on them.
+// Each such binding gets bytes of its own, so that nothing seems to depend on it.
 uint64_t unusedBytes(const Program& program, const DeviceLimits& limits) {
     uint64_t count = 0;
     for (const Dispatch& dispatch : program.dispatches) {
@@ -35,8 +37,6 @@ uint64_t unusedBytes(const Program& program, const DeviceLimits& limits) {
     }
     return count * limits.offsetAlignment;
 }
-
-}  // namespace
 
 Status VulkanSession::checkFits(const VulkanDevice& device, const Program& program, const MemoryPlan& plan,
                                 uint64_t weightBytes, bool weightsResident, const VulkanSessionOptions& options) {
@@ -49,13 +49,19 @@ Status VulkanSession::checkFits(const VulkanDevice& device, const Program& progr
     }
     const DeviceLimits& limits = device.limits();
     const auto print = [](uint64_t bytes) { return static_cast<unsigned long long>(bytes); };
-    if (plan.arenaBytes > limits.maxAllocationBytes) {
-        return error(StatusCode::DoesNotFit,
-                     "activations need one allocation of %llu bytes, and the device's limit is %llu",
-                     print(plan.arenaBytes), print(limits.maxAllocationBytes));
+    const uint64_t staging = stagingBytes(program.input, options), unused = unusedBytes(program, limits);
+    const std::pair<uint64_t, const char*> buffers[] = {{plan.arenaBytes, "activations"},
+                                                        {program.outputBytes, "outputs"},
+                                                        {staging, "staged host inputs"},
+                                                        {unused, "unused bindings"}};
+    const auto& [largestBytes, largest] =
+        *std::ranges::max_element(buffers, {}, &std::pair<uint64_t, const char*>::first);
+    if (largestBytes > limits.maxAllocationBytes) {
+        return error(StatusCode::DoesNotFit, "%s need one allocation of %llu bytes, and the device's limit is %llu",
+                     largest, print(largestBytes), print(limits.maxAllocationBytes));
     }
-    const uint64_t sessionBytes = static_cast<uint64_t>(options.slots) * (plan.arenaBytes + program.outputBytes) +
-                                  stagingBytes(program.input, options) + unusedBytes(program, limits);
+    const uint64_t sessionBytes =
+        static_cast<uint64_t>(options.slots) * (plan.arenaBytes + program.outputBytes) + staging + unused;
     const uint64_t allBytes = weightBytes + sessionBytes;
     const uint64_t newBytes = weightsResident ? sessionBytes : allBytes;
     const uint64_t availableBytes = device.availableBytes();
@@ -324,9 +330,10 @@ Status VulkanSession::submit(const SubmitInfo& info) {
         signals.push_back(signal.semaphore);
         signalValues.push_back(signal.value);
     }
-    const auto isTimeline = [](const SemaphoreValue& one) { return one.value != 0; };
-    const bool timeline = std::ranges::any_of(info.waits, isTimeline) || std::ranges::any_of(info.signals, isTimeline);
-    if (timeline && !device_->enabled().timelineSemaphore) {
+    // A timeline semaphore may well be waited for at 0, and binary ones ignore their value: values always go along.
+    const bool timeline = device_->enabled().timelineSemaphore;
+    const auto hasValue = [](const SemaphoreValue& one) { return one.value != 0; };
+    if (!timeline && (std::ranges::any_of(info.waits, hasValue) || std::ranges::any_of(info.signals, hasValue))) {
         return error(StatusCode::Unsupported, "a semaphore has a value, and timelineSemaphore is not enabled");
     }
     const std::vector<VkPipelineStageFlags> stages(waits.size(), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);

@@ -19,12 +19,17 @@ struct VulkanSessionOptions {
     SessionOptions session;
     int slots = 1;                     // frames in flight, 1 to kMaxSlots
     uint32_t inputKinds = kAllInputs;  // kInput... bits
-    // run() with pictures of up to so many pixels needs no allocation; larger ones make it grow its staging buffer
-    // once.
+    // run() with pictures of up to so many pixels needs no allocation; larger ones make it grow its staging buffer, by
+    // half at least.
     uint32_t maxPictureWidth = 0, maxPictureHeight = 0;
-    uint64_t memoryLimitBytes = UINT64_MAX;  // of device memory for this session, shared weights included
+    uint64_t memoryLimitBytes = UINT64_MAX;  // of device memory for this session, shared weights and staging included
     bool timestamps = false;                 // run() and bindSlot() also time every dispatch on the GPU
 };
+
+// Of the buffer that run() puts host inputs into, as large as the options ask for.
+uint64_t stagingBytes(const Shape& network, const VulkanSessionOptions& options);
+// Of the buffer for bindings that a variant has but does not read.
+uint64_t unusedBytes(const Program& program, const DeviceLimits& limits);
 
 struct SemaphoreValue {
     VkSemaphore semaphore = VK_NULL_HANDLE;
@@ -62,8 +67,9 @@ class VulkanSession final : public Session {
                                                          std::shared_ptr<Pipelines> pipelines,
                                                          std::shared_ptr<const DeviceModel> model, Program program,
                                                          MemoryPlan plan, const VulkanSessionOptions& options);
-    // DoesNotFit, with need and limit, where a session would exceed the options' limit or what the device has left.
-    // Nothing is allocated. `weightBytes` are on the device already if `weightsResident`.
+    // DoesNotFit, with need and limit, where a session would exceed the options' limit, what the device has left, or
+    // with one of its buffers what the device can allocate at once. Nothing is allocated. `weightBytes` are on the
+    // device already if `weightsResident`.
     static Status checkFits(const VulkanDevice& device, const Program& program, const MemoryPlan& plan,
                             uint64_t weightBytes, bool weightsResident, const VulkanSessionOptions& options);
     ~VulkanSession() override;
@@ -77,7 +83,8 @@ class VulkanSession final : public Session {
     const MemoryPlan& plan() const { return plan_; }
 
     // Uses slot 0, which must be idle; what bindSlot() fixed for it is void afterwards. One vkQueueSubmit and one wait
-    // on the device's queue. Pictures that exceed the device's buffer range are preprocessed on the CPU.
+    // on the device's queue. Pictures that exceed the device's buffer range, or together the memory that is left, are
+    // preprocessed on the CPU; DoesNotFit where the session was not created for tensors, which those then are.
     Status run(const HostInput& input, std::span<std::byte> output) override;
 
     // Records the dispatches [firstDispatch, firstDispatch + dispatchCount) of the network into a command buffer in the
@@ -131,6 +138,7 @@ class VulkanSession final : public Session {
     Status writeBinding(Slot& slot, size_t dispatch, uint32_t binding);
     Status checkRecord(int slot, const VulkanOutput& output, size_t firstDispatch, size_t dispatchCount) const;
     Status recordOwn(Slot& slot, const VulkanInput& input, const VulkanOutput& output);
+    uint64_t stagingRoomBytes() const;
     Status ensureStaging(uint64_t sizeBytes);
     Status stage(const HostInput& input, std::vector<PixelSource>* pictures);
     Status stagePictures(std::span<const PixelView> pictures, std::vector<PixelSource>* sources);

@@ -68,21 +68,33 @@ Status VulkanSession::stage(const HostInput& input, std::vector<PixelSource>* pi
     if (input.pictures.size() != static_cast<size_t>(network.n)) {
         return error(StatusCode::InvalidArgument, "%zu pictures for a batch of %d", input.pictures.size(), network.n);
     }
-    uint64_t largestBytes = 0;
+    uint64_t largestBytes = 0, totalBytes = 0;
     for (const PixelView& picture : input.pictures) {
         DUNLIN_TRY(checkPicture(picture));
         largestBytes = std::max(largestBytes, bytesOf(picture));
+        totalBytes += bytesOf(picture);
     }
     const DeviceLimits& limits = device_->limits();
-    if (largestBytes + limits.offsetAlignment <= limits.maxStorageBufferRange) {
-        return stagePictures(input.pictures, pictures);
-    }
+    const bool inRange = largestBytes + limits.offsetAlignment <= limits.maxStorageBufferRange;
+    const uint64_t roomBytes = totalBytes <= staging_.sizeBytes() ? totalBytes : stagingRoomBytes();
+    if (inRange && totalBytes <= roomBytes) return stagePictures(input.pictures, pictures);
     if (options_.inputKinds & kInputTensors) return stagePreprocessed(input.pictures);
-    return error(
-        StatusCode::DoesNotFit,
-        "a picture of %llu bytes is over the device's limit of %llu (maxStorageBufferRange), and the session was "
-        "not created for tensors, so that the CPU could make it smaller",
-        static_cast<unsigned long long>(largestBytes), static_cast<unsigned long long>(limits.maxStorageBufferRange));
+    constexpr const char* kNoTensors = "and the session was not created for tensors, so that the CPU could shrink them";
+    const auto print = [](uint64_t bytes) { return static_cast<unsigned long long>(bytes); };
+    if (inRange) {
+        return error(StatusCode::DoesNotFit, "pictures need %llu bytes of device memory, %llu are left, %s",
+                     print(totalBytes), print(roomBytes), kNoTensors);
+    }
+    return error(StatusCode::DoesNotFit,
+                 "a picture of %llu bytes is over the device's limit of %llu (maxStorageBufferRange), %s",
+                 print(largestBytes), print(limits.maxStorageBufferRange), kNoTensors);
+}
+
+// How large the staging buffer may become.
+uint64_t VulkanSession::stagingRoomBytes() const {
+    const uint64_t ownBytes = staging_.allocatedBytes(), otherBytes = deviceBytes() - ownBytes;
+    const uint64_t limitBytes = options_.memoryLimitBytes > otherBytes ? options_.memoryLimitBytes - otherBytes : 0;
+    return std::min({limitBytes, device_->availableBytes() + ownBytes, device_->limits().maxAllocationBytes});
 }
 
 Status VulkanSession::stagePictures(std::span<const PixelView> pictures, std::vector<PixelSource>* sources) {
@@ -129,8 +141,11 @@ Status VulkanSession::stagePreprocessed(std::span<const PixelView> pictures) {
     return stageTensor(tensor);
 }
 
+// Grows by half at least, where there is room, so that a row of growing pictures does not allocate for each.
 Status VulkanSession::ensureStaging(uint64_t sizeBytes) {
     if (sizeBytes <= staging_.sizeBytes()) return Status();
+    const uint64_t grownBytes = staging_.sizeBytes() + staging_.sizeBytes() / 2;
+    if (sizeBytes < grownBytes) sizeBytes = std::max(sizeBytes, std::min(grownBytes, stagingRoomBytes() / 16 * 16));
     slots_[0]->recorded = false;  // its sets point to the old buffer
     staging_.reset();
     DUNLIN_TRY(checkBudget(*device_, sizeBytes, "host pictures"));

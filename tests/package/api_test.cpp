@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -304,6 +305,27 @@ TEST(ApiSessions, ProgressRisesToTheEnd) {
     EXPECT_TRUE(std::ranges::is_sorted(seen));
     EXPECT_GE(seen.front(), 0);
     EXPECT_LE(seen.back(), 1);
+}
+
+TEST(ApiSessions, WhateverACallbackThrowsEndsAsAStatus) {
+    const Device device = cpu();
+    const Model model = small();
+    for (const bool isException : {true, false}) {
+        bool throwsException = isException;
+        DunlinSessionOptions options = {};
+        options.sType = DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS;
+        options.height = options.width = kSide;
+        options.progressUserData = &throwsException;
+        options.progress = [](void* user, float) -> DunlinBool {
+            if (*static_cast<bool*>(user)) throw std::runtime_error("from the callback");
+            throw 7;
+        };
+        DunlinSession created = nullptr;
+        DunlinError error;
+        expectRefused(dunlinCreateSession(device.handle(), model.handle(), &options, &created, &error),
+                      DUNLIN_ERROR_DEVICE, error, "callback");
+        EXPECT_EQ(created, nullptr);
+    }
 }
 
 TEST(ApiSessions, ProgressCanCancel) {

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 
@@ -275,6 +277,36 @@ TEST_F(VulkanApi, AllocationCallbacksGetBackWhatTheyGave) {
     }
     EXPECT_GT(given, 0);
     EXPECT_EQ(living, 0);
+}
+
+TEST_F(VulkanApi, ABorrowedDevicesCacheThatCannotBeWrittenIsAMessage) {
+    // given a file where the cache folder should be
+    const std::string blocked = ::testing::TempDir() + "dunlin_blocked_cache";
+    std::ofstream(blocked) << "no folder";
+    std::vector<std::pair<DunlinMessageSeverity, std::string>> messages;
+    DunlinVulkanBorrowedDevice handles = app->borrowed();
+    handles.sType = DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE;
+    DunlinDeviceOptions options = {};
+    options.sType = DUNLIN_STRUCTURE_TYPE_DEVICE_OPTIONS;
+    options.pNext = &handles;
+    options.cacheDirectory = blocked.c_str();
+    options.messageUserData = &messages;
+    options.messageCallback = [](void* user, DunlinMessageSeverity severity, const char* text) {
+        static_cast<decltype(messages)*>(user)->emplace_back(severity, text);
+    };
+    DunlinDevice device = nullptr;
+    DunlinError error;
+    ASSERT_EQ(dunlinCreateDevice(&options, &device, &error), DUNLIN_SUCCESS) << error.message;
+
+    // when a session is created, then it works and the callback hears why the next start is slow
+    DunlinSession session = nullptr;
+    EXPECT_EQ(dunlinCreateSession(device, model->handle(), nullptr, &session, &error), DUNLIN_SUCCESS) << error.message;
+    ASSERT_EQ(messages.size(), 1u);
+    EXPECT_EQ(messages[0].first, DUNLIN_MESSAGE_WARNING);
+    EXPECT_NE(messages[0].second.find(blocked), std::string::npos) << messages[0].second;
+    dunlinDestroySession(session);
+    dunlinDestroyDevice(device);
+    std::filesystem::remove(blocked);
 }
 
 TEST_F(VulkanApi, ASlotThatDoesNotExistIsRefused) {

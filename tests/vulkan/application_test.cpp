@@ -253,6 +253,27 @@ TEST_F(ApplicationTest, twoFramesInFlightOnATimelineGiveWhatRunGives) {
     }
 }
 
+TEST_F(ApplicationTest, aTimelineMayBeWaitedForAtZero) {
+    if (!device_->enabled().timelineSemaphore) GTEST_SKIP() << "the device has no timeline semaphores";
+    const auto session = createSession(1);
+    ASSERT_TRUE(session);
+    const std::vector<uint8_t> pixels = test::testPicture(kWidth, kHeight);
+    const test::Picture picture(*device_, VK_FORMAT_R8G8B8A8_UNORM, kWidth, kHeight, pixels);
+    const ImageSource source = picture.source();
+    VulkanInput input;
+    input.images = {&source, 1};
+    ASSERT_TRUE(session->bindSlot(0, input).ok());
+    // when the only value of a submission is that of a timeline that never moved
+    const test::Semaphore frames(*device_, true);
+    const SemaphoreValue wait{frames.handle(), 0};
+    SubmitInfo info;
+    info.waits = {&wait, 1};
+    const Status status = session->submit(info);
+    // then it runs, and the validation layer has nothing to say
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(device_->functions().QueueWaitIdle(device_->queue()), VK_SUCCESS);
+}
+
 TEST_F(ApplicationTest, aBinarySemaphoreAndAFenceOrderASubmission) {
     const auto session = createSession(1);
     ASSERT_TRUE(session);

@@ -83,6 +83,44 @@ TEST_F(FailureTest, aLostDeviceIsSaidAndNothingIsLeaked) {
     }
 }
 
+TEST_F(FailureTest, aSessionRunsAgainAfterAWaitThatFailed) {
+    // given a session on the validated device, and what it makes of a tensor
+    BorrowedDevice handles = test::handlesOf(*device_);
+    handles.getInstanceProcAddr = test::faultyGetInstanceProcAddr;
+    auto borrowed = VulkanDevice::borrow(handles);
+    ASSERT_TRUE(borrowed.ok()) << borrowed.status().message();
+    auto backend = VulkanBackend::create(*borrowed);
+    ASSERT_TRUE(backend.ok()) << backend.status().message();
+    const auto session = (*backend)->createSession(model_, {});
+    ASSERT_TRUE(session.ok()) << session.status().message();
+    std::vector<std::byte> expected((*session)->outputBytes()), output(expected.size());
+    HostInput input;
+    input.tensor = tensor_;
+    ASSERT_TRUE((*session)->run(input, expected).ok());
+
+    for (const char* function : {"vkWaitForFences", "vkResetFences"}) {
+        // when a run with another tensor fails around its wait
+        std::vector<float> other(tensor_.rbegin(), tensor_.rend());
+        input.tensor = other;
+        faultyVulkan().reset(1, VK_ERROR_OUT_OF_DEVICE_MEMORY, function);
+        EXPECT_EQ((*session)->run(input, output).code(), StatusCode::OutOfDeviceMemory) << function;
+
+        // then the next one waits for its own outputs
+        faultyVulkan().reset();
+        input.tensor = tensor_;
+        const Status status = (*session)->run(input, output);
+        EXPECT_TRUE(status.ok()) << function << ": " << status.message();
+        EXPECT_EQ(output, expected) << function;
+    }
+
+    // and where the queue cannot be waited for either, nothing can be said of the device any more
+    faultyVulkan().reset(1, VK_ERROR_OUT_OF_DEVICE_MEMORY, "vkWaitForFences");
+    faultyVulkan().failAlways = "vkQueueWaitIdle";
+    const Status status = (*session)->run(input, output);
+    EXPECT_EQ(status.code(), StatusCode::DeviceLost) << status.message();
+    faultyVulkan().reset();
+}
+
 TEST_F(FailureTest, hostMemoryIsToldFromDeviceMemory) {
     faultyVulkan().reset(2, VK_ERROR_OUT_OF_HOST_MEMORY, "vkAllocateMemory");
     EXPECT_EQ(wholeLife().code(), StatusCode::OutOfHostMemory);

@@ -8,6 +8,7 @@ namespace {
 // Whether this call is the one to fail.
 bool shouldFail(const char* function) {
     FaultyVulkan& faulty = faultyVulkan();
+    if (faulty.failAlways == function) return true;
     if (!faulty.failOnly.empty() && faulty.failOnly != function) return false;
     if (++faulty.calls != faulty.failCall) return false;
     faulty.failed = function;
@@ -64,7 +65,9 @@ FOR_OBJECTS(WRAP_OBJECT)
     X(vkAllocateDescriptorSets, (VkDevice d, const VkDescriptorSetAllocateInfo* i, VkDescriptorSet* s), (d, i, s)) \
     X(vkAllocateCommandBuffers, (VkDevice d, const VkCommandBufferAllocateInfo* i, VkCommandBuffer* c), (d, i, c)) \
     X(vkBeginCommandBuffer, (VkCommandBuffer c, const VkCommandBufferBeginInfo* i), (c, i))                        \
-    X(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo* s, VkFence f), (q, n, s, f))
+    X(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo* s, VkFence f), (q, n, s, f))                      \
+    X(vkQueueWaitIdle, (VkQueue q), (q))                                                                           \
+    X(vkResetFences, (VkDevice d, uint32_t n, const VkFence* f), (d, n, f))
 
 FOR_CALLS(WRAP_CALL)
 

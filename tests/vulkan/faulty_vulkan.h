@@ -15,7 +15,8 @@ struct FaultyVulkan {
 
     int failCall = 0;  // 1: the next call that can fail; 0: none
     VkResult failure = VK_SUCCESS;
-    std::string failOnly;  // count only calls of this function; empty: all that can fail
+    std::string failOnly;    // count only calls of this function; empty: all that can fail
+    std::string failAlways;  // every call of this function fails too, uncounted; empty: none
 
     int calls = 0;                    // that could fail, since reset
     std::string failed;               // the function that was made to fail
@@ -25,6 +26,7 @@ struct FaultyVulkan {
         failCall = call;
         failure = result;
         failOnly = only;
+        failAlways.clear();
         calls = 0;
         failed.clear();
     }

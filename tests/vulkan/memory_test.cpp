@@ -36,6 +36,18 @@ TEST(MemoryTypes, fallBackToWhatIsNeeded) {
     EXPECT_EQ(chooseMemoryType(memory, 0b01, MemoryUse::Upload), -1) << "nothing host-visible is allowed";
 }
 
+TEST(MemoryTypes, deviceMemoryComesFromTheLargestHeap) {
+    // given a card whose small window for the host comes first
+    auto memory = memoryTypes({kLocal | kVisible | kCoherent, kLocal, kLocal | kVisible});
+    memory.memoryHeapCount = 2;
+    memory.memoryHeaps[0].size = 256 << 20;
+    memory.memoryHeaps[1].size = uint64_t{8} << 30;
+    memory.memoryTypes[1].heapIndex = memory.memoryTypes[2].heapIndex = 1;
+    EXPECT_EQ(chooseMemoryType(memory, 0b111, MemoryUse::Device), 1);
+    EXPECT_EQ(chooseMemoryType(memory, 0b101, MemoryUse::Device), 2) << "the buffer does not allow type 1";
+    EXPECT_EQ(chooseMemoryType(memory, 0b111, MemoryUse::Upload), 0) << "what the host writes needs no large heap";
+}
+
 TEST(MemoryTypes, neverUseThoseThatNeedAFeature) {
     const auto memory = memoryTypes({kLocal | VK_MEMORY_PROPERTY_PROTECTED_BIT, kLocal});
     EXPECT_EQ(chooseMemoryType(memory, 0b11, MemoryUse::Device), 1);

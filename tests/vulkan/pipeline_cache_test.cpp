@@ -126,20 +126,40 @@ class PipelinesTest : public test::VulkanTest {
   protected:
     // A session's pipelines with this cache folder; whether they came from a file.
     bool compileWithCache(const fs::path& folder, fs::path* file = nullptr) {
-        auto backend = VulkanBackend::create(device_, folder);
+        notices_.clear();
+        auto backend = VulkanBackend::create(device_, folder, [this](NoticeSeverity severity, const std::string& text) {
+            notices_.emplace_back(severity, text);
+        });
         EXPECT_TRUE(backend.ok()) << backend.status().message();
         const auto session = (*backend)->createSession(test::smallModel(), {});
         EXPECT_TRUE(session.ok()) << session.status().message();
         if (file) *file = (*backend)->pipelines().cacheFile();
         return (*backend)->pipelines().loadedFromFile();
     }
+
+    std::vector<std::pair<NoticeSeverity, std::string>> notices_;  // of the last compileWithCache()
 };
 
 TEST_F(PipelinesTest, secondStartReadsWhatTheFirstWrote) {
     const TemporaryFolder folder;
     EXPECT_FALSE(compileWithCache(folder.path()));
     EXPECT_EQ(folder.fileCount(), 1u) << "no temporary file is left";
+    EXPECT_TRUE(notices_.empty()) << notices_.front().second;
     EXPECT_TRUE(compileWithCache(folder.path()));
+    EXPECT_TRUE(notices_.empty()) << notices_.front().second;
+}
+
+TEST_F(PipelinesTest, aFileIsWrittenOnceWhereNothingIsCompiledAnew) {
+    // given a backend that started without a file, and a session that wrote it
+    const TemporaryFolder folder;
+    auto backend = VulkanBackend::create(device_, folder.path());
+    ASSERT_TRUE(backend.ok()) << backend.status().message();
+    ASSERT_TRUE((*backend)->createSession(test::smallModel(), {}).ok());
+    const fs::path file = (*backend)->pipelines().cacheFile();
+    ASSERT_TRUE(fs::remove(file));
+    // when another session needs the same pipelines, then nothing is written
+    ASSERT_TRUE((*backend)->createSession(test::smallModel(), {}).ok());
+    EXPECT_FALSE(fs::exists(file));
 }
 
 TEST_F(PipelinesTest, aDamagedFileIsIgnoredAndRewritten) {
@@ -151,6 +171,9 @@ TEST_F(PipelinesTest, aDamagedFileIsIgnoredAndRewritten) {
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
     writeBytes(file, bytes);
     EXPECT_FALSE(compileWithCache(folder.path()));
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0].first, NoticeSeverity::Info);
+    EXPECT_NE(notices_[0].second.find(file.string()), std::string::npos) << notices_[0].second;
     EXPECT_TRUE(compileWithCache(folder.path())) << "the damaged file was replaced";
 }
 
@@ -160,6 +183,9 @@ TEST_F(PipelinesTest, aFolderThatCannotBeWrittenCostsOnlyTime) {
     const fs::path blocked = folder.path() / "file";
     writeBytes(blocked, {'x'});
     EXPECT_FALSE(compileWithCache(blocked));
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0].first, NoticeSeverity::Warning);
+    EXPECT_NE(notices_[0].second.find(blocked.string()), std::string::npos) << notices_[0].second;
     EXPECT_FALSE(compileWithCache(blocked));
     EXPECT_EQ(bytesOf(blocked), std::vector<char>{'x'});
 

@@ -153,6 +153,48 @@ TEST_F(SessionTest, aPictureOverTheBufferLimitIsMadeSmallerByTheCpu) {
     EXPECT_EQ(picturesOnly->run(input, refused).code(), StatusCode::DoesNotFit);
 }
 
+TEST_F(SessionTest, picturesOverTheMemoryLimitAreMadeSmallerByTheCpu) {
+    // given a session whose limit leaves room for a small picture only
+    const auto model = test::smallModel();
+    VulkanSessionOptions options;
+    options.memoryLimitBytes = createSession(model)->deviceBytes() + 1000;
+    const auto session = createSession(model, options);
+    ASSERT_TRUE(session);
+    const std::vector<uint8_t> pixels = test::testPicture(200, 200);
+    const PixelView picture = viewOf(pixels, 200, 200);
+
+    // when a large one comes, then it gives what its preprocessed pixels give, within the limit
+    const std::vector<std::byte> output = runPictures(*session, {&picture, 1});
+    EXPECT_EQ(output, runTensor(*session, preprocessed(*model, picture)));
+    EXPECT_LE(session->deviceBytes(), options.memoryLimitBytes);
+
+    // and a session without tensors as input refuses it with need and what is left
+    options.inputKinds = kInputPixels;
+    const auto picturesOnly = createSession(model, options);
+    ASSERT_TRUE(picturesOnly);
+    HostInput input;
+    input.pictures = {&picture, 1};
+    std::vector<std::byte> refused(picturesOnly->outputBytes());
+    const Status status = picturesOnly->run(input, refused);
+    EXPECT_EQ(status.code(), StatusCode::DoesNotFit);
+    EXPECT_NE(status.message().find("160000"), std::string::npos) << status.message();
+}
+
+TEST_F(SessionTest, growingPicturesSeldomAllocate) {
+    const auto session = createSession(test::smallModel());
+    ASSERT_TRUE(session);
+    std::vector<uint64_t> sizes = {session->deviceBytes()};
+    for (int side = 60; side < 120; ++side) {
+        const std::vector<uint8_t> pixels = test::testPicture(side, side);
+        const PixelView picture = viewOf(pixels, side, side);
+        runPictures(*session, {&picture, 1});
+        if (session->deviceBytes() != sizes.back()) sizes.push_back(session->deviceBytes());
+    }
+    // four times the pixels, in steps of half
+    EXPECT_GT(sizes.size(), 2u);
+    EXPECT_LE(sizes.size(), 6u);
+}
+
 TEST_F(SessionTest, tapsAreThePlannersValues) {
     const auto model = test::smallModel();
     VulkanSessionOptions options;
@@ -227,6 +269,47 @@ TEST_F(SessionTest, whatIsOverTheMemoryLimitIsRefusedWithNeedAndLimit) {
     const auto session = backend_->createSession(test::smallModel(), options);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().code(), StatusCode::DoesNotFit) << session.status().message();
+    EXPECT_NE(session.status().message().find("20000"), std::string::npos) << session.status().message();
+
+    // also where no micro-batch fits
+    options.session.batch = 4;
+    options.slots = 2;
+    const auto batched = backend_->createSession(test::smallModel(), options);
+    ASSERT_FALSE(batched.ok());
+    EXPECT_EQ(batched.status().code(), StatusCode::DoesNotFit);
+    EXPECT_NE(batched.status().message().find("slot's share of the 20000"), std::string::npos)
+        << batched.status().message();
+}
+
+TEST_F(SessionTest, aBufferThatTheDeviceCannotAllocateAtOnceIsRefusedByName) {
+    VulkanSessionOptions options;
+    options.session.batch = 64;
+    options.maxPictureWidth = options.maxPictureHeight = kMaxPictureSide;
+    const auto session = backend_->createSession(test::smallModel(), options);
+    ASSERT_FALSE(session.ok());
+    EXPECT_EQ(session.status().code(), StatusCode::DoesNotFit);
+    EXPECT_NE(session.status().message().find("staged host inputs need"), std::string::npos)
+        << session.status().message();
+}
+
+TEST_F(SessionTest, smallerMicroBatchesAreTakenWhereMemoryIsShort) {
+    // given what a batch in one piece takes
+    const auto model = test::smallModel();
+    VulkanSessionOptions options;
+    options.session.batch = 8;
+    options.slots = 2;
+    const auto whole = createSession(model, options);
+    ASSERT_TRUE(whole);
+    // when less is allowed, then the batch is split, and the limit holds
+    options.memoryLimitBytes = whole->deviceBytes() - whole->info().arenaBytes / 2;
+    const auto split = createSession(model, options);
+    ASSERT_TRUE(split);
+    EXPECT_LE(split->deviceBytes(), options.memoryLimitBytes);
+    EXPECT_GT(split->info().dispatches, whole->info().dispatches);
+    const std::vector<float> tensor = randomTensor(8 * kSmallElements, 9);
+    EXPECT_LT(test::relativeError(test::floatsOf(runTensor(*split, tensor), split->outputs()[0]),
+                                  test::floatsOf(runTensor(*whole, tensor), whole->outputs()[0])),
+              1e-5);
 }
 
 TEST_F(SessionTest, moreSlotsThanFitAreRefused) {

@@ -16,7 +16,8 @@
 namespace dunlin::cli {
 namespace {
 
-constexpr uint32_t kMaxThreads = 256, kMaxBatch = 64, kMaxTop = 100000;  // the library's own limits say the rest
+// The library's own limits say the rest.
+constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH, kMaxTop = 100000;
 
 Failure wrongUse(std::string message) {
     return {ExitStatus::WrongUse, std::move(message)};

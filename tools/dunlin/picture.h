@@ -7,12 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "dunlin/dunlin.h"
 #include "tools/dunlin/outcome.h"
 
 namespace dunlin::cli {
 
 // Larger pictures are refused before memory is taken for them: the first is the library's limit, the second is 512 MiB.
-constexpr int kMaxPictureSide = 16384;
+constexpr int kMaxPictureSide = DUNLIN_MAX_PICTURE_SIDE;
 constexpr int64_t kMaxPicturePixels = int64_t{1} << 27;
 
 // RGBA8, tight rows, upright. Grey is given three times, palettes are looked up, 16-bit channels are cut to their high

@@ -21,7 +21,7 @@ struct NamedArray {
 
 constexpr int64_t kColours = 3;
 // What DunlinSessionOptions takes. Here the sizes are the file's, so a wrong one is bad input rather than wrong use.
-constexpr int64_t kMaxBatch = 64, kMinSide = 32, kMaxSide = 1024;
+constexpr int64_t kMaxBatch = DUNLIN_MAX_BATCH, kMinSide = DUNLIN_MIN_INPUT_SIDE, kMaxSide = DUNLIN_MAX_INPUT_SIDE;
 
 Check checkInputShape(const std::string& file, const std::vector<int64_t>& shape) {
     const auto isSide = [](int64_t side) { return side >= kMinSide && side <= kMaxSide; };

@@ -62,6 +62,12 @@ extern "C" {
  * Vulkan's. Within a major version other than 0, what was compiled against an older header keeps working. */
 DUNLIN_API uint32_t dunlinGetVersion(void);
 
+/* Limits of what can be asked for. Those of a device are in DunlinDeviceInfo. */
+#define DUNLIN_MAX_BATCH 64      /* images a run */
+#define DUNLIN_MIN_INPUT_SIDE 32 /* pixels, of a network's input */
+#define DUNLIN_MAX_INPUT_SIDE 1024
+#define DUNLIN_MAX_PICTURE_SIDE 16384 /* pixels, of a picture that is given */
+
 /* ---- Status ---------------------------------------------------------------------------------------------- */
 
 typedef enum DunlinStatus {
@@ -145,7 +151,7 @@ typedef enum DunlinMessageSeverity {
 typedef void (*DunlinMessageCallback)(void* userData, DunlinMessageSeverity severity, const char* text);
 
 /* Progress of a slow call, from 0 to 1 and never falling, on the calling thread. Returning 0 cancels: the call cleans
- * up and returns DUNLIN_ERROR_CANCELLED. */
+ * up and returns DUNLIN_ERROR_CANCELLED. Locks are held meanwhile: must not call back into the library. */
 typedef DunlinBool (*DunlinProgressCallback)(void* userData, float progress);
 
 typedef struct DunlinDevice_T* DunlinDevice;
@@ -200,12 +206,12 @@ typedef struct DunlinDeviceInfo {
     uint64_t maxStorageBufferRange; /* bytes that one binding can cover; larger tensors are processed in parts */
     uint64_t maxAllocationBytes;
     uint64_t memoryBytes;       /* of the heap that weights and activations live in */
-    uint64_t memoryBudgetBytes; /* how much of it sessions may use; the CPU: what is available now, 0 if unknown */
+    uint64_t memoryBudgetBytes; /* how much of it sessions may use now; 0 if unknown, which only the CPU's can be */
 } DunlinDeviceInfo;
 
 /* Every Vulkan device that the loader shows, in its order ("vulkan:0" is the first, unusable ones keep their number),
- * then the CPU, which is always there and usable. A machine without a Vulkan loader or driver has the CPU only; that is
- * no error.
+ * then the CPU, which is always there and usable. A machine whose Vulkan loader or driver is absent or fails has the
+ * CPU only; that is no error.
  *
  * With `devices` NULL, *count receives the number; else *count is how many elements `devices` has (set sType in each)
  * and receives how many were written. A list that is too short gets the first ones, and DUNLIN_SUCCESS. Opens and
@@ -216,8 +222,9 @@ DUNLIN_API DunlinStatus dunlinEnumerateDevices(uint32_t* count, DunlinDeviceInfo
 typedef struct DunlinDeviceOptions {
     DunlinStructureType sType;
     const void* pNext;
-    /* NULL: a real GPU where there is a usable one, else the CPU. "cpu"; "vulkan": the best Vulkan device, real GPUs
-     * before software; "vulkan:N": the one with this id. Must be NULL with a borrowed device. */
+    /* NULL: a real GPU where there is a usable one, else the CPU; a GPU that cannot be opened is a warning to
+     * messageCallback (with `validation` it is the error that it is with an id). "cpu"; "vulkan": the best Vulkan
+     * device, real GPUs before software; "vulkan:N": the one with this id. Must be NULL with a borrowed device. */
     const char* id;
     /* The CPU only: threads that a run may use, at most 256. 0: as many as the process may use. */
     uint32_t threads;
@@ -339,8 +346,8 @@ typedef enum DunlinInputKind {
 typedef struct DunlinSessionOptions {
     DunlinStructureType sType;
     const void* pNext;
-    uint32_t batch;  /* images a run, 1 to 64. 0: 1 */
-    uint32_t height; /* of the network's input, 32 to 1024 pixels. 0: the model's */
+    uint32_t batch;  /* images a run, 1 to DUNLIN_MAX_BATCH. 0: 1 */
+    uint32_t height; /* of the network's input, DUNLIN_MIN_INPUT_SIDE to DUNLIN_MAX_INPUT_SIDE. 0: the model's */
     uint32_t width;
     DunlinPrecision precision;
     uint32_t topK;             /* likeliest classes to give; more than there are classes means all. 0: 5 */
@@ -423,7 +430,7 @@ DUNLIN_API DunlinStatus dunlinFindOutput(DunlinSession session, const char* name
 /* One decoded picture in host memory: four bytes a pixel, red first, alpha ignored. sRGB as files have it. */
 typedef struct DunlinPicture {
     const uint8_t* pixels;
-    uint32_t width; /* pixels, 1 to 16384 */
+    uint32_t width; /* pixels, 1 to DUNLIN_MAX_PICTURE_SIDE */
     uint32_t height;
     size_t rowBytes; /* from one row to the next, a multiple of 4. 0: width * 4 */
 } DunlinPicture;

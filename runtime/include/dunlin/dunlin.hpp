@@ -251,7 +251,7 @@ struct SessionOptions {
     uint32_t inputKinds = 0;
     std::vector<std::string> taps = {};
     uint64_t memoryLimitBytes = 0;
-    std::function<bool(float)> progress = {};  // returning false cancels; must not throw
+    std::function<bool(float)> progress = {};  // returning false cancels; must not throw nor call the library
     const void* next = nullptr;
 };
 
