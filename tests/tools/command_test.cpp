@@ -65,6 +65,13 @@ class Command : public ::testing::Test {
         return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contentOf(folder_ / "stdout"),
                 contentOf(folder_ / "stderr")};
     }
+    // The exit status where stdout or stderr goes elsewhere.
+    int shell(const Words& words, const std::string& redirections) const {
+        std::string line = quoted(DUNLIN_COMMAND);
+        for (const std::string& word : words) line += " " + quoted(word);
+        const int status = std::system((line + " >/dev/null " + redirections + " </dev/null").c_str());
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
     // On the CPU, one thread, in JSON; must succeed.
     Json answer(const Words& words) const {
         const Result result = dunlin(words + Words{"--device", "cpu", "--threads", "1", "--json"});
@@ -387,6 +394,28 @@ TEST_F(Command, HelpAndVersionGoToStdout) {
         EXPECT_EQ(result.err, "");
         EXPECT_TRUE(result.out.find("dunlin") != std::string::npos) << joined(words);
     }
+}
+
+TEST_F(Command, KeepsItsExitStatusWhereStderrIsClosedOrFull) {
+    for (const char* stream : {"2>&-", "2>/dev/full"}) {
+        SCOPED_TRACE(stream);
+        const std::string absent = folder_ / "absent.jpg";
+        EXPECT_EQ(shell(Words{"classify"} + kSynthetic + Words{picture_, absent, "--device", "cpu"}, stream), 3);
+        EXPECT_EQ(shell({"no-such-command"}, stream), 2);
+    }
+}
+
+TEST_F(Command, SaysWhereStdoutIsFull) {
+    EXPECT_EQ(shell({"models", "--json"}, ">/dev/full 2>/dev/null"), 3);
+}
+
+TEST_F(Command, ShowsNoControlCharactersOfFileNames) {
+    const std::string strange = folder_ / "a\033[31m\nb\xc2\x9b.jpg";
+    std::filesystem::copy_file(picture_, strange);
+    const Result result = dunlin(Words{"classify"} + kSynthetic + Words{strange, strange + "\033", "--device", "cpu"});
+    EXPECT_EQ(result.exitStatus, 3);
+    EXPECT_NE(result.out.find("a?[31m b?.jpg\n"), std::string::npos) << result.out;
+    EXPECT_EQ((result.out + result.err).find_first_of("\033\x9b"), std::string::npos);
 }
 
 TEST_F(Command, SaysOnStderrThatTheCpuTakesTheGpusPlace) {

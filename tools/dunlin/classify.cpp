@@ -69,7 +69,7 @@ class Report {
         if (json_) {
             printJson(document_);
         } else if (pictures > 0) {
-            fmt::print("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
+            printOut("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
                        formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
         }
     }
@@ -101,13 +101,13 @@ class Report {
                           fmt::format("{:.1f} %", prediction.probability * 100),
                           formatBar(prediction.probability, kBarWidth, utf8_)});
         }
-        fmt::print("{}\n{}\n", file, table.text(2));
+        printOut("{}\n{}\n", withoutControls(file), table.text(2));
         std::fflush(stdout);
     }
 
     void printHeading() {
         headingPrinted_ = true;
-        fmt::print("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, model_.info.weights, device_.info.id,
+        printOut("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, withoutControls(model_.info.weights), device_.info.id,
                    device_.info.name, precisionName(session_.info.precision), session_.info.height,
                    session_.info.width);
     }

@@ -251,7 +251,7 @@ Check checkCommandName(const CLI::App& app, std::span<const std::string> words) 
 Outcome<ExitStatus> execute(const Invocation& invocation) {
     struct Execute {
         Outcome<ExitStatus> operator()(const PrintText& print) const {
-            fmt::print("{}", print.text);
+            printOut("{}", print.text);
             return ExitStatus::Done;
         }
         Outcome<ExitStatus> operator()(const DevicesOptions& options) const { return devices(options); }

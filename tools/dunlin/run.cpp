@@ -86,7 +86,7 @@ void printOutputs(const RunOptions& options, const OpenedDevice& device, const O
         printJson(document);
         return;
     }
-    fmt::print("{} ({}) on {} ({}), {}\n\n{}", model.info.architecture, model.info.weights, device.info.id,
+    printOut("{} ({}) on {} ({}), {}\n\n{}", model.info.architecture, withoutControls(model.info.weights), device.info.id,
                device.info.name, precisionName(session.info.precision), table.text());
 }
 
