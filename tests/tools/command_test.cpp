@@ -129,6 +129,44 @@ TEST_F(Command, RefusesWrongUse) {
     expectRefused(2, inspect + Words{"--device", "cpu", "--precision", "fp16"}, "fp16");
 }
 
+TEST_F(Command, RefusesOutputsThatWouldReplaceEachOtherOrTheInput) {
+    const std::string input = zeros("x.npy", {1, 3, 32, 32}), before = contentOf(input);
+    const Words run = Words{"run"} + kSynthetic + Words{"--device", "cpu", "--input", input};
+    std::filesystem::create_symlink("x.npy", folder_ / "link.npy");
+    expectRefused(2, run + Words{"--output", input}, "is the input");
+    expectRefused(2, run + Words{"--output", folder_ / "link.npy"}, "is the input");
+    expectRefused(2, run + Words{"--output", folder_ / "y.npy", "--tap", "features=" + (folder_ / "./y.npy")}, "twice");
+    EXPECT_EQ(contentOf(input), before);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "y.npy"));
+}
+
+TEST_F(Command, RefusesOptionsWithoutTheirValues) {
+    const Words run = Words{"run"} + kSynthetic + Words{"--input", "x.npy"};
+    expectRefused(2, run + Words{"--output", "--json"}, "--output needs a value");
+    expectRefused(2, run + Words{"--cache=", "--device", "cpu"}, "--cache needs a value");
+    expectRefused(2, run + Words{"--tap", "--quiet"}, "--tap needs a value");
+    expectRefused(2, run + Words{"--output", ""}, "--output needs a value");
+    expectRefused(2, run + Words{"--output"}, "--output needs a value");
+    EXPECT_FALSE(std::filesystem::exists("--json"));
+    for (const char* command : {"classify", "inspect"}) {
+        const Words words = Words{command} + kSynthetic + (command[0] == 'c' ? Words{picture_} : Words{});
+        for (const char* device : {"vulkan:00", "vulkan:", "vulkan:+1", "vulkan:1x", "Cpu"})
+            expectRefused(2, words + Words{"--device", device}, device);
+        expectRefused(2, words + Words{"--device", ""}, "--device needs a value");
+    }
+}
+
+TEST_F(Command, NamesTheWordThatMakesNoSense) {
+    const Words classify = Words{"classify"} + kSynthetic;
+    expectRefused(2, classify + Words{"-dash.png"}, "'-dash.png'");
+    expectRefused(2, classify + Words{picture_, "--tpo", "3"}, "'--tpo'");
+    expectRefused(2, classify + Words{""}, "empty");
+    for (const char* top : {"abc", "0", "-1", "1.5", "99999999999999999999"}) {
+        expectRefused(2, classify + Words{picture_, "--top", top}, "'" + std::string(top) + "'");
+        expectRefused(2, classify + Words{picture_, "--top", top}, "from 1 to 100000");
+    }
+}
+
 // ---- bad input: 3
 
 TEST_F(Command, RefusesBrokenWeights) {
@@ -363,6 +401,18 @@ TEST_F(Command, RunWritesTapsAsPytorchHasThem) {
         for (size_t pixel = 0; pixel < 6; ++pixel) sum += map->values[plane * 6 + pixel];
         ASSERT_NEAR(sum / 6, mean->values[plane], 1e-4f) << "plane " << plane;
     }
+}
+
+TEST_F(Command, RunWritesToDevicesAndPipes) {
+    const std::string input = zeros("x.npy", {1, 3, 32, 32});
+    const Words run = Words{"run"} + kSynthetic + Words{"--device", "cpu", "--input", input, "--output"};
+    EXPECT_EQ(dunlin(run + Words{"/dev/null"}).exitStatus, 0);
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+    const Result result = dunlin(run + Words{"/dev/stdout"});
+    EXPECT_EQ(result.exitStatus, 0) << result.err;
+    EXPECT_TRUE(result.out.starts_with("\x93NUMPY")) << result.out.substr(0, 100);
+    EXPECT_NE(result.out.find("logits"), std::string::npos) << "and then what it did";
+    EXPECT_EQ(dunlin(run + Words{"/dev/full"}).exitStatus, 3);
 }
 
 TEST_F(Command, VerifyPassesARightReferenceAndFailsAWrongOne) {

@@ -76,6 +76,66 @@ TEST(OutputFiles, AppearOnlyWhenCommitted) {
     EXPECT_EQ(std::filesystem::file_size(folder / "b"), 0u);
 }
 
+TEST(OutputFiles, GoThroughLinksAndLeaveThem) {
+    const test::TemporaryFolder folder;
+    folder.file("inner/real", "old");
+    std::filesystem::create_symlink("inner/real", folder / "link");
+    std::filesystem::create_symlink("inner/later", folder / "dangling");
+    const std::string content = "content";
+    OutputFiles files;
+    for (const char* name : {"link", "dangling"})
+        ASSERT_FALSE(files.write(folder / name, {}, std::as_bytes(std::span(content))));
+    ASSERT_FALSE(files.commit());
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "link") && std::filesystem::is_symlink(folder / "dangling"));
+    EXPECT_EQ(std::filesystem::file_size(folder / "inner/real"), 7u);
+    EXPECT_EQ(std::filesystem::file_size(folder / "inner/later"), 7u);
+}
+
+TEST(OutputFiles, NeverReplaceADevice) {
+    const std::string content = "content";
+    OutputFiles files;
+    ASSERT_FALSE(files.write("/dev/null", {}, std::as_bytes(std::span(content))));
+    ASSERT_FALSE(files.commit());
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+    const Check full = files.write("/dev/full", {}, std::as_bytes(std::span(content)));
+    ASSERT_TRUE(full);
+    EXPECT_EQ(full->status, ExitStatus::BadInput);
+}
+
+TEST(OutputFiles, KeepWhatMayNotBeWritten) {
+    if (geteuid() == 0) GTEST_SKIP() << "root may write everything";
+    const test::TemporaryFolder folder;
+    const std::string path = folder.file("kept", "old");
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+    OutputFiles files;
+    const Check refused = files.write(path, {}, {});
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status, ExitStatus::BadInput);
+    EXPECT_NE(refused->message.find("ermission denied"), std::string::npos) << refused->message;
+}
+
+TEST(OutputFiles, LeaveOtherTemporaryFilesAndNoHalfOfTheirOwn) {
+    // Given a file where the name with .part is taken, and a target that becomes a folder meanwhile,
+    const test::TemporaryFolder folder;
+    folder.file("a.part", "somebody else's");
+    OutputFiles files;
+    ASSERT_FALSE(files.write(folder / "a", {}, {}));
+    ASSERT_FALSE(files.write(folder / "b", {}, {}));
+    std::filesystem::create_directory(folder / "b");
+    // when they are committed, then neither appears.
+    ASSERT_TRUE(files.commit());
+    EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+    EXPECT_EQ(std::filesystem::file_size(folder / "a.part"), 15u);
+}
+
+TEST(SameFile, SeesThroughSpellingAndLinks) {
+    const test::TemporaryFolder folder;
+    std::filesystem::create_symlink("new.npy", folder / "link.npy");
+    EXPECT_TRUE(sameFile(folder / "new.npy", folder / "./x/../new.npy"));
+    EXPECT_TRUE(sameFile(folder / "new.npy", folder / "link.npy"));
+    EXPECT_FALSE(sameFile(folder / "new.npy", folder / "other.npy"));
+}
+
 TEST(OutputFiles, SayWhichCannotBeWritten) {
     const test::TemporaryFolder folder;
     OutputFiles files;

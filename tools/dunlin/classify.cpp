@@ -70,7 +70,7 @@ class Report {
             printJson(document_);
         } else if (pictures > 0) {
             printOut("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
-                       formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
+                     formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
         }
     }
 
@@ -107,9 +107,9 @@ class Report {
 
     void printHeading() {
         headingPrinted_ = true;
-        printOut("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, withoutControls(model_.info.weights), device_.info.id,
-                   device_.info.name, precisionName(session_.info.precision), session_.info.height,
-                   session_.info.width);
+        printOut("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, withoutControls(model_.info.weights),
+                 device_.info.id, device_.info.name, precisionName(session_.info.precision), session_.info.height,
+                 session_.info.width);
     }
 
     const OpenedDevice& device_;
