@@ -354,6 +354,20 @@ TEST_F(Command, OneUnreadablePictureDoesNotStopTheOthers) {
     }
 }
 
+TEST_F(Command, AFolderWithoutPicturesDoesNotStopTheOthers) {
+    folder_.file("none/notes.txt", "x");
+    const Result result =
+        dunlin(Words{"classify"} + kSynthetic +
+               Words{folder_ / "none", picture_, folder_ / "*.tga", "--device", "cpu", "--batch", "2", "--json"});
+    EXPECT_EQ(result.exitStatus, 3);
+    const Json images = result.json().at("images");
+    ASSERT_EQ(images.size(), 3u);
+    EXPECT_EQ(images[0].at("file"), folder_ / "none");
+    EXPECT_NE(images[0].at("error").get<std::string>().find("no pictures"), std::string::npos);
+    EXPECT_TRUE(images[1].contains("top"));
+    EXPECT_TRUE(images[2].contains("error"));
+}
+
 TEST_F(Command, RunAndClassifyAgreeOnAPicture) {
     // Given a picture, preprocessed here and written as NCHW,
     const Outcome<Picture> picture = readPicture(picture_);

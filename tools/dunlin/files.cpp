@@ -256,22 +256,21 @@ bool matchesWildcard(std::string_view pattern, std::string_view name) {
     return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-Outcome<std::vector<std::string>> expandFiles(std::span<const std::string> words) {
-    std::vector<std::string> files;
+std::vector<InputFile> expandFiles(std::span<const std::string> words) {
+    std::vector<InputFile> files;
     for (const std::string& word : words) {
         std::error_code ignored;
         const bool folder = fs::is_directory(word, ignored);
         if (!folder && (fs::exists(word, ignored) || !isPattern(word))) {
-            files.push_back(word);
+            files.push_back({word, {}});
             continue;
         }
         const std::vector<fs::path> found = folder ? picturesIn(word) : matchingPaths(word);
         if (found.empty()) {
-            return Failure{
-                ExitStatus::BadInput,
-                fmt::format("{}: {}", word, folder ? "the folder has no pictures" : "no file fits the pattern")};
+            const char* reason = folder ? "the folder has no pictures" : "no file fits the pattern";
+            files.push_back({word, Failure{ExitStatus::BadInput, fmt::format("{}: {}", word, reason)}});
         }
-        for (const fs::path& path : found) files.push_back(path.string());
+        for (const fs::path& path : found) files.push_back({path.string(), {}});
     }
     return files;
 }

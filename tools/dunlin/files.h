@@ -48,9 +48,15 @@ class OutputFiles {
 // Whether `name` fits `pattern`, where * is any number of characters and ? is one.
 bool matchesWildcard(std::string_view pattern, std::string_view name);
 
+// A file that was meant, or a word that means none.
+struct InputFile {
+    std::string path;
+    Check failure;
+};
+
 // The files that the words of a command line mean: a folder stands for the pictures in it (by their extension, not
 // those in its subfolders), a pattern for the files that fit it, both sorted; everything else is taken as it is,
-// whether it exists or not. BadInput where a folder or pattern has no file.
-Outcome<std::vector<std::string>> expandFiles(std::span<const std::string> words);
+// whether it exists or not. A folder or pattern without a file comes with a BadInput of its own.
+std::vector<InputFile> expandFiles(std::span<const std::string> words);
 
 }  // namespace dunlin::cli
