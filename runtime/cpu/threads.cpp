@@ -27,7 +27,8 @@ Result<int> resolveThreads(int threads) {
     if (threads < 0 || threads > kMaxThreads)
         return error(StatusCode::InvalidArgument, "%d threads were asked for, but the number must lie in 0..%d",
                      threads, kMaxThreads);
-    return threads == 0 ? defaultThreadCount() : threads;
+    const int processors = defaultThreadCount();
+    return threads == 0 ? processors : std::min(threads, processors);
 }
 
 int defaultThreadCount() {

@@ -10,7 +10,8 @@ namespace dunlin {
 
 constexpr int kMaxThreads = 256;
 
-// What a request of `threads` means: 0 is the default below; InvalidArgument outside 0 .. kMaxThreads.
+// What a request of `threads` means: 0 is the default below, and so is every number beyond it, since threads that wait
+// for one another in turn on one processor take many times as long; InvalidArgument outside 0 .. kMaxThreads.
 Result<int> resolveThreads(int threads);
 
 // The processors that this process may use: its affinity mask, cut to a container's quota of processor time. At

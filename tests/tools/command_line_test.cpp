@@ -107,7 +107,7 @@ TEST(ParseCommandLine, RefusesWhatMakesNoSense) {
     expectWrongUse({"classify", "net"}, "IMAGE is required");
     expectWrongUse({"classify", "net", "a.jpg", "--top", "0"}, "--top");
     expectWrongUse({"classify", "net", "a.jpg", "--top", "many"}, "many");
-    expectWrongUse({"classify", "net", "a.jpg", "--batch", "65"}, "65 not in range 1 to 64");
+    expectWrongUse({"classify", "net", "a.jpg", "--batch", "65"}, "'65' is no whole number from 1 to 64");
     expectWrongUse({"classify", "net", "a.jpg", "--threads", "-1"}, "-1");
     expectWrongUse({"classify", "net", "a.jpg", "--precision", "int8"}, "int8");
     expectWrongUse({"classify", "net", "a.jpg", "--device", "gpu"}, "'gpu' is none of cpu, vulkan and vulkan:N");

@@ -65,6 +65,13 @@ class Command : public ::testing::Test {
         return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contentOf(folder_ / "stdout"),
                 contentOf(folder_ / "stderr")};
     }
+    // The exit status where stdout or stderr goes elsewhere.
+    int shell(const Words& words, const std::string& redirections) const {
+        std::string line = quoted(DUNLIN_COMMAND);
+        for (const std::string& word : words) line += " " + quoted(word);
+        const int status = std::system((line + " >/dev/null " + redirections + " </dev/null").c_str());
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
     // On the CPU, one thread, in JSON; must succeed.
     Json answer(const Words& words) const {
         const Result result = dunlin(words + Words{"--device", "cpu", "--threads", "1", "--json"});
@@ -120,6 +127,44 @@ TEST_F(Command, RefusesWrongUse) {
     expectRefused(2, inspect + Words{"--batch", "0"}, "--batch");
     expectRefused(2, inspect + Words{"--device", "vulkan:99"}, "vulkan:99");
     expectRefused(2, inspect + Words{"--device", "cpu", "--precision", "fp16"}, "fp16");
+}
+
+TEST_F(Command, RefusesOutputsThatWouldReplaceEachOtherOrTheInput) {
+    const std::string input = zeros("x.npy", {1, 3, 32, 32}), before = contentOf(input);
+    const Words run = Words{"run"} + kSynthetic + Words{"--device", "cpu", "--input", input};
+    std::filesystem::create_symlink("x.npy", folder_ / "link.npy");
+    expectRefused(2, run + Words{"--output", input}, "is the input");
+    expectRefused(2, run + Words{"--output", folder_ / "link.npy"}, "is the input");
+    expectRefused(2, run + Words{"--output", folder_ / "y.npy", "--tap", "features=" + (folder_ / "./y.npy")}, "twice");
+    EXPECT_EQ(contentOf(input), before);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "y.npy"));
+}
+
+TEST_F(Command, RefusesOptionsWithoutTheirValues) {
+    const Words run = Words{"run"} + kSynthetic + Words{"--input", "x.npy"};
+    expectRefused(2, run + Words{"--output", "--json"}, "--output needs a value");
+    expectRefused(2, run + Words{"--cache=", "--device", "cpu"}, "--cache needs a value");
+    expectRefused(2, run + Words{"--tap", "--quiet"}, "--tap needs a value");
+    expectRefused(2, run + Words{"--output", ""}, "--output needs a value");
+    expectRefused(2, run + Words{"--output"}, "--output needs a value");
+    EXPECT_FALSE(std::filesystem::exists("--json"));
+    for (const char* command : {"classify", "inspect"}) {
+        const Words words = Words{command} + kSynthetic + (command[0] == 'c' ? Words{picture_} : Words{});
+        for (const char* device : {"vulkan:00", "vulkan:", "vulkan:+1", "vulkan:1x", "Cpu"})
+            expectRefused(2, words + Words{"--device", device}, device);
+        expectRefused(2, words + Words{"--device", ""}, "--device needs a value");
+    }
+}
+
+TEST_F(Command, NamesTheWordThatMakesNoSense) {
+    const Words classify = Words{"classify"} + kSynthetic;
+    expectRefused(2, classify + Words{"-dash.png"}, "'-dash.png'");
+    expectRefused(2, classify + Words{picture_, "--tpo", "3"}, "'--tpo'");
+    expectRefused(2, classify + Words{""}, "empty");
+    for (const char* top : {"abc", "0", "-1", "1.5", "99999999999999999999"}) {
+        expectRefused(2, classify + Words{picture_, "--top", top}, "'" + std::string(top) + "'");
+        expectRefused(2, classify + Words{picture_, "--top", top}, "from 1 to 100000");
+    }
 }
 
 // ---- bad input: 3
@@ -309,6 +354,20 @@ TEST_F(Command, OneUnreadablePictureDoesNotStopTheOthers) {
     }
 }
 
+TEST_F(Command, AFolderWithoutPicturesDoesNotStopTheOthers) {
+    folder_.file("none/notes.txt", "x");
+    const Result result =
+        dunlin(Words{"classify"} + kSynthetic +
+               Words{folder_ / "none", picture_, folder_ / "*.tga", "--device", "cpu", "--batch", "2", "--json"});
+    EXPECT_EQ(result.exitStatus, 3);
+    const Json images = result.json().at("images");
+    ASSERT_EQ(images.size(), 3u);
+    EXPECT_EQ(images[0].at("file"), folder_ / "none");
+    EXPECT_NE(images[0].at("error").get<std::string>().find("no pictures"), std::string::npos);
+    EXPECT_TRUE(images[1].contains("top"));
+    EXPECT_TRUE(images[2].contains("error"));
+}
+
 TEST_F(Command, RunAndClassifyAgreeOnAPicture) {
     // Given a picture, preprocessed here and written as NCHW,
     const Outcome<Picture> picture = readPicture(picture_);
@@ -358,6 +417,18 @@ TEST_F(Command, RunWritesTapsAsPytorchHasThem) {
     }
 }
 
+TEST_F(Command, RunWritesToDevicesAndPipes) {
+    const std::string input = zeros("x.npy", {1, 3, 32, 32});
+    const Words run = Words{"run"} + kSynthetic + Words{"--device", "cpu", "--input", input, "--output"};
+    EXPECT_EQ(dunlin(run + Words{"/dev/null"}).exitStatus, 0);
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+    const Result result = dunlin(run + Words{"/dev/stdout"});
+    EXPECT_EQ(result.exitStatus, 0) << result.err;
+    EXPECT_TRUE(result.out.starts_with("\x93NUMPY")) << result.out.substr(0, 100);
+    EXPECT_NE(result.out.find("logits"), std::string::npos) << "and then what it did";
+    EXPECT_EQ(dunlin(run + Words{"/dev/full"}).exitStatus, 3);
+}
+
 TEST_F(Command, VerifyPassesARightReferenceAndFailsAWrongOne) {
     const std::filesystem::path right = test::sharedFolder() / "reference" / "mobilenetv3_small_050.json";
     DUNLIN_NEEDS_SHARED("reference/mobilenetv3_small_050.json");
@@ -387,6 +458,28 @@ TEST_F(Command, HelpAndVersionGoToStdout) {
         EXPECT_EQ(result.err, "");
         EXPECT_TRUE(result.out.find("dunlin") != std::string::npos) << joined(words);
     }
+}
+
+TEST_F(Command, KeepsItsExitStatusWhereStderrIsClosedOrFull) {
+    for (const char* stream : {"2>&-", "2>/dev/full"}) {
+        SCOPED_TRACE(stream);
+        const std::string absent = folder_ / "absent.jpg";
+        EXPECT_EQ(shell(Words{"classify"} + kSynthetic + Words{picture_, absent, "--device", "cpu"}, stream), 3);
+        EXPECT_EQ(shell({"no-such-command"}, stream), 2);
+    }
+}
+
+TEST_F(Command, SaysWhereStdoutIsFull) {
+    EXPECT_EQ(shell({"models", "--json"}, ">/dev/full 2>/dev/null"), 3);
+}
+
+TEST_F(Command, ShowsNoControlCharactersOfFileNames) {
+    const std::string strange = folder_ / "a\033[31m\nb\xc2\x9b.jpg";
+    std::filesystem::copy_file(picture_, strange);
+    const Result result = dunlin(Words{"classify"} + kSynthetic + Words{strange, strange + "\033", "--device", "cpu"});
+    EXPECT_EQ(result.exitStatus, 3);
+    EXPECT_NE(result.out.find("a?[31m b?.jpg\n"), std::string::npos) << result.out;
+    EXPECT_EQ((result.out + result.err).find_first_of("\033\x9b"), std::string::npos);
 }
 
 TEST_F(Command, SaysOnStderrThatTheCpuTakesTheGpusPlace) {

@@ -21,9 +21,18 @@ TEST(MatchesWildcard, StarIsAnyTextAndQuestionMarkOneCharacter) {
     EXPECT_FALSE(matchesWildcard("*a", std::string(2000, 'b'))) << "and does not take forever";
 }
 
+Words pathsOf(const Words& words) {
+    Words paths;
+    for (const InputFile& file : expandFiles(words)) {
+        EXPECT_FALSE(file.failure) << file.path;
+        paths.push_back(file.path);
+    }
+    return paths;
+}
+
 TEST(ExpandFiles, TakesPlainNamesAsTheyAre) {
     const Words words = {"absent.jpg", "b.jpg", "a.jpg"};
-    EXPECT_EQ(*expandFiles(words), words);
+    EXPECT_EQ(pathsOf(words), words);
 }
 
 TEST(ExpandFiles, ReplacesAFolderByItsPicturesInOrder) {
@@ -31,30 +40,32 @@ TEST(ExpandFiles, ReplacesAFolderByItsPicturesInOrder) {
     for (const char* name : {"c.PNG", "a.jpeg", "b.JPG", "notes.txt", ".hidden.jpg", "inner/d.jpg"})
         folder.file(name, "x");
     const Words words = {folder.path().string()};
-    EXPECT_EQ(*expandFiles(words), (Words{folder / "a.jpeg", folder / "b.JPG", folder / "c.PNG"}));
+    EXPECT_EQ(pathsOf(words), (Words{folder / "a.jpeg", folder / "b.JPG", folder / "c.PNG"}));
 }
 
 TEST(ExpandFiles, ReplacesAPatternByTheFilesThatFit) {
     const test::TemporaryFolder folder;
     for (const char* name : {"one/a1.jpg", "two/a2.jpg", "two/b.jpg", "two/a3.jpg"}) folder.file(name, "x");
     const Words words = {folder / "*/a?.jpg"};
-    EXPECT_EQ(*expandFiles(words), (Words{folder / "one/a1.jpg", folder / "two/a2.jpg", folder / "two/a3.jpg"}));
+    EXPECT_EQ(pathsOf(words), (Words{folder / "one/a1.jpg", folder / "two/a2.jpg", folder / "two/a3.jpg"}));
 }
 
 TEST(ExpandFiles, TakesAFileWhoseNameLooksLikeAPattern) {
     const test::TemporaryFolder folder;
     const Words words = {folder.file("what?.jpg", "x")};
     folder.file("whats.jpg", "x");
-    EXPECT_EQ(*expandFiles(words), words);
+    EXPECT_EQ(pathsOf(words), words);
 }
 
-TEST(ExpandFiles, RefusesFoldersAndPatternsWithoutPictures) {
+TEST(ExpandFiles, SaysWhichFoldersAndPatternsHaveNoPicturesAndKeepsTheOthers) {
     const test::TemporaryFolder folder;
     for (const std::string& word : {folder.path().string(), folder / "*.jpg", folder / "*/x/*.jpg"}) {
-        const Outcome<Words> files = expandFiles(std::span(&word, 1));
-        ASSERT_FALSE(files.ok()) << word;
-        EXPECT_EQ(files.failure().status, ExitStatus::BadInput);
-        EXPECT_TRUE(files.failure().message.starts_with(word + ": ")) << files.failure().message;
+        const std::vector<InputFile> files = expandFiles(Words{word, "a.jpg"});
+        ASSERT_EQ(files.size(), 2u) << word;
+        ASSERT_TRUE(files[0].failure) << word;
+        EXPECT_EQ(files[0].failure->status, ExitStatus::BadInput);
+        EXPECT_TRUE(files[0].failure->message.starts_with(word + ": ")) << files[0].failure->message;
+        EXPECT_FALSE(files[1].failure);
     }
 }
 
@@ -74,6 +85,66 @@ TEST(OutputFiles, AppearOnlyWhenCommitted) {
     ASSERT_FALSE(files.commit());
     EXPECT_EQ(std::filesystem::file_size(folder / "a"), 14u);
     EXPECT_EQ(std::filesystem::file_size(folder / "b"), 0u);
+}
+
+TEST(OutputFiles, GoThroughLinksAndLeaveThem) {
+    const test::TemporaryFolder folder;
+    folder.file("inner/real", "old");
+    std::filesystem::create_symlink("inner/real", folder / "link");
+    std::filesystem::create_symlink("inner/later", folder / "dangling");
+    const std::string content = "content";
+    OutputFiles files;
+    for (const char* name : {"link", "dangling"})
+        ASSERT_FALSE(files.write(folder / name, {}, std::as_bytes(std::span(content))));
+    ASSERT_FALSE(files.commit());
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "link") && std::filesystem::is_symlink(folder / "dangling"));
+    EXPECT_EQ(std::filesystem::file_size(folder / "inner/real"), 7u);
+    EXPECT_EQ(std::filesystem::file_size(folder / "inner/later"), 7u);
+}
+
+TEST(OutputFiles, NeverReplaceADevice) {
+    const std::string content = "content";
+    OutputFiles files;
+    ASSERT_FALSE(files.write("/dev/null", {}, std::as_bytes(std::span(content))));
+    ASSERT_FALSE(files.commit());
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+    const Check full = files.write("/dev/full", {}, std::as_bytes(std::span(content)));
+    ASSERT_TRUE(full);
+    EXPECT_EQ(full->status, ExitStatus::BadInput);
+}
+
+TEST(OutputFiles, KeepWhatMayNotBeWritten) {
+    if (geteuid() == 0) GTEST_SKIP() << "root may write everything";
+    const test::TemporaryFolder folder;
+    const std::string path = folder.file("kept", "old");
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+    OutputFiles files;
+    const Check refused = files.write(path, {}, {});
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status, ExitStatus::BadInput);
+    EXPECT_NE(refused->message.find("ermission denied"), std::string::npos) << refused->message;
+}
+
+TEST(OutputFiles, LeaveOtherTemporaryFilesAndNoHalfOfTheirOwn) {
+    // Given a file where the name with .part is taken, and a target that becomes a folder meanwhile,
+    const test::TemporaryFolder folder;
+    folder.file("a.part", "somebody else's");
+    OutputFiles files;
+    ASSERT_FALSE(files.write(folder / "a", {}, {}));
+    ASSERT_FALSE(files.write(folder / "b", {}, {}));
+    std::filesystem::create_directory(folder / "b");
+    // when they are committed, then neither appears.
+    ASSERT_TRUE(files.commit());
+    EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+    EXPECT_EQ(std::filesystem::file_size(folder / "a.part"), 15u);
+}
+
+TEST(SameFile, SeesThroughSpellingAndLinks) {
+    const test::TemporaryFolder folder;
+    std::filesystem::create_symlink("new.npy", folder / "link.npy");
+    EXPECT_TRUE(sameFile(folder / "new.npy", folder / "./x/../new.npy"));
+    EXPECT_TRUE(sameFile(folder / "new.npy", folder / "link.npy"));
+    EXPECT_FALSE(sameFile(folder / "new.npy", folder / "other.npy"));
 }
 
 TEST(OutputFiles, SayWhichCannotBeWritten) {

@@ -1,17 +1,20 @@
 // Threads and memory of the CPU backend.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/threads.h"
 
 namespace dunlin {
 namespace {
 
-TEST(Threads, ZeroMeansTheMachinesProcessorsAndTheRestIsTakenAtItsWord) {
-    EXPECT_GE(defaultThreadCount(), 1);
-    EXPECT_EQ(*resolveThreads(0), defaultThreadCount());
-    EXPECT_EQ(*resolveThreads(1), 1);
-    EXPECT_EQ(*resolveThreads(kMaxThreads), kMaxThreads);
+TEST(Threads, AreAsManyAsAskedForUpToTheProcessorsOfTheProcess) {
+    const int processors = defaultThreadCount();
+    EXPECT_GE(processors, 1);
+    EXPECT_EQ(*resolveThreads(0), processors);
+    for (int threads = 1; threads <= kMaxThreads; ++threads)
+        EXPECT_EQ(*resolveThreads(threads), std::min(threads, processors));
 }
 
 TEST(Threads, OutOfRangeIsRefusedWithBothLimits) {

@@ -69,8 +69,8 @@ class Report {
         if (json_) {
             printJson(document_);
         } else if (pictures > 0) {
-            fmt::print("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
-                       formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
+            printOut("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
+                     formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
         }
     }
 
@@ -101,15 +101,15 @@ class Report {
                           fmt::format("{:.1f} %", prediction.probability * 100),
                           formatBar(prediction.probability, kBarWidth, utf8_)});
         }
-        fmt::print("{}\n{}\n", file, table.text(2));
+        printOut("{}\n{}\n", withoutControls(file), table.text(2));
         std::fflush(stdout);
     }
 
     void printHeading() {
         headingPrinted_ = true;
-        fmt::print("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, model_.info.weights, device_.info.id,
-                   device_.info.name, precisionName(session_.info.precision), session_.info.height,
-                   session_.info.width);
+        printOut("{} ({}) on {} ({}), {}, {}x{}\n\n", model_.info.architecture, withoutControls(model_.info.weights),
+                 device_.info.id, device_.info.name, precisionName(session_.info.precision), session_.info.height,
+                 session_.info.width);
     }
 
     const OpenedDevice& device_;
@@ -173,23 +173,43 @@ struct Totals {
     size_t answered = 0;
     double seconds = 0;  // in the network
     ExitStatus status = ExitStatus::Done;
+    Check stopped;  // why the rest has no answers
 };
 
-Outcome<Totals> classifyAll(const std::vector<std::string>& files, OpenedSession& session, Report& report,
-                            ProgressBar& progress) {
-    const size_t batchSize = session.info.batch;
-    const size_t threads = std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kMaxDecodingThreads);
-    PictureReader reader(files, threads, 2 * batchSize + threads);
+// How many threads decode pictures while the network runs. On the CPU those of the network take a whole processor each,
+// also while they wait for one another, so only the others are used; where there are none, decoding waits for the run.
+size_t decodingThreads(const DunlinDeviceInfo& device) {
+    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
+    if (device.type != DUNLIN_DEVICE_TYPE_CPU) return std::clamp<size_t>(processors / 2, 1, kMaxDecodingThreads);
+    return std::min<size_t>(processors - std::min<size_t>(processors, device.threads), kMaxDecodingThreads);
+}
+
+std::vector<std::string> readableOf(const std::vector<InputFile>& files) {
+    std::vector<std::string> readable;
+    for (const InputFile& file : files) {
+        if (!file.failure) readable.push_back(file.path);
+    }
+    return readable;
+}
+
+Totals classifyAll(const std::vector<InputFile>& files, const DunlinDeviceInfo& device, OpenedSession& session,
+                   Report& report, ProgressBar& progress) {
+    const size_t batchSize = session.info.batch, threads = decodingThreads(device);
+    PictureReader reader(readableOf(files), threads, 2 * batchSize + threads);
     Batch batch(session.session);
     Totals totals;
     for (size_t i = 0; i < files.size(); ++i) {
-        batch.add(files[i], reader.next());
+        batch.add(files[i].path, files[i].failure ? Outcome<Picture>(*files[i].failure) : reader.next());
         if (batch.size() < batchSize && i + 1 < files.size()) continue;
         double seconds = 0;
-        DUNLIN_CLI_ASSIGN(const std::vector<Answer> answers, batch.run(session.info.batch, seconds));
+        const Outcome<std::vector<Answer>> answers = batch.run(session.info.batch, seconds);
+        if (!answers.ok()) {
+            totals.stopped = answers.failure();
+            break;
+        }
         totals.seconds += seconds;
         progress.update(static_cast<double>(i + 1) / static_cast<double>(files.size()));
-        for (const Answer& answer : answers) {
+        for (const Answer& answer : *answers) {
             report.add(answer);
             totals.answered += answer.top.ok() ? 1 : 0;
             if (!answer.top.ok()) totals.status = std::max(totals.status, answer.top.failure().status);
@@ -201,7 +221,7 @@ Outcome<Totals> classifyAll(const std::vector<std::string>& files, OpenedSession
 }  // namespace
 
 Outcome<ExitStatus> classify(const ClassifyOptions& options) {
-    DUNLIN_CLI_ASSIGN(const std::vector<std::string> files, expandFiles(options.images));
+    const std::vector<InputFile> files = expandFiles(options.images);
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
     std::vector<std::string> labels;
     if (!options.labels.empty()) {
@@ -210,7 +230,7 @@ Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     DUNLIN_CLI_ASSIGN(const OpenedDevice device, openDevice(options.common));
 
     SessionOptions sessionOptions;
-    sessionOptions.batch = static_cast<uint32_t>(std::min<size_t>(options.batch, files.size()));
+    sessionOptions.batch = static_cast<uint32_t>(std::clamp<size_t>(readableOf(files).size(), 1, options.batch));
     sessionOptions.height = options.size.height;
     sessionOptions.width = options.size.width;
     sessionOptions.topK = options.top;
@@ -221,9 +241,10 @@ Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     Report report(device, model, session, names, options.common.json);
     // Answers that scroll by on the terminal are progress enough.
     ProgressBar progress("classifying", !options.common.quiet && (options.common.json || !stdoutIsTerminal()));
-    DUNLIN_CLI_ASSIGN(const Totals totals, classifyAll(files, session, report, progress));
+    const Totals totals = classifyAll(files, device.info, session, report, progress);
     progress.clear();
     report.finish(totals.answered, totals.seconds);
+    DUNLIN_CLI_TRY(totals.stopped);
     DUNLIN_CLI_TRY(device.messages->check());
     return totals.status;
 }

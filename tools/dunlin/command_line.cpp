@@ -42,6 +42,17 @@ CLI::App& addCommand(CLI::App& app, const CommandHelp& help) {
     return command;
 }
 
+CLI::Validator wholeNumber(uint32_t low, uint32_t high) {
+    return CLI::Validator(
+        [=](const std::string& text) {
+            uint32_t value = 0;
+            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool good = bad == std::errc() && end == text.data() + text.size() && value >= low && value <= high;
+            return good ? std::string() : fmt::format("'{}' is no whole number from {} to {}", text, low, high);
+        },
+        "");
+}
+
 void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) {
     command
         .add_option(
@@ -53,7 +64,7 @@ void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) 
         ->check(CLI::IsMember({"auto", "fp32", "fp16"}))
         ->type_name("PRECISION");
     command.add_option("--threads", common.threads, "threads of the CPU; 0: as many as there are")
-        ->check(CLI::Range(0u, kMaxThreads))
+        ->check(wholeNumber(0, kMaxThreads))
         ->type_name("N");
     command
         .add_option("--cache", parsed.cache, "folder for compiled pipelines, or none; default: the user's cache folder")
@@ -88,7 +99,7 @@ void addSize(CLI::App& command, Parsed& parsed) {
 
 void addBatch(CLI::App& command, uint32_t& batch) {
     command.add_option("--batch", batch, "images that go through the network together")
-        ->check(CLI::Range(1u, kMaxBatch))
+        ->check(wholeNumber(1, kMaxBatch))
         ->type_name("N");
 }
 
@@ -98,8 +109,9 @@ void addClassify(CLI::App& app, Parsed& parsed) {
     command.add_option("IMAGE", parsed.classify.images, "pictures, folders of pictures, and patterns")
         ->required()
         ->type_name("");
-    command.add_option("--top", parsed.classify.top, "how many classes to give, likeliest first")
-        ->check(CLI::Range(1u, kMaxTop))
+    command
+        .add_option("--top", parsed.classify.top, "how many classes to give, likeliest first; more than there are: all")
+        ->check(wholeNumber(1, kMaxTop))
         ->type_name("K");
     command.add_option("--labels", parsed.classify.labels, "names of the classes, one a line")->type_name("FILE");
     addBatch(command, parsed.classify.batch);
@@ -161,7 +173,8 @@ Check checkDevice(const std::string& device) {
     if (device.empty() || device == "cpu" || device == "vulkan") return {};
     const std::string_view number = std::string_view(device).substr(std::min(device.size(), kNumbered.size()));
     const bool digits = !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
-    if (device.starts_with(kNumbered) && digits) return {};
+    const bool leadingZero = number.size() > 1 && number[0] == '0';
+    if (device.starts_with(kNumbered) && digits && !leadingZero) return {};
     return wrongUse(fmt::format("--device: '{}' is none of cpu, vulkan and vulkan:N", device));
 }
 
@@ -249,10 +262,38 @@ Check checkCommandName(const CLI::App& app, std::span<const std::string> words) 
     return wrongUse(fmt::format("no command is called '{}'; `dunlin --help` lists them", words[0]));
 }
 
+// CLI11 takes whatever follows an option as its value, be it another option, and would call an unknown option missing
+// pictures.
+Check checkWords(const CLI::App& app, std::span<const std::string> words) {
+    if (words.empty() || words[0].starts_with('-')) return {};
+    const CLI::App& command = *app.get_subcommand(words[0]);
+    const auto optionOf = [&](const std::string& word) -> const CLI::Option* {
+        if (!word.starts_with('-')) return nullptr;
+        return command.get_option_no_throw(word.substr(0, word.find('=')));
+    };
+    for (size_t i = 1; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        if (word.empty()) return wrongUse(fmt::format("an empty word was given to {}", words[0]));
+        if (word == "--") return {};
+        const CLI::Option* option = optionOf(word);
+        if (option == nullptr && word.size() > 1 && word[0] == '-') {
+            return wrongUse(fmt::format("'{0}' is no option of {1}; a file of that name is ./{0}", word, words[0]));
+        }
+        if (option == nullptr || option->get_items_expected_max() == 0) continue;
+        const size_t equals = word.find('=');
+        const bool inWord = equals != std::string::npos;
+        if (!inWord) ++i;
+        const bool missing =
+            inWord ? equals + 1 == word.size() : i == words.size() || words[i].empty() || optionOf(words[i]) != nullptr;
+        if (missing) return wrongUse(word.substr(0, equals) + " needs a value");
+    }
+    return {};
+}
+
 Outcome<ExitStatus> execute(const Invocation& invocation) {
     struct Execute {
         Outcome<ExitStatus> operator()(const PrintText& print) const {
-            fmt::print("{}", print.text);
+            printOut("{}", print.text);
             return ExitStatus::Done;
         }
         Outcome<ExitStatus> operator()(const DevicesOptions& options) const { return devices(options); }
@@ -316,6 +357,7 @@ Outcome<Invocation> parseCommandLine(std::span<const std::string> words, const E
     Parsed parsed;
     addCommands(app, parsed);
     DUNLIN_CLI_TRY(checkCommandName(app, words));
+    DUNLIN_CLI_TRY(checkWords(app, words));
     try {
         app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes words from the back
         return finish(app, parsed, environment);

@@ -70,7 +70,7 @@ void print(const DunlinDeviceInfo& device) {
                                   formatBytes(device.sharedMemoryBytes), device.subgroupSize)});
     }
     table.addRow({"features", features.empty() ? "none" : features});
-    fmt::print("{}  {}\n{}\n", device.id, device.name, table.text(2));
+    printOut("{}  {}\n{}\n", device.id, device.name, table.text(2));
 }
 
 }  // namespace

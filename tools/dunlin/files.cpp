@@ -10,6 +10,13 @@
 #include <memory>
 #include <new>
 
+#if defined(_WIN32)
+#include <process.h>
+#else
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 namespace dunlin::cli {
 namespace fs = std::filesystem;
 namespace {
@@ -82,6 +89,66 @@ std::vector<fs::path> picturesIn(const fs::path& folder) {
     return found;
 }
 
+// The path that is meant, absolute, also where its last parts are still missing or a link leads to what is not there
+// yet. Empty where links lead nowhere.
+fs::path withoutLinks(fs::path path) {
+    constexpr int kMaxLinks = 40;
+    std::error_code failed;
+    for (int links = 0; fs::is_symlink(fs::symlink_status(path, failed)); ++links) {
+        const fs::path next = fs::read_symlink(path, failed);
+        if (failed || links == kMaxLinks) return {};
+        path = path.parent_path() / next;  // only `next` where that is absolute
+    }
+    path = fs::weakly_canonical(fs::absolute(path, failed), failed);
+    return failed ? fs::path() : path;
+}
+
+// /dev/stdout, or the file that it goes to: there, a file of our own would be written over.
+bool isStdout([[maybe_unused]] const fs::path& path) {
+#if defined(_WIN32)
+    return false;
+#else
+    struct stat its = {}, standard = {};
+    return stat(path.c_str(), &its) == 0 && fstat(fileno(stdout), &standard) == 0 && its.st_dev == standard.st_dev &&
+           its.st_ino == standard.st_ino && !S_ISCHR(its.st_mode);
+#endif
+}
+
+// With errno where not.
+bool mayWrite([[maybe_unused]] const fs::path& path) {
+#if defined(_WIN32)
+    return true;
+#else
+    return access(path.c_str(), W_OK) == 0;
+#endif
+}
+
+// A new file beside the one that it becomes, under a name that nothing else has; null with errno.
+File openTemporary(const fs::path& folder, fs::path& temporary) {
+#if defined(_WIN32)
+    const int process = _getpid();
+#else
+    const int process = getpid();
+#endif
+    constexpr int kAttempts = 1000;
+    for (int i = 0; i < kAttempts; ++i) {
+        temporary = folder / fmt::format(".dunlin-{}-{}.part", process, i);
+        File file(std::fopen(temporary.string().c_str(), "wbx"));
+        if (file || errno != EEXIST) return file;
+    }
+    return {};
+}
+
+Check writeContent(std::FILE* file, const fs::path& path, std::span<const std::byte> header,
+                   std::span<const std::byte> content) {
+    for (std::span<const std::byte> part : {header, content}) {
+        if (!part.empty() && std::fwrite(part.data(), 1, part.size(), file) != part.size())
+            return cannot("written", path, reasonOf(errno));
+    }
+    if (std::fflush(file) != 0) return cannot("written", path, reasonOf(errno));
+    return {};
+}
+
 }  // namespace
 
 Outcome<std::vector<std::byte>> readFile(const fs::path& path) {
@@ -115,6 +182,13 @@ Outcome<std::vector<std::byte>> readFile(const fs::path& path) {
     return content;
 }
 
+bool sameFile(const fs::path& a, const fs::path& b) {
+    std::error_code failed;
+    if (fs::equivalent(a, b, failed) && !failed) return true;
+    const fs::path first = withoutLinks(a), second = withoutLinks(b);
+    return !first.empty() && first == second;
+}
+
 OutputFiles::~OutputFiles() {
     std::error_code ignored;
     for (const Pending& pending : pending_) fs::remove(pending.temporary, ignored);
@@ -123,28 +197,43 @@ OutputFiles::~OutputFiles() {
 Check OutputFiles::write(const fs::path& path, std::span<const std::byte> header, std::span<const std::byte> content) {
     std::error_code failed;
     if (fs::is_directory(path, failed)) return cannot("written", path, "it is a folder");
-    fs::path temporary = path;
-    temporary += ".part";
-    File file(std::fopen(temporary.string().c_str(), "wb"));
-    if (!file) return cannot("written", path, reasonOf(errno));
-    pending_.push_back({temporary, path});
-    bool written = true;
-    for (std::span<const std::byte> part : {header, content}) {
-        written = written && (part.empty() || std::fwrite(part.data(), 1, part.size(), file.get()) == part.size());
+    if (isStdout(path)) return writeContent(stdout, path, header, content);
+    const bool exists = fs::exists(path, failed);
+    if (exists && !mayWrite(path)) return cannot("written", path, reasonOf(errno));
+    if (exists && !fs::is_regular_file(path, failed)) {
+        const File device(std::fopen(path.string().c_str(), "wb"));
+        if (!device) return cannot("written", path, reasonOf(errno));
+        return writeContent(device.get(), path, header, content);
     }
-    const int reason = errno;
+    Pending pending;
+    pending.path = path;
+    pending.target = withoutLinks(path);
+    pending.isNew = !exists;
+    if (pending.target.empty()) return cannot("written", path, "its links cannot be followed");
+    File file = openTemporary(pending.target.parent_path(), pending.temporary);
+    if (!file) return cannot("written", path, reasonOf(errno));
+    pending_.push_back(pending);
+    if (exists) fs::permissions(pending.temporary, fs::status(path, failed).permissions(), failed);
+    DUNLIN_CLI_TRY(writeContent(file.get(), path, header, content));
     if (std::fclose(file.release()) != 0) return cannot("written", path, reasonOf(errno));
-    if (!written) return cannot("written", path, reasonOf(reason));
     return {};
 }
 
 Check OutputFiles::commit() {
-    while (!pending_.empty()) {
-        std::error_code failed;
-        fs::rename(pending_.back().temporary, pending_.back().path, failed);
-        if (failed) return cannot("written", pending_.back().path, failed.message());
-        pending_.pop_back();
+    std::error_code failed;
+    for (const Pending& pending : pending_) {
+        if (fs::is_directory(pending.target, failed)) return cannot("written", pending.path, "it is a folder");
     }
+    for (size_t i = 0; i < pending_.size(); ++i) {
+        fs::rename(pending_[i].temporary, pending_[i].target, failed);
+        if (!failed) continue;
+        const std::string reason = failed.message();
+        for (size_t done = 0; done < i; ++done) {
+            if (pending_[done].isNew) fs::remove(pending_[done].target, failed);
+        }
+        return cannot("written", pending_[i].path, reason);
+    }
+    pending_.clear();
     return {};
 }
 
@@ -167,22 +256,21 @@ bool matchesWildcard(std::string_view pattern, std::string_view name) {
     return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-Outcome<std::vector<std::string>> expandFiles(std::span<const std::string> words) {
-    std::vector<std::string> files;
+std::vector<InputFile> expandFiles(std::span<const std::string> words) {
+    std::vector<InputFile> files;
     for (const std::string& word : words) {
         std::error_code ignored;
         const bool folder = fs::is_directory(word, ignored);
         if (!folder && (fs::exists(word, ignored) || !isPattern(word))) {
-            files.push_back(word);
+            files.push_back({word, {}});
             continue;
         }
         const std::vector<fs::path> found = folder ? picturesIn(word) : matchingPaths(word);
         if (found.empty()) {
-            return Failure{
-                ExitStatus::BadInput,
-                fmt::format("{}: {}", word, folder ? "the folder has no pictures" : "no file fits the pattern")};
+            const char* reason = folder ? "the folder has no pictures" : "no file fits the pattern";
+            files.push_back({word, Failure{ExitStatus::BadInput, fmt::format("{}: {}", word, reason)}});
         }
-        for (const fs::path& path : found) files.push_back(path.string());
+        for (const fs::path& path : found) files.push_back({path.string(), {}});
     }
     return files;
 }

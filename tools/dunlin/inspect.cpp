@@ -199,7 +199,7 @@ Outcome<ExitStatus> inspect(const InspectOptions& options) {
         return ExitStatus::Done;
     }
     if (parts.empty()) parts.emplace_back("summary", summaryText(network));
-    for (size_t i = 0; i < parts.size(); ++i) fmt::print("{}{}", i ? "\n" : "", parts[i].second);
+    for (size_t i = 0; i < parts.size(); ++i) printOut("{}{}", i ? "\n" : "", parts[i].second);
     return ExitStatus::Done;
 }
 

@@ -33,7 +33,7 @@ Outcome<ExitStatus> models(const ModelsOptions& options) {
     if (options.json) {
         printJson(document);
     } else {
-        fmt::print("{}", table.text());
+        printOut("{}", table.text());
     }
     return ExitStatus::Done;
 }

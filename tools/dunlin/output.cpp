@@ -36,19 +36,47 @@ std::string threeDigits(double value) {
     return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
 }
 
+// Unlike fmt::print, does not throw where the stream is closed or full.
+void writeTo(std::FILE* stream, std::string_view text) {
+    [[maybe_unused]] const size_t written = std::fwrite(text.data(), 1, text.size(), stream);
+}
+
 }  // namespace
+
+std::string withoutControls(std::string_view text) {
+    std::string shown;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+        const bool longControl = byte == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F in UTF-8
+        if (text[i] == '\n' || text[i] == '\t') {
+            shown += ' ';
+        } else if (byte < 0x20 || byte == 0x7f || longControl) {
+            shown += '?';
+        } else {
+            shown += text[i];
+        }
+        i += longControl ? 1 : 0;
+    }
+    return shown;
+}
 
 void printError(std::string_view message) {
     std::fflush(stdout);  // so that a terminal shows both in order
-    fmt::print(stderr, "dunlin: {}\n", message);
+    writeTo(stderr, fmt::format("dunlin: {}\n", withoutControls(message)));
+}
+
+void writeOut(std::string_view text) {
+    writeTo(stdout, text);
 }
 
 void printJson(const nlohmann::ordered_json& document) {
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    printOut("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void Table::addRow(std::vector<std::string> cells) {
     cells.resize(columns_.size());
+    for (std::string& cell : cells) cell = withoutControls(cell);
     rows_.push_back(std::move(cells));
 }
 
@@ -142,7 +170,7 @@ void ProgressBar::update(double share) {
     constexpr size_t kWidth = 30;
     const std::string bar = formatBar(share, kWidth, localeIsUtf8());
     const std::string space(kWidth - displayWidth(bar), ' ');
-    fmt::print(stderr, "\r{} [{}{}] {:3.0f} %", label_, bar, space, std::clamp(share, 0.0, 1.0) * 100);
+    writeTo(stderr, fmt::format("\r{} [{}{}] {:3.0f} %", label_, bar, space, std::clamp(share, 0.0, 1.0) * 100));
     std::fflush(stderr);
     visible_ = true;
     lastDrawn_ = now;
@@ -150,7 +178,7 @@ void ProgressBar::update(double share) {
 
 void ProgressBar::clear() {
     if (!visible_) return;
-    fmt::print(stderr, "\r{:{}}\r", "", label_.size() + 40);
+    writeTo(stderr, fmt::format("\r{:{}}\r", "", label_.size() + 40));
     std::fflush(stderr);
     visible_ = false;
 }

@@ -1,23 +1,38 @@
 // What people read: aligned tables, units, bars, progress, notices. And JSON, which programs read.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace dunlin::cli {
 
-// One sentence on stderr: "dunlin: <message>".
+// Text that may be shown on a terminal: control characters, which file names and labels may have, become '?', and line
+// feeds and tabs spaces.
+std::string withoutControls(std::string_view text);
+
+// One sentence on stderr: "dunlin: <message>", without control characters. Where stderr is closed or full it is lost.
 void printError(std::string_view message);
+
+// On stdout. What cannot be written is found by ferror(stdout) in the end.
+void writeOut(std::string_view text);
+template <typename... Values>
+void printOut(fmt::format_string<Values...> format, Values&&... values) {
+    writeOut(fmt::format(format, std::forward<Values>(values)...));
+}
 
 // The document, indented, and a line feed on stdout. Bytes that are no UTF-8 (in file names) are replaced.
 void printJson(const nlohmann::ordered_json& document);
 
-// Columns as wide as their widest cell, two spaces apart. Width is counted in code points.
+// Columns as wide as their widest cell, two spaces apart. Width is counted in code points. Control characters are
+// replaced.
 class Table {
   public:
     enum class Align { Left, Right };

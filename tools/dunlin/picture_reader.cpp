@@ -4,6 +4,17 @@
 #include <utility>
 
 namespace dunlin::cli {
+namespace {
+
+Outcome<Picture> readOne(const std::string& file) {
+    try {
+        return readPicture(file);
+    } catch (const std::bad_alloc&) {
+        return Failure{ExitStatus::DeviceFailed, file + ": no memory to decode it"};
+    }
+}
+
+}  // namespace
 
 PictureReader::PictureReader(std::vector<std::string> files, size_t threads, size_t ahead)
     : files_(std::move(files)), ahead_(ahead) {
@@ -20,6 +31,7 @@ PictureReader::~PictureReader() {
 }
 
 Outcome<Picture> PictureReader::next() {
+    if (workers_.empty()) return readOne(files_[taken_++]);
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !waiting_.empty() && waiting_.front().has_value(); });
     Outcome<Picture> picture = *std::move(waiting_.front());
@@ -37,11 +49,7 @@ void PictureReader::work() {
         const size_t file = begun_++;
         waiting_.emplace_back();
         lock.unlock();
-        Outcome<Picture> picture = Failure{ExitStatus::DeviceFailed, files_[file] + ": no memory to decode it"};
-        try {
-            picture = readPicture(files_[file]);
-        } catch (const std::bad_alloc&) {  // the failure above tells it
-        }
+        Outcome<Picture> picture = readOne(files_[file]);
         lock.lock();
         waiting_[file - taken_] = std::move(picture);
         changed_.notify_all();

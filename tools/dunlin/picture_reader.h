@@ -1,4 +1,4 @@
-// Pictures read and decoded on other threads, ahead of their use.
+// Pictures read and decoded, on other threads ahead of their use or when they are wanted.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,7 @@
 namespace dunlin::cli {
 
 // Gives the pictures of `files` in their order, whoever finishes first. At most `ahead` pictures wait for use at a
-// time.
+// time. Without threads each is decoded by next().
 class PictureReader {
   public:
     PictureReader(std::vector<std::string> files, size_t threads, size_t ahead);

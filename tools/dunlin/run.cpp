@@ -1,6 +1,7 @@
 // dunlin run: a tensor in, the logits and values inside the network out.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tools/dunlin/commands.h"
@@ -55,6 +56,25 @@ NamedArray toPytorch(const Outputs& outputs, uint32_t index) {
     return result;
 }
 
+// One result would replace another, or the input. Devices may be named as often as one likes.
+Check checkFiles(const RunOptions& options) {
+    std::vector<std::string> outputs;
+    if (!options.output.empty()) outputs.push_back(options.output);
+    for (const RunOptions::Tap& tap : options.taps) outputs.push_back(tap.file);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+        std::error_code ignored;
+        if (std::filesystem::is_other(outputs[i], ignored)) continue;
+        if (sameFile(outputs[i], options.input))
+            return Failure{ExitStatus::WrongUse, fmt::format("{} is the input and would be replaced", outputs[i])};
+        for (size_t j = 0; j < i; ++j) {
+            if (sameFile(outputs[i], outputs[j]))
+                return Failure{ExitStatus::WrongUse, fmt::format("{} and {} are one file, which would be written twice",
+                                                                 outputs[j], outputs[i])};
+        }
+    }
+    return {};
+}
+
 Check writeOutputs(const RunOptions& options, const std::vector<NamedArray>& outputs) {
     OutputFiles files;
     if (!options.output.empty()) {
@@ -86,13 +106,14 @@ void printOutputs(const RunOptions& options, const OpenedDevice& device, const O
         printJson(document);
         return;
     }
-    fmt::print("{} ({}) on {} ({}), {}\n\n{}", model.info.architecture, model.info.weights, device.info.id,
-               device.info.name, precisionName(session.info.precision), table.text());
+    printOut("{} ({}) on {} ({}), {}\n\n{}", model.info.architecture, withoutControls(model.info.weights),
+             device.info.id, device.info.name, precisionName(session.info.precision), table.text());
 }
 
 }  // namespace
 
 Outcome<ExitStatus> run(const RunOptions& options) {
+    DUNLIN_CLI_TRY(checkFiles(options));
     DUNLIN_CLI_ASSIGN(const NpyArray input, readNpy(options.input));
     DUNLIN_CLI_TRY(checkInputShape(options.input, input.shape));
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));

@@ -72,7 +72,7 @@ void print(const std::vector<Row>& rows, const DunlinDeviceInfo& device, bool js
     using Align = Table::Align;
     Table table({{"reference"}, {"precision"}, {"error", Align::Right}, {"bound", Align::Right}, {"top-1"}, {""}});
     for (const Row& row : rows) addRow(table, row);
-    fmt::print("on {} ({})\n\n{}", device.id, device.name, table.text());
+    printOut("on {} ({})\n\n{}", device.id, device.name, table.text());
 }
 
 }  // namespace

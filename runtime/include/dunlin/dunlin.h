@@ -226,7 +226,8 @@ typedef struct DunlinDeviceOptions {
      * messageCallback (with `validation` it is the error that it is with an id). "cpu"; "vulkan": the best Vulkan
      * device, real GPUs before software; "vulkan:N": the one with this id. Must be NULL with a borrowed device. */
     const char* id;
-    /* The CPU only: threads that a run may use, at most 256. 0: as many as the process may use. */
+    /* The CPU only: threads that a run may use, at most 256. 0: as many as the process may use. More than the processors
+     * that the process may use are not started. */
     uint32_t threads;
     /* Loads VK_LAYER_KHRONOS_validation with synchronization validation (DUNLIN_ERROR_UNSUPPORTED where it is not
      * installed) and passes what it says to messageCallback. Slow. Has no effect on the CPU; must be 0 with a borrowed
