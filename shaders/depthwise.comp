@@ -15,7 +15,7 @@
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
 // Dispatch   with tiles = ceil(outWidth / TILE_X) * ceil(rows / TILE_Y):
 //            kSqueeze == 0: at least images * tiles * groups invocations, workgroups over x and y;
-//            kSqueeze == 1: [ceil(groups / size x), ceil(tiles / size y), images] workgroups; the y count is the number
+//            kSqueeze == 1: [ceil(groups / kGroupLanes), ceil(tiles / kShareLanes), images] workgroups; y is the number
 //            of partials that this dispatch writes, from partialBegin on.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -124,10 +124,8 @@ vec4 computeTile(Tile tile) {
 void reduceSums(vec4 sum, uint group, uint image) {
     invocationSums[gl_LocalInvocationIndex] = sum;
     barrier();
-    if (gl_LocalInvocationID.y != 0 || group >= p.groups) return;
-    for (uint y = 1; y < gl_WorkGroupSize.y; ++y) {
-        sum += invocationSums[y * gl_WorkGroupSize.x + gl_LocalInvocationID.x];
-    }
+    if (shareLane() != 0 || group >= p.groups) return;
+    for (uint lane = 1; lane < kShareLanes; ++lane) sum += invocationSums[lane * kGroupLanes + groupLane()];
     const uint partial = image * p.partialsPerImage + p.partialBegin + gl_WorkGroupID.y;
     sumsElements[int(partial * p.groups + group) + p.sumsBase] = sum;
 }
@@ -137,8 +135,8 @@ void main() {
     const uint tiles = columnTiles * ((p.rows + TILE_Y - 1) / TILE_Y);
     uint group, tile, image;
     if (kSqueeze == 1u) {
-        group = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-        tile = gl_WorkGroupID.y * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
+        group = gl_WorkGroupID.x * kGroupLanes + groupLane();
+        tile = gl_WorkGroupID.y * kShareLanes + shareLane();
         image = gl_WorkGroupID.z;
     } else {
         const uint tileOfAll = flatInvocation() / p.groups;

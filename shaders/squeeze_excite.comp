@@ -13,7 +13,7 @@
 // Memory     kMaxGroups + kMaxReducedGroups + workgroup size, times 16 bytes. kMaxGroups may be smaller than the number
 //            of groups, which are then taken in chunks of it; kMaxReducedGroups may not.
 // Needs      padding lanes of the gate are written as zero.
-// Macros     FP16 (weights and gate), TEXEL (weights; the sums are always texels) (include/storage.glsl).
+// Macros     FP16 (weights and gate), TEXEL (weights) (include/storage.glsl).
 // Dispatch   [images, 1, 1] workgroups.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -29,7 +29,7 @@ layout(constant_id = 5) const uint kMaxReducedGroups = 64u;
 
 layout(push_constant) uniform Push { SqueezeExciteParams p; };
 
-layout(set = 0, binding = 0) uniform textureBuffer sums;
+layout(set = 0, binding = 0, std430) readonly restrict buffer Sums { vec4 sums[]; };
 READS(1, loadReduceWeights)
 READS(2, loadExpandWeights)
 WRITES(3, storeGate)
@@ -71,7 +71,7 @@ void computeMeans(uint image, uint begin, uint count) {
         vec4 sum = vec4(0.0);
         for (uint partial = part; working && partial < p.partialsPerImage; partial += split.parts) {
             const uint index = (image * p.partialsPerImage + partial) * p.groups + begin + first + slot;
-            sum += texelFetch(sums, int(index) + p.sumsBase);
+            sum += sums[int(index) + p.sumsBase];
         }
         sum = addParts(sum, split.parts);
         if (working && part == 0) means[first + slot] = sum * p.inversePixels;

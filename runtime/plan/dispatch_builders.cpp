@@ -16,6 +16,10 @@ uint asUint(int64_t value) {
     return static_cast<uint>(value);
 }
 
+// Squeeze-excite's shared memory grows in steps, so that a network's layers share few pipelines.
+constexpr uint kGroupsStep = 256, kReducedStep = 64;
+constexpr uint32_t kFloatGroupBytes = 16;
+
 int64_t groupsPerImage(const Shape& shape) {
     return int64_t{shape.h} * shape.w * channelGroups(shape.c);
 }
@@ -56,8 +60,8 @@ Variant DispatchBuilder::variant(Kernel kernel, const KernelForm& form) const {
     variant.load = form.load;
     variant.tileX = form.tileX;
     variant.tileY = form.tileY;
-    variant.constants[0] = form.localX;
-    variant.constants[1] = form.localY;
+    variant.constants[0] = form.localSize;
+    variant.constants[1] = form.groupLanes;
     return variant;
 }
 
@@ -87,7 +91,7 @@ Binding DispatchBuilder::bindOutput(const Operand& result, uint64_t endBytes) co
 }
 
 std::array<uint32_t, 3> DispatchBuilder::flatWorkgroups(int64_t items, const KernelForm& form) const {
-    const int64_t needed = divideUp(items, int64_t{form.localX} * form.localY);
+    const int64_t needed = divideUp(items, int64_t{form.localSize});
     const int64_t x = std::min<int64_t>(needed, limits_.maxWorkgroupCount[0]);
     return {asUint(x), asUint(divideUp(needed, x)), 1};
 }
@@ -170,7 +174,7 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
 }
 
 int DispatchBuilder::partialCount(const Shape& out, int rows, const KernelForm& form) {
-    return static_cast<int>(divideUp(tilesOf(out, rows, form).count(), int64_t{form.localY}));
+    return static_cast<int>(divideUp(tilesOf(out, rows, form).count(), int64_t{form.localSize / form.groupLanes}));
 }
 
 Dispatch DispatchBuilder::depthwise(const DepthwiseCall& call, const KernelForm& form, const Extent& extent) const {
@@ -202,7 +206,7 @@ Dispatch DispatchBuilder::depthwise(const DepthwiseCall& call, const KernelForm&
         params.sumsBase = sums.base;
         params.partialBegin = asUint(call.partialBegin);
         params.partialsPerImage = asUint(call.sums->shape.w);
-        workgroups = {divideUp(params.groups, form.localX), asUint(partialCount(outShape, extent.rows, form)),
+        workgroups = {divideUp(params.groups, form.groupLanes), asUint(partialCount(outShape, extent.rows, form)),
                       params.images};
     }
 
@@ -234,9 +238,8 @@ Dispatch DispatchBuilder::squeezeExcite(const SqueezeExciteCall& call, const Ker
     Variant form_ = variant(Kernel::SqueezeExcite, form);
     form_.constants[constant_id::kReduceActivation] = static_cast<uint32_t>(call.reduceActivation);
     form_.constants[constant_id::kGateActivation] = static_cast<uint32_t>(call.gateActivation);
-    // Shared memory in steps, so that a network's layers share few pipelines.
-    constexpr uint kGroupsStep = 256, kReducedStep = 64;
-    form_.constants[constant_id::kMaxGroups] = std::min(roundUp(params.groups, kGroupsStep), kSqueezeExciteChunk);
+    form_.constants[constant_id::kMaxGroups] = std::min(
+        roundUp(params.groups, kGroupsStep), squeezeExciteChunk(limits_, form.localSize, call.reducedChannels));
     form_.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kReducedStep);
     const int64_t reduceGroups = int64_t{params.reducedGroups} * (1 + int64_t{params.groups} * kChannelGroup);
     const int64_t expandGroups = int64_t{params.groups} * (1 + int64_t{params.reducedGroups} * kChannelGroup);
@@ -257,7 +260,7 @@ Dispatch DispatchBuilder::pool(const PoolCall& call, const KernelForm& form, con
     params.inBase = in.base;
     params.outBase = out.base;
     return dispatchOf(variant(Kernel::Pool, form), {in.binding, out.binding}, PushConstants::of(params),
-                      {divideUp(params.groups, form.localX), params.images, 1});
+                      {divideUp(params.groups, form.groupLanes), params.images, 1});
 }
 
 Dispatch DispatchBuilder::head(const HeadCall& call, const KernelForm& form, const Extent& extent) const {
@@ -312,6 +315,13 @@ Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const Kernel
     return dispatch;
 }
 
+uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels) {
+    const uint32_t vectors = limits.sharedMemoryBytes / kFloatGroupBytes;
+    const uint32_t taken = localSize + roundUp(asUint(channelGroups(reducedChannels)), kReducedStep);
+    if (taken + kReducedStep > vectors) return 0;
+    return std::min(kSqueezeExciteChunk, (vectors - taken) / kReducedStep * kReducedStep);
+}
+
 bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits) {
     const std::span<const BindingRow> rows = row(dispatch.variant.kernel).bindings;
     for (size_t i = 0; i < dispatch.bindings.size(); ++i) {
@@ -319,10 +329,8 @@ bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits) {
         if (binding.tensor < 0) continue;
         const BindingKind kind = rows[i].kind;
         const bool byLoadPath = kind == BindingKind::Activation || kind == BindingKind::Weights;
-        const bool texel = kind == BindingKind::Texel32 || kind == BindingKind::TexelNative ||
-                           (byLoadPath && dispatch.variant.load == LoadPath::Texel);
-        const uint64_t texelBytes =
-            kind != BindingKind::Texel32 && dispatch.variant.precision == Precision::Fp16 ? 8 : 16;
+        const bool texel = kind == BindingKind::TexelNative || (byLoadPath && dispatch.variant.load == LoadPath::Texel);
+        const uint64_t texelBytes = dispatch.variant.precision == Precision::Fp16 ? 8 : 16;
         const uint64_t limitBytes = texel ? limits.maxTexelBufferElements * texelBytes : limits.maxStorageBufferRange;
         if (binding.sizeBytes > limitBytes) return false;
     }

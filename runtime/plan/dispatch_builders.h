@@ -16,11 +16,10 @@
 //   preprocess      flat: column, row of one image
 //   conv2d          flat: out group, column tile, row tile, image
 //   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image
-//   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups are [group lanes, tile lanes]
-//   at
-//                   [ceil(groups / lanes), partial, image], and partial = tiles of the image / tile lanes
+//   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups at [ceil(groups / group lanes),
+//                   partial, image] take as many tiles as group lanes leave room for, and each makes one partial
 //   squeeze_excite  workgroup.x = image
-//   pool            workgroups are [group lanes, pixel lanes] at [ceil(groups / lanes), image]
+//   pool            workgroups at [ceil(groups / group lanes), image]
 //   head            workgroup.x = image
 //   export          flat: group, pixel
 #pragma once
@@ -46,7 +45,10 @@ struct Operand {
 struct KernelForm {
     LoadPath load = LoadPath::Storage;
     uint8_t tileX = 1, tileY = 1;
-    uint32_t localX = 64, localY = 1;
+    uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
+    // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
+    // pixels.
+    uint32_t groupLanes = 1;
 };
 
 // The part of the output that one dispatch computes. Either whole images, or rows of a single one.
@@ -126,6 +128,9 @@ class DispatchBuilder {
     DeviceLimits limits_;
     Precision precision_;
 };
+
+// Channel groups whose means squeeze-excite keeps in shared memory at a time; 0 if the bottleneck alone does not fit.
+uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels);
 
 // Whether every binding of the dispatch respects the device's buffer limits.
 bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits);

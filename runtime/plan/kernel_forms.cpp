@@ -86,10 +86,9 @@ uint32_t groupLanes(int groups) {
     return 1;
 }
 
-// A workgroup of group lanes by lanes of what they share: tiles or pixels.
-void spreadOver(const DeviceLimits& limits, int groups, KernelForm& form) {
-    form.localX = limits.flatWorkgroups ? kWorkgroup : groupLanes(groups);
-    form.localY = kWorkgroup / form.localX;
+// For kernels that are one workgroup an image.
+uint32_t largestWorkgroup(const DeviceLimits& limits) {
+    return std::min({limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0], 256u});
 }
 
 KernelForm formOf(const DeviceLimits& limits, Tile tile) {
@@ -123,22 +122,22 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool sque
         return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
     });
     KernelForm form = formOf(limits, tile);
-    if (squeeze) spreadOver(limits, channelGroups(out.c), form);
+    if (squeeze) form.groupLanes = groupLanes(channelGroups(out.c));
     return form;
 }
 
 KernelForm squeezeExciteForm(const DeviceLimits& limits) {
-    return {preferredLoad(limits), 1, 1, std::min<uint32_t>(limits.maxWorkgroupInvocations, 256), 1};
+    return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
 }
 
 KernelForm poolForm(const DeviceLimits& limits, const Shape& in) {
     KernelForm form = formOf(limits, {1, 1});
-    spreadOver(limits, channelGroups(in.c), form);
+    form.groupLanes = groupLanes(channelGroups(in.c));
     return form;
 }
 
 KernelForm headForm(const DeviceLimits& limits) {
-    return {preferredLoad(limits), 1, 1, std::min<uint32_t>(limits.maxWorkgroupInvocations, 256), 1};
+    return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
 }
 
 KernelForm elementwiseForm(const DeviceLimits& limits) {

@@ -45,7 +45,7 @@ constexpr ConstantRow kDepthwiseConstants[] = {
     {"kernel_w", ConstantKind::Number},       {"stride_h", ConstantKind::Number}, {"stride_w", ConstantKind::Number}};
 constexpr Tile kDepthwiseTiles[] = {{1, 1}, {4, 1}, {2, 2}, {4, 2}};
 
-constexpr BindingRow kSqueezeExciteBindings[] = {{"sums", Texel32, false},
+constexpr BindingRow kSqueezeExciteBindings[] = {{"sums", BindingKind::Storage, false},
                                                  {"reduce_weights", Weights, false},
                                                  {"expand_weights", Weights, false},
                                                  {"gate", BindingKind::Storage, true}};
@@ -135,7 +135,7 @@ std::string moduleName(const Variant& variant) {
 std::string describe(const Variant& variant) {
     std::string result = moduleName(variant);
     result.append(" local=").append(std::to_string(variant.constants[0]));
-    if (variant.constants[1] > 1) result.append("x").append(std::to_string(variant.constants[1]));
+    if (variant.constants[1] > 1) result.append(" group_lanes=").append(std::to_string(variant.constants[1]));
     const std::span<const ConstantRow> constants = row(variant.kernel).constants;
     for (size_t i = 0; i < constants.size(); ++i) describeConstant(constants[i], variant.constants[i + 2], result);
     return result;

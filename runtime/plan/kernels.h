@@ -15,7 +15,6 @@ namespace dunlin {
 enum class BindingKind : uint8_t {
     Activation,   // read by the variant's load path: uniform texel buffer or storage buffer, of the variant's precision
     Weights,      // the same, constants
-    Texel32,      // always a uniform texel buffer of float32 vec4, whatever the load path
     TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
     Storage,      // storage buffer, read or written
     Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
@@ -44,7 +43,7 @@ struct KernelRow {
     const char* name;                      // also the shader's file name: shaders/<name>.comp
     std::span<const BindingRow> bindings;  // index = binding number in the shader
     uint32_t pushConstantBytes;
-    std::span<const ConstantRow> constants;  // from constant_id 2 on: 0 and 1 are the workgroup's size in every kernel
+    std::span<const ConstantRow> constants;  // from constant_id 2 on: 0 and 1 are the same in every kernel
     // Tiles that are compiled, as tileX, tileY pairs; the shader gets them as TILE_X and TILE_Y.
     std::span<const std::array<uint8_t, 2>> tiles;
 };
@@ -64,7 +63,7 @@ std::span<const KernelRow> kernelTable();
 // paths.
 bool hasLoadPath(const KernelRow& kernel);
 
-// Specialization constants after the workgroup size (ids 0 and 1), by kernel.
+// Specialization constants after the workgroup size (id 0) and the lanes for channel groups (id 1), by kernel.
 namespace constant_id {
 // conv2d, pointwise, depthwise
 constexpr uint32_t kActivation = 2;

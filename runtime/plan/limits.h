@@ -20,7 +20,6 @@ struct DeviceLimits {
     std::array<uint32_t, 3> maxWorkgroupCount = {65535, 65535, 65535};
     uint32_t sharedMemoryBytes = 16384;
     uint32_t subgroupSize = 1;
-    bool flatWorkgroups = false;  // a driver that gets two-dimensional workgroups wrong: only [n, 1, 1] may be used
     bool fp16 = false;  // 16-bit storage buffers and float16 arithmetic, both enabled
     uint64_t memoryBudgetBytes = UINT64_MAX;   // of the heap that activations and weights live in
     uint64_t maxAllocationBytes = UINT64_MAX;  // of one allocation

@@ -101,8 +101,9 @@ class Lowering {
             emit(builder_.preprocess(input, firstImage_ + image, elementwiseForm(limits_)), "preprocess");
         }
         for (const Step& step : steps_) DUNLIN_TRY(lowerStep(step));
-        lowerHead();
-        for (size_t i = 0; i < taps_.size(); ++i) DUNLIN_TRY(lowerTap(taps_[i], options_.taps[i]));
+        DUNLIN_TRY(lowerHead());
+        const size_t firstTap = program_.outputs.size() - taps_.size();
+        for (size_t i = 0; i < taps_.size(); ++i) DUNLIN_TRY(lowerTap(taps_[i], program_.outputs[firstTap + i]));
         return {};
     }
 
@@ -252,17 +253,15 @@ class Lowering {
         call.pixels = int64_t{map.h} * map.w;
         call.reduceActivation = std::get<Conv2d>(reduce.op).activation;
         call.gateActivation = std::get<Conv2d>(expand.op).activation;
-        // The sums are always texels: where a batch has more than the device binds, it is taken in parts.
         const KernelForm form = squeezeExciteForm(limits_);
-        int images = microBatch_;
-        const auto part = [&](int first) {
-            return builder_.squeezeExcite(call, form,
-                                          {firstImage_ + first, std::min(images, microBatch_ - first), 0, 1});
-        };
-        while (images > 1 && !bindingsFit(part(0), limits_)) images = divideUp(images, 2);
-        if (!bindingsFit(part(0), limits_)) return doesNotFit(expand.name, part(0));
-        for (int first = 0; first < microBatch_; first += images) emit(part(first), expand.name);
-        return {};
+        if (squeezeExciteChunk(limits_, form.localSize, call.reducedChannels) == 0) {
+            return error(StatusCode::Unsupported,
+                         "%s has a bottleneck of %d channels, more than fit the device's %u bytes of shared memory",
+                         expand.name.c_str(), call.reducedChannels, limits_.sharedMemoryBytes);
+        }
+        return emitSplit(expand.name, {1, 1, 1, 1}, form, [&](const KernelForm& splitForm, const Extent& extent) {
+            return builder_.squeezeExcite(call, splitForm, extent);
+        });
     }
 
     Status lowerPool(const Step& step) {
@@ -273,7 +272,7 @@ class Lowering {
             [&](const KernelForm& form, const Extent& extent) { return builder_.pool(call, form, extent); });
     }
 
-    void lowerHead() {
+    Status lowerHead() {
         HeadCall call;
         call.logits = valueOperand(graph_.output());
         call.result = outputOperand();
@@ -282,16 +281,18 @@ class Lowering {
         call.probabilitiesBytes = slice("probabilities").offsetBytes;
         call.topClassesBytes = slice("top_classes").offsetBytes;
         call.topProbabilitiesBytes = slice("top_probabilities").offsetBytes;
-        emit(builder_.head(call, headForm(limits_), wholeExtent({1, 1, 1, 1})), "softmax_top_k");
+        return emitSplit(
+            "softmax_top_k", {1, 1, 1, 1}, headForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.head(call, form, extent); });
     }
 
-    Status lowerTap(ValueId value, const std::string& name) {
+    Status lowerTap(ValueId value, const OutputSlice& output) {
         ExportCall call;
         call.in = valueOperand(value);
         call.result = outputOperand();
-        call.resultBytes = slice(name).offsetBytes;
+        call.resultBytes = output.offsetBytes;
         return emitSplit(
-            "export " + name, call.in.shape, elementwiseForm(limits_),
+            "export " + output.name, call.in.shape, elementwiseForm(limits_),
             [&](const KernelForm& form, const Extent& extent) { return builder_.exportMap(call, form, extent); });
     }
 
@@ -349,20 +350,24 @@ Result<Program> lower(const Graph& graph, const SessionOptions& options, const D
     uint64_t constantBytes = 0;
     for (const Constant& constant : constantsOf(graph, options.precision)) constantBytes += constant.sizeBytes;
 
-    uint64_t needBytes = 0, limitBytes = 0;
-    for (int microBatch : microBatches(graph, limits, options.precision)) {
-        DUNLIN_ASSIGN(Program program, Lowering(graph, steps, taps, options, limits, microBatch).run());
-        const uint64_t arenaBytes = planMemory(program, limits.offsetAlignment).arenaBytes;
-        const bool arenaTooLarge = arenaBytes > limits.maxAllocationBytes;
-        needBytes = arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + program.outputBytes;
-        limitBytes = arenaTooLarge ? limits.maxAllocationBytes : limits.memoryBudgetBytes;
-        if (needBytes <= limitBytes) return program;
-    }
     constexpr double kMiB = 1024.0 * 1024.0;
     const Shape& input = graph.shape(graph.input());
-    return error(StatusCode::DoesNotFit,
-                 "a batch of %d at %dx%d needs %.1f MiB of device memory, and the limit is %.1f MiB", input.n, input.h,
-                 input.w, static_cast<double>(needBytes) / kMiB, static_cast<double>(limitBytes) / kMiB);
+    Status tooLarge;  // why the smallest micro-batch, tried last, does not fit
+    for (int microBatch : microBatches(graph, limits, options.precision)) {
+        Result<Program> program = Lowering(graph, steps, taps, options, limits, microBatch).run();
+        if (!program.ok() && program.status().code() != StatusCode::DoesNotFit) return program;
+        tooLarge = program.status();
+        if (!program.ok()) continue;
+        const uint64_t arenaBytes = planMemory(*program, limits.offsetAlignment).arenaBytes;
+        const bool arenaTooLarge = arenaBytes > limits.maxAllocationBytes;
+        const uint64_t needBytes = arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + program->outputBytes;
+        const uint64_t limitBytes = arenaTooLarge ? limits.maxAllocationBytes : limits.memoryBudgetBytes;
+        if (needBytes <= limitBytes) return program;
+        tooLarge = error(
+            StatusCode::DoesNotFit, "a batch of %d at %dx%d needs %.1f MiB of device memory, and the limit is %.1f MiB",
+            input.n, input.h, input.w, static_cast<double>(needBytes) / kMiB, static_cast<double>(limitBytes) / kMiB);
+    }
+    return tooLarge;
 }
 
 }  // namespace dunlin

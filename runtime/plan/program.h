@@ -30,7 +30,7 @@ enum class Kernel : uint8_t {
 // elements) or storage buffers.
 enum class LoadPath : uint8_t { Texel, Storage };
 
-// Specialization constants, by constant_id. 0 and 1 are the workgroup's size in every kernel; the rest are listed by
+// Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are listed by
 // kernel in kernels.h.
 constexpr size_t kMaxConstants = 10;
 

@@ -59,16 +59,13 @@ Status checkVariant(const VulkanDevice& device, const Variant& variant) {
                      device.capabilities().name.c_str());
     }
     const DeviceLimits& limits = device.limits();
-    const uint32_t width = variant.constants[0], height = variant.constants[1];
-    const uint64_t invocations = uint64_t{width} * height;
-    if (invocations == 0 || invocations > limits.maxWorkgroupInvocations) {
-        return error(StatusCode::Unsupported, "%s has %llu invocations a workgroup, the device's limit is %u",
-                     moduleName(variant).c_str(), static_cast<unsigned long long>(invocations),
-                     limits.maxWorkgroupInvocations);
+    const uint32_t invocations = variant.constants[0];
+    const uint32_t most = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
+    if (invocations == 0 || invocations > most) {
+        return error(StatusCode::Unsupported, "%s has %u invocations a workgroup, the device's limit is %u",
+                     moduleName(variant).c_str(), invocations, most);
     }
-    if (width <= limits.maxWorkgroupSize[0] && height <= limits.maxWorkgroupSize[1]) return Status();
-    return error(StatusCode::Unsupported, "%s has workgroups of %u x %u invocations, the device's limit is %u x %u",
-                 moduleName(variant).c_str(), width, height, limits.maxWorkgroupSize[0], limits.maxWorkgroupSize[1]);
+    return Status();
 }
 
 }  // namespace
@@ -79,7 +76,6 @@ VkDescriptorType descriptorType(const BindingRow& binding, const Variant& varian
         case BindingKind::Weights:
             return variant.load == LoadPath::Texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
                                                    : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        case BindingKind::Texel32:
         case BindingKind::TexelNative:
             return VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
         case BindingKind::Storage:
@@ -93,7 +89,7 @@ VkDescriptorType descriptorType(const BindingRow& binding, const Variant& varian
 
 VkFormat texelFormat(const BindingRow& binding, const Variant& variant) {
     if (descriptorType(binding, variant) != VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER) return VK_FORMAT_UNDEFINED;
-    const bool fp32 = binding.kind == BindingKind::Texel32 || variant.precision == Precision::Fp32;
+    const bool fp32 = variant.precision == Precision::Fp32;
     return fp32 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R16G16B16A16_SFLOAT;
 }
 

@@ -17,15 +17,6 @@ void guaranteeStorageRange(DeviceLimits& limits) {
     limits.maxStorageBufferRange = kGuaranteedStorageBufferRange;
 }
 
-bool isQualcommAdreno8xx(const Capabilities& capabilities) {
-    // The proprietary driver of the 800 series; Mesa's Turnip compiles the same shaders right.
-    return capabilities.driverId == VK_DRIVER_ID_QUALCOMM_PROPRIETARY &&
-           capabilities.name.find("(TM) 8") != std::string::npos;
-}
-void useFlatWorkgroups(DeviceLimits& limits) {
-    limits.flatWorkgroups = true;
-}
-
 bool isLlvmpipe(const Capabilities& capabilities) {
     return capabilities.driverId == VK_DRIVER_ID_MESA_LLVMPIPE || capabilities.name.starts_with("llvmpipe");
 }
@@ -34,9 +25,6 @@ void keepAllocationsBelow2GiB(DeviceLimits& limits) {
 }
 
 constexpr Quirk kQuirks[] = {
-    // Invocations of near-square workgroups (8x8, 4x16) now and then write whole blocks of wrong results; 64x1 is
-    // right.
-    {"flat-workgroups", "https://github.com/pytorch/executorch/issues/22327", isQualcommAdreno8xx, useFlatWorkgroups},
     // maxStorageBufferRange is reported as 0.
     {"guaranteed-storage-range", "https://github.com/KhronosGroup/MoltenVK/issues/1245", reportsNoStorageRange,
      guaranteeStorageRange},

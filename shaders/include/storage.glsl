@@ -41,9 +41,15 @@
 
 // WRITES(4, storeOutput): binding 4 is a storage buffer, written by storeOutput(index, value), rounding to its
 // elements.
+// What an element can hold: infinity, once stored, would become NaN where a zero meets it.
+#if FP16
+#define TO_ELEMENT4(value) f16vec4(clamp(value, -65504.0, 65504.0))
+#else
+#define TO_ELEMENT4(value) value
+#endif
 #define WRITES(slot, store)                                                                                         \
     layout(set = 0, binding = slot, std430) writeonly restrict buffer store##Buffer { Element4 store##Elements[]; }; \
-    void store(int index, vec4 value) { store##Elements[index] = Element4(value); }
+    void store(int index, vec4 value) { store##Elements[index] = TO_ELEMENT4(value); }
 
 // sum += input * weights, where weights[i] are the rows of four input channels. Float16 multiplies and adds the four
 // products in float16, then accumulates in float32, so that the error does not grow with the number of channels.

@@ -122,8 +122,8 @@ TEST_F(Conv2dPartsTest, workgroupSizeAndGridDoNotMatter) {
     DeviceLimits narrow = device().limits();
     narrow.maxWorkgroupCount[0] = 1;  // the grid has to grow along y
     std::vector<std::byte> first;
-    for (const auto& [localX, localY] : {std::pair{64u, 1u}, {128u, 1u}, {8u, 4u}}) {
-        const KernelForm form = {LoadPath::Texel, 1, 1, localX, localY};
+    for (const auto& [localSize, groupLanes] : {std::pair{64u, 1u}, {128u, 1u}, {32u, 4u}}) {
+        const KernelForm form = {LoadPath::Texel, 1, 1, localSize, groupLanes};
         SCOPED_TRACE(describe(form, Precision::Fp32));
         const DispatchBuilder builder(narrow, Precision::Fp32);
         const Dispatch dispatch = builder.conv2d(problem.call, form, problem.everything());

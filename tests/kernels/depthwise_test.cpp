@@ -97,7 +97,7 @@ TEST_P(DepthwiseTest, everyVariantAgreesWithTheOracle) {
     DepthwiseProblem problem(test, precision);
     const DispatchBuilder builder(device().limits(), precision);
     const uint32_t groupLanes = test.squeeze ? 4 : 64, tileLanes = 64 / groupLanes;
-    for (const KernelForm& form : formsOf(Kernel::Depthwise, groupLanes, tileLanes)) {
+    for (const KernelForm& form : formsOf(Kernel::Depthwise, groupLanes * tileLanes, groupLanes)) {
         SCOPED_TRACE(describe(form, precision));
         const Extent extent = problem.everything();
         if (test.squeeze) problem.addSums(DispatchBuilder::partialCount(problem.expected.shape, extent.rows, form));
@@ -171,8 +171,8 @@ TEST_F(DepthwisePartsTest, workgroupSizeAndGridDoNotMatter) {
     DeviceLimits narrow = device().limits();
     narrow.maxWorkgroupCount[0] = 2;  // the grid has to grow along y
     std::vector<std::byte> first;
-    for (const auto& [localX, localY] : {std::pair{64u, 1u}, {128u, 1u}, {8u, 8u}}) {
-        const KernelForm form = {LoadPath::Texel, 2, 2, localX, localY};
+    for (const auto& [localSize, groupLanes] : {std::pair{64u, 1u}, {128u, 1u}, {64u, 8u}}) {
+        const KernelForm form = {LoadPath::Texel, 2, 2, localSize, groupLanes};
         SCOPED_TRACE(describe(form, Precision::Fp32));
         const DispatchBuilder builder(narrow, Precision::Fp32);
         ASSERT_NO_FATAL_FAILURE(problem.run(builder.depthwise(problem.call, form, problem.everything())));

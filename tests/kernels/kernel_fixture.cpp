@@ -376,14 +376,14 @@ const char* precisionName(Precision precision) {
 
 std::string describe(const KernelForm& form, Precision precision) {
     return std::string(precisionName(precision)) + (form.load == LoadPath::Texel ? ".texel." : ".storage.") +
-           std::to_string(form.tileX) + "x" + std::to_string(form.tileY) + " local=" + std::to_string(form.localX) +
-           "x" + std::to_string(form.localY);
+           std::to_string(form.tileX) + "x" + std::to_string(form.tileY) + " local=" + std::to_string(form.localSize) +
+           " lanes=" + std::to_string(form.groupLanes);
 }
 
-std::vector<KernelForm> formsOf(Kernel kernel, uint32_t localX, uint32_t localY) {
+std::vector<KernelForm> formsOf(Kernel kernel, uint32_t localSize, uint32_t groupLanes) {
     std::vector<KernelForm> forms;
     for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
-        for (const auto& tile : row(kernel).tiles) forms.push_back({load, tile[0], tile[1], localX, localY});
+        for (const auto& tile : row(kernel).tiles) forms.push_back({load, tile[0], tile[1], localSize, groupLanes});
     }
     return forms;
 }

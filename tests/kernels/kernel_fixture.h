@@ -126,6 +126,6 @@ std::string describe(const KernelForm& form, Precision precision);
 const char* precisionName(Precision precision);
 
 // Every form that the kernel was compiled for, with the given workgroup.
-std::vector<KernelForm> formsOf(Kernel kernel, uint32_t localX = 64, uint32_t localY = 1);
+std::vector<KernelForm> formsOf(Kernel kernel, uint32_t localSize = 64, uint32_t groupLanes = 1);
 
 }  // namespace dunlin::test

@@ -67,10 +67,10 @@ TEST(KernelTable, aVariantIsDescribedWithItsConstants) {
     variant.constants[constant_id::kActivation] = static_cast<uint32_t>(Activation::HardSwish);
     variant.constants[constant_id::kGate] = 1;
     EXPECT_EQ(describe(variant), "pointwise.f32.texel.8x2 local=64 activation=hard-swish gate");
-    Variant depthwise = {Kernel::Depthwise, Precision::Fp16, LoadPath::Storage, 4, 2, {8, 8, 0, 1, 5, 5, 2, 2}};
-    EXPECT_EQ(
-        describe(depthwise),
-        "depthwise.f16.storage.4x2 local=8x8 activation=none squeeze kernel_h=5 kernel_w=5 stride_h=2 stride_w=2");
+    Variant depthwise = {Kernel::Depthwise, Precision::Fp16, LoadPath::Storage, 4, 2, {64, 8, 0, 1, 5, 5, 2, 2}};
+    EXPECT_EQ(describe(depthwise),
+              "depthwise.f16.storage.4x2 local=64 group_lanes=8 activation=none squeeze kernel_h=5 kernel_w=5 "
+              "stride_h=2 stride_w=2");
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ TEST_P(OutputTest, poolIsTheMeanOfEachImage) {
         TestBuffers buffers(GetParam());
         const PoolCall call = {buffers.input(shape, inputs), buffers.output(expected.shape)};
         for (const auto& [groupLanes, pixelLanes] : kPoolWorkgroups) {
-            for (const KernelForm& form : formsOf(Kernel::Pool, groupLanes, pixelLanes)) {
+            for (const KernelForm& form : formsOf(Kernel::Pool, groupLanes * pixelLanes, groupLanes)) {
                 SCOPED_TRACE(dunlin::describe(shape) + " " + describe(form, GetParam()));
                 ASSERT_NO_FATAL_FAILURE(buffers.runTwice(builder().pool(call, form, {0, shape.n, 0, shape.h})));
                 expectClose(buffers.read(call.out), expected.values, GetParam() == Precision::Fp32 ? 1e-6 : 1e-3);

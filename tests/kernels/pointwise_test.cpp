@@ -157,8 +157,8 @@ TEST_P(PointwisePartsTest, workgroupSizeAndGridDoNotMatter) {
     DeviceLimits narrow = device().limits();
     narrow.maxWorkgroupCount[0] = 3;  // the grid has to grow along y
     std::vector<std::byte> first;
-    for (const auto& [localX, localY] : {std::pair{64u, 1u}, {16u, 1u}, {128u, 1u}, {8u, 8u}, {24u, 1u}}) {
-        const KernelForm form = {LoadPath::Texel, 4, 1, localX, localY};
+    for (const auto& [localSize, groupLanes] : {std::pair{64u, 1u}, {16u, 1u}, {128u, 1u}, {64u, 8u}, {24u, 1u}}) {
+        const KernelForm form = {LoadPath::Texel, 4, 1, localSize, groupLanes};
         SCOPED_TRACE(describe(form, GetParam()));
         const DispatchBuilder builder(narrow, GetParam());
         const Dispatch dispatch = builder.pointwise(buffers.call, form, everything(problem.outShape));

@@ -200,20 +200,13 @@ TEST(Lower, WorkgroupsStayWithinTheLeastThatVulkanGuarantees) {
         const Program program = lowered(architecture.build({}, {1, 1024, 1024, 3}));
         for (const Dispatch& dispatch : program.dispatches) {
             const auto& constants = dispatch.variant.constants;
-            EXPECT_LE(constants[0] * constants[1], limits.maxWorkgroupInvocations);
+            EXPECT_LE(constants[0], limits.maxWorkgroupInvocations);
             for (size_t axis = 0; axis < 3; ++axis) {
                 EXPECT_GE(dispatch.workgroups[axis], 1u);
                 EXPECT_LE(dispatch.workgroups[axis], limits.maxWorkgroupCount[axis]);
             }
         }
     }
-}
-
-TEST(Lower, WorkgroupsAreFlatWhereADriverNeedsThat) {
-    DeviceLimits limits;
-    limits.flatWorkgroups = true;
-    const Program program = lowered(build("mobilenetv3_small_100", {1, 224, 224, 3}), {}, limits);
-    for (const Dispatch& dispatch : program.dispatches) EXPECT_EQ(dispatch.variant.constants[1], 1u) << dispatch.name;
 }
 
 struct Oversized {
@@ -296,6 +289,58 @@ TEST(Lower, ATappedMapIsKeptLiveAndExported) {
     const auto exports = std::ranges::count_if(
         program.dispatches, [](const Dispatch& dispatch) { return dispatch.variant.kernel == Kernel::Export; });
     EXPECT_EQ(exports, 2);
+}
+
+TEST(Lower, ATapAskedForTwiceIsWrittenTwice) {
+    SessionOptions options;
+    options.taps = {"pooled", "pooled"};
+    const Program program = lowered(build("mobilenetv2_100", {1, 64, 64, 3}), options);
+    std::vector<uint64_t> ends;
+    for (const Dispatch& dispatch : program.dispatches) {
+        if (dispatch.variant.kernel != Kernel::Export) continue;
+        ends.push_back(dispatch.bindings[1].offsetBytes + dispatch.bindings[1].sizeBytes);
+    }
+    ASSERT_EQ(ends.size(), 2u);
+    EXPECT_EQ(ends[0], program.outputs[4].offsetBytes + program.outputs[4].sizeBytes);
+    EXPECT_EQ(ends[1], program.outputs[5].offsetBytes + program.outputs[5].sizeBytes);
+}
+
+// The least that Vulkan guarantees of texel buffers, at sizes and widths where batches, sums and weights exceed it.
+TEST(Lower, DevicesWithSmallTexelBuffersRunEveryNetwork) {
+    for (DeviceFamily family : {DeviceFamily::Unknown, DeviceFamily::Mali, DeviceFamily::Adreno}) {
+        DeviceLimits limits;
+        limits.family = family;
+        for (const Shape& input : {Shape{1, 1024, 1024, 3}, Shape{64, 224, 224, 3}, Shape{61, 320, 320, 3}}) {
+            const Program program = lowered(build("mobilenetv3_large_100", input), {}, limits);
+            for (const Dispatch& dispatch : program.dispatches) ASSERT_TRUE(bindingsFit(dispatch, limits));
+        }
+        ArchitectureOptions wide;
+        wide.channelMultiplier = 2;
+        wide.classes = 21843;
+        const Graph graph = findArchitecture("mobilenetv3_large_100")->build(wide, {32, 224, 224, 3});
+        for (const Dispatch& dispatch : lowered(graph, {}, limits).dispatches) {
+            ASSERT_TRUE(bindingsFit(dispatch, limits)) << dispatch.name;
+        }
+    }
+}
+
+TEST(Lower, ATapThatExceedsTheRangeShrinksTheMicroBatch) {
+    DeviceLimits limits;
+    limits.fp16 = true;
+    SessionOptions options;
+    options.precision = Precision::Fp16;
+    options.taps = {"blocks.0.0"};  // in float16 exactly the range, exported in float32 twice that
+    const Program program = lowered(build("mobilenetv1_100", {4, 1024, 1024, 3}), options, limits);
+    EXPECT_LT(program.microBatch, 4);
+}
+
+TEST(Lower, ABottleneckBeyondSharedMemoryIsRefused) {
+    DeviceLimits limits;
+    limits.sharedMemoryBytes = 2048;  // the means would have no room beside 128 invocations' partial results
+    const auto refused = lower(build("mobilenetv3_large_100", {1, 224, 224, 3}), {}, limits);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.status().message().find("2048 bytes of shared memory"), std::string::npos)
+        << refused.status().message();
 }
 
 TEST(Fusion, SqueezeExciteIsOneStepAndItsProductIsNeverWritten) {

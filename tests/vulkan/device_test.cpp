@@ -39,15 +39,6 @@ TEST(Quirks, eachHasANameAndAReport) {
     }
 }
 
-TEST(Quirks, adreno840MayOnlyHaveFlatWorkgroups) {
-    Capabilities capabilities;
-    capabilities.name = "Adreno (TM) 840";
-    capabilities.driverId = VK_DRIVER_ID_QUALCOMM_PROPRIETARY;
-    applyQuirks(capabilities);
-    EXPECT_TRUE(capabilities.limits.flatWorkgroups);
-    EXPECT_EQ(capabilities.quirks, std::vector<std::string>{"flat-workgroups"});
-}
-
 TEST(Quirks, aDriverWithoutThemIsLeftAlone) {
     Capabilities capabilities;
     capabilities.name = "Mali-G78";
