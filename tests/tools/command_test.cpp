@@ -213,6 +213,13 @@ TEST_F(Command, RefusesBrokenPictures) {
     expectRefused(3, classify + Words{folder_ / "none"}, "no pictures");
 }
 
+TEST_F(Command, RefusesADamagedPng) {
+    std::string png = contentOf(DUNLIN_SOURCE_DIR "/tests/tools/data/rgb.png");
+    png[png.find("IDAT") + 10] ^= 1;
+    expectRefused(3, Words{"classify"} + kSynthetic + Words{"--device", "cpu", folder_.file("damaged.png", png)},
+                  "damaged.png: a damaged PNG");
+}
+
 TEST_F(Command, RefusesLabelsThatAreNotTheNetworks) {
     const Words classify = Words{"classify"} + kSynthetic + Words{picture_, "--device", "cpu"};
     expectRefused(3, classify + Words{"--labels", folder_ / "absent.txt"}, "absent.txt");
