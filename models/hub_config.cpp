@@ -77,7 +77,7 @@ std::string shown(const Json& value) {
 
 std::string shown(double number) {
     char text[32];
-    std::snprintf(text, sizeof text, "%g", number);
+    std::snprintf(text, sizeof text, "%.10g", number);
     return text;
 }
 
@@ -170,7 +170,9 @@ class Fields {
             const auto number = value.get<double>();
             if (number >= range.low && number <= range.high) return number;  // false for what is not a number
         }
-        failAt(place, shown(value), "must be a number from " + shown(range.low) + " to " + shown(range.high));
+        failAt(place, shown(value),
+               range.low == range.high ? "must be " + shown(range.low)
+                                       : "must be a number from " + shown(range.low) + " to " + shown(range.high));
         return std::nullopt;
     }
 

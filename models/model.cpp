@@ -138,7 +138,7 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         return recognised;
     }
     auto architecture = findArchitecture(name);
-    if (architecture.ok()) return Recognised{*std::move(architecture), {}};
+    if (architecture.ok()) return Recognised{*std::move(architecture), {}, {}};
     if (saidBy.empty()) return architecture.status();
     return Status(StatusCode::BadFile, saidBy + ": " + architecture.status().message());
 }
@@ -184,6 +184,8 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
 }
 
 Status chooseLabels(const Request& request, int classes, Model& model) {
+    constexpr int kClassesWithBackground = 1001;  // TensorFlow's networks of ImageNet
+    model.labelOffset = classes == kClassesWithBackground ? 1 : 0;
     if (!request.config) return {};
     model.labelOffset = request.config->labelOffset;
     model.labels = request.config->labels;
@@ -245,6 +247,7 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     DUNLIN_ASSIGN(Recognised recognised, chooseArchitecture(request, *weights));
     model->architecture = std::move(recognised.architecture);
     model->options = recognised.options;
+    if (!weights->scheme().torchvisionPreprocess) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
     PreprocessSpec preprocess = model->architecture.preprocess;

@@ -23,6 +23,7 @@ struct Model {
     ModelData data;
     Architecture architecture;
     ArchitectureOptions options;
+    std::string alsoFits;  // another architecture that the weights fit, where they had to be recognised; empty: none
     std::vector<std::string> labels;  // by class; empty where the files have none
     int labelOffset = 0;              // 1 where class 0 is background
     std::string weightsDescription;   // "synthetic" or the file's path

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "models/registry.h"
@@ -20,6 +23,32 @@ using Json = nlohmann::ordered_json;
 Status badFile(const std::filesystem::path& path, const std::string& reason) {
     return error(StatusCode::BadFile, "%s: %s", path.string().c_str(), reason.c_str());
 }
+
+// Finds where a text is no JSON.
+class SyntaxReader final : public nlohmann::json_sax<Json> {
+  public:
+    const std::string& reason() const { return reason_; }
+
+    bool null() override { return true; }
+    bool boolean(bool) override { return true; }
+    bool number_integer(number_integer_t) override { return true; }
+    bool number_unsigned(number_unsigned_t) override { return true; }
+    bool number_float(number_float_t, const string_t&) override { return true; }
+    bool string(string_t&) override { return true; }
+    bool binary(binary_t&) override { return true; }
+    bool key(string_t&) override { return true; }
+    bool start_object(std::size_t) override { return true; }
+    bool end_object() override { return true; }
+    bool start_array(std::size_t) override { return true; }
+    bool end_array() override { return true; }
+    bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+        reason_ = "is no JSON at byte " + std::to_string(position);
+        return false;
+    }
+
+  private:
+    std::string reason_;
+};
 
 ReferenceFile parse(const Json& json) {
     ReferenceFile reference;
@@ -76,16 +105,20 @@ Winner winnerOf(std::span<const Number> row) {
 }  // namespace
 
 Result<ReferenceFile> loadReference(const std::filesystem::path& path) {
+    std::error_code problem;
+    if (std::filesystem::is_directory(path, problem)) return badFile(path, "cannot be read: it is a folder");
     std::ifstream file(path, std::ios::binary);
-    if (!file) return badFile(path, "cannot be opened");
+    if (!file) return badFile(path, "cannot be opened: " + std::generic_category().message(errno));
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    if (file.bad()) return badFile(path, "cannot be read");
+    SyntaxReader syntax;
+    if (!Json::sax_parse(text, &syntax)) return badFile(path, syntax.reason());
     try {
-        ReferenceFile reference = parse(Json::parse(file));
+        ReferenceFile reference = parse(Json::parse(text));
         if (const std::string reason = contradiction(reference); !reason.empty()) return badFile(path, reason);
         return reference;
-    } catch (const nlohmann::json::exception& exception) {
-        return badFile(path, std::string("is no reference: ") + exception.what());
-    } catch (const std::ios_base::failure& exception) {
-        return badFile(path, std::string("cannot be read: ") + exception.what());
+    } catch (const nlohmann::json::exception&) {  // its sentence is about the library
+        return badFile(path, "is no reference: a field is missing or of another type");
     }
 }
 
@@ -94,6 +127,9 @@ Result<std::shared_ptr<const Model>> openReferenceModel(const ReferenceFile& ref
     options.weights = "synthetic";
     options.modelArguments = reference.overrides;
     options.runningVarianceScale = reference.runningVarianceScale;
+    // The name and the arguments are the file's, not the caller's.
+    if (const auto known = findArchitecture(reference.model); !known.ok())
+        return Status(StatusCode::BadFile, known.status().message());
     DUNLIN_ASSIGN(std::shared_ptr<const Model> model, openModel(reference.model, options));
     if (const size_t classes = reference.logits.front().size(); static_cast<size_t>(model->data.classes) != classes)
         return error(StatusCode::BadFile, "the reference has %zu logits an image, but %s has %d classes", classes,

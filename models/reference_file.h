@@ -36,8 +36,8 @@ struct ReferenceFile {
 // BadFile where it cannot be read, is no such file or contradicts itself.
 Result<ReferenceFile> loadReference(const std::filesystem::path& path);
 
-// The network with the weights that the reference was computed with (BadFile where its classes are not those of the
-// logits), and its input, NCHW.
+// The network with the weights that the reference was computed with (BadFile where there is no such network, or its
+// classes are not those of the logits), and its input, NCHW.
 Result<std::shared_ptr<const Model>> openReferenceModel(const ReferenceFile& reference);
 std::vector<float> referenceInput(const ReferenceFile& reference);
 

@@ -78,6 +78,31 @@ std::vector<Architecture> candidates() {
     return all;
 }
 
+constexpr int kTensorFlowClasses = 1001;  // ImageNet's and, before them, background
+
+// Tensors do not say how a network pads. What else they say of where it was trained decides.
+Recognised betweenTwins(Recognised found, const TensorShapes& have) {
+    const bool tensorFlow = found.options.classes == kTensorFlowClasses;
+    const std::string prefix = "tf_", name = found.architecture.name;
+    const bool isTwin = name.starts_with(prefix);
+    Result<Architecture> twin = findArchitecture(isTwin ? name.substr(prefix.size()) : prefix + name);
+    const bool twinFits =
+        twin.ok() && countDifferences(twin->build(found.options, {1, kMinInputSide, kMinInputSide, 3}), have) == 0;
+    if (twinFits) {
+        found.alsoFits = twin->name;
+        if (tensorFlow && !isTwin) {
+            found.architecture = *std::move(twin);
+            found.alsoFits = name;
+        }
+    } else if (tensorFlow && !isTwin) {
+        PreprocessSpec& preprocess = found.architecture.preprocess;
+        preprocess.interpolation = Interpolation::Bilinear;
+        preprocess.mean = preprocess.deviation = {0.5f, 0.5f, 0.5f};
+        found.options.samePadding = true;
+    }
+    return found;
+}
+
 }  // namespace
 
 std::span<const Architecture> architectures() {
@@ -114,8 +139,8 @@ Result<Recognised> recognise(const WeightsSource& weights) {
         const size_t differences = countDifferences(graph, have);
         if (differences >= fewest) continue;
         fewest = differences;
-        nearest = {std::move(architecture), options};
-        if (fewest == 0) return nearest;
+        nearest = {std::move(architecture), options, {}};
+        if (fewest == 0) return betweenTwins(std::move(nearest), have);
     }
     return error(StatusCode::BadFile,
                  "no known network has these %zu tensors; %s comes nearest with %zu tensors missing, extra or of "

@@ -43,7 +43,10 @@ Result<Architecture> findArchitecture(std::string_view name);
 struct Recognised {
     Architecture architecture;
     ArchitectureOptions options;
+    std::string alsoFits;  // another architecture with the same tensors, which pads differently; empty: none
 };
+// Where a network and its tf_ twin both fit, a classifier of 1001 classes, as TensorFlow's with their background have,
+// means the latter; and MobileNetV1 and V2, which have no twin, padded and preprocessed as TensorFlow does.
 Result<Recognised> recognise(const WeightsSource& canonicalWeights);
 
 }  // namespace dunlin

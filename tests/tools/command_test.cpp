@@ -213,6 +213,13 @@ TEST_F(Command, RefusesBrokenPictures) {
     expectRefused(3, classify + Words{folder_ / "none"}, "no pictures");
 }
 
+TEST_F(Command, RefusesADamagedPng) {
+    std::string png = contentOf(DUNLIN_SOURCE_DIR "/tests/tools/data/rgb.png");
+    png[png.find("IDAT") + 10] ^= 1;
+    expectRefused(3, Words{"classify"} + kSynthetic + Words{"--device", "cpu", folder_.file("damaged.png", png)},
+                  "damaged.png: a damaged PNG");
+}
+
 TEST_F(Command, RefusesLabelsThatAreNotTheNetworks) {
     const Words classify = Words{"classify"} + kSynthetic + Words{picture_, "--device", "cpu"};
     expectRefused(3, classify + Words{"--labels", folder_ / "absent.txt"}, "absent.txt");
@@ -448,6 +455,42 @@ TEST_F(Command, VerifyPassesARightReferenceAndFailsAWrongOne) {
     EXPECT_EQ(results[0].at("pass"), true);
     EXPECT_EQ(results[1].at("pass"), false);
     EXPECT_GT(results[1].at("maxRelativeError"), 1e-3);
+}
+
+TEST_F(Command, WeightsAloneGiveTheAnswersOfTheirFolder) {
+    for (const char* name : {"mobilenetv1_100.tf", "mobilenetv2_100.tf", "tf_mobilenetv3_small_100.tf"}) {
+        const std::filesystem::path published = test::sharedFolder() / "weights" / name;
+        if (!std::filesystem::exists(published / "model.safetensors")) GTEST_SKIP() << published << " is absent";
+        std::filesystem::create_symlink(published / "model.safetensors",
+                                        folder_ / (std::string(name) + ".safetensors"));
+        const Words on = {picture_, "--device", "cpu", "--threads", "1", "--json"};
+        const Result folder = dunlin(Words{"classify", published.string()} + on);
+        const Result alone = dunlin(Words{"classify", folder_ / (std::string(name) + ".safetensors")} + on);
+        ASSERT_EQ(alone.exitStatus, 0) << alone.err;
+        EXPECT_EQ(alone.json().at("model"), folder.json().at("model"));
+        EXPECT_EQ(alone.json().at("images").at(0).at("top").at(0).at("index"),
+                  folder.json().at("images").at(0).at("top").at(0).at("index"));
+        EXPECT_NEAR(alone.json().at("images").at(0).at("top").at(0).at("probability"),
+                    folder.json().at("images").at(0).at("top").at(0).at("probability"), 1e-6);
+        EXPECT_EQ(alone.err.find("give --architecture") != std::string::npos, std::string(name).starts_with("tf_"));
+        EXPECT_EQ(folder.err, "");
+    }
+}
+
+TEST_F(Command, VerifySaysOfEveryReferenceWhatItIs) {
+    const std::filesystem::path right = test::sharedFolder() / "reference" / "mobilenetv3_small_050.json";
+    DUNLIN_NEEDS_SHARED("reference/mobilenetv3_small_050.json");
+    Json altered = Json::parse(contentOf(right.string()));
+    altered["model"] = "no_such_network";
+    const std::string unknown = folder_.file("unknown.json", altered.dump()),
+                      cut = folder_.file("cut.json", "{\"a\": ");
+    const Result result = dunlin({"verify", unknown, cut, folder_.path().string(), "--device", "cpu", "--json"});
+    EXPECT_EQ(result.exitStatus, 3) << "what a file says wrongly is bad input";
+    for (const Json& row : result.json().at("results")) EXPECT_TRUE(row.contains("model") && row.contains("precision"));
+    EXPECT_NE(result.err.find("cut.json: is no JSON at byte 7"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("folder"), std::string::npos) << result.err;
+    for (const char* internal : {"json.exception", "basic_filebuf"})
+        EXPECT_EQ(result.err.find(internal), std::string::npos) << result.err;
 }
 
 TEST_F(Command, HelpAndVersionGoToStdout) {

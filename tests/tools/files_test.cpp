@@ -160,7 +160,7 @@ TEST(OutputFiles, SayWhichCannotBeWritten) {
 
 TEST(Labels, DropWordNetIdsAndSpace) {
     EXPECT_EQ(parseLabels("n01440764 tench\r\n  gold fish \n\nn0144 x\nn01440764\n\n\n"),
-              (Words{"tench", "gold fish", "", "n0144 x", "n01440764"}));
+              (Words{"tench", "gold fish", "", "n0144 x", "n01440764", "", ""}));
 }
 
 TEST(Labels, StartAfterTheBackground) {
@@ -168,6 +168,18 @@ TEST(Labels, StartAfterTheBackground) {
     const std::string path = folder.file("labels.txt", "a\nb\n");
     EXPECT_EQ(*readLabels(path, 3, 1), (Words{"background", "a", "b"}));
     EXPECT_EQ(*readLabels(path, 2, 0), (Words{"a", "b"}));
+}
+
+TEST(Labels, LoseAByteOrderMarkAndEmptyLinesBeyondTheClasses) {
+    const test::TemporaryFolder folder;
+    const std::string path = folder.file("labels.txt", "\xef\xbb\xbfn01440764 a\n\n\n\n");
+    EXPECT_EQ(*readLabels(path, 2, 0), (Words{"a", ""}));
+}
+
+TEST(Labels, FromAnEndlessFileAreRefused) {
+    const Outcome<Words> labels = readLabels("/dev/zero", 2, 0);
+    ASSERT_FALSE(labels.ok());
+    EXPECT_NE(labels.failure().message.find("more than 16777216 bytes"), std::string::npos) << labels.failure().message;
 }
 
 TEST(Labels, OfAnotherNumberOfClassesAreRefused) {

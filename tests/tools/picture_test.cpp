@@ -192,5 +192,17 @@ TEST(Picture, RefusesWhatIsNoPictureByName) {
     }
 }
 
+TEST(ExifOrientation, IsFoundInAPng) {
+    // Given a PNG whose eXIf chunk says 6 (big-endian TIFF with one entry),
+    const std::string tiff("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
+    const std::string png = "\x89PNG\r\n\x1a\n" + std::string("\0\0\0\x1a", 4) + "eXIf" + tiff;
+    const std::string end("\0\0\0\0IEND\xae\x42\x60\x82", 12);
+    const std::string whole = png + "CRC_" + end;
+    // when its checksum is right, it counts; when it is not, it does not.
+    EXPECT_EQ(exifOrientation(std::as_bytes(std::span(whole))), 1);
+    const std::string sound = png + std::string("\326\147\113\151", 4) + end;
+    EXPECT_EQ(exifOrientation(std::as_bytes(std::span(sound))), 6);
+}
+
 }  // namespace
 }  // namespace dunlin::cli

@@ -129,7 +129,7 @@ TEST(HubConfig, RefusesValuesOutOfRange) {
         {R"({"pretrained_cfg": {"crop_pct": 0}})", "pretrained_cfg.crop_pct is 0"},
         {R"({"pretrained_cfg": {"crop_mode": "squash"}})", "crop_mode is \"squash\""},
         {R"({"pretrained_cfg": {"input_size": [1, 224, 224]}})",
-         "input_size[0] is 1, but must be a number from 3 to 3"},
+         "input_size[0] is 1, but must be 3"},
         {R"({"pretrained_cfg": {"input_size": [3, 224, 100000]}})",
          "input_size[2] is 100000, but must be a number from 32 to 1024"},
         {R"({"pretrained_cfg": {"label_offset": 7}})", "label_offset is 7"},

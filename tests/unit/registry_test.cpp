@@ -87,6 +87,34 @@ TEST(Recognise, FindsANetworkByItsTensors) {
     EXPECT_EQ(recognised->options.classes, 17);
 }
 
+TEST(Recognise, DecidesBetweenTwinsByTheBackgroundClass) {
+    for (const auto& [classes, taken, other] :
+         {std::tuple{1000, "mobilenetv3_large_100", "tf_mobilenetv3_large_100"},
+          std::tuple{1001, "tf_mobilenetv3_large_100", "mobilenetv3_large_100"}}) {
+        ArchitectureOptions options;
+        options.classes = classes;
+        const ListedWeights weights(findArchitecture("tf_mobilenetv3_large_100")->build(options, {1, 64, 64, 3}));
+        const auto recognised = recognise(weights);
+        ASSERT_TRUE(recognised.ok()) << recognised.status().message();
+        EXPECT_EQ(recognised->architecture.name, taken);
+        EXPECT_EQ(recognised->alsoFits, other);
+    }
+}
+
+TEST(Recognise, TakesMobileNetsWithABackgroundClassForTensorFlows) {
+    for (const char* name : {"mobilenetv1_100", "mobilenetv2_100"}) {
+        for (int classes : {1000, 1001}) {
+            ArchitectureOptions options;
+            options.classes = classes;
+            const auto recognised = recognise(ListedWeights(findArchitecture(name)->build(options, {1, 64, 64, 3})));
+            ASSERT_TRUE(recognised.ok()) << recognised.status().message();
+            EXPECT_EQ(recognised->architecture.name, name);
+            EXPECT_EQ(recognised->alsoFits, "");
+            EXPECT_EQ(recognised->options.samePadding, classes == 1001);
+        }
+    }
+}
+
 TEST(Recognise, FindsUnlistedWidths) {
     const ListedWeights weights(findArchitecture("mobilenetv2_060")->build({}, {1, 64, 64, 3}));
     const auto recognised = recognise(weights);

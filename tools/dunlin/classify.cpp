@@ -12,6 +12,7 @@
 #include "tools/dunlin/library.h"
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/picture_reader.h"
+#include "tools/dunlin/reference_run.h"
 
 namespace dunlin::cli {
 namespace {
@@ -223,6 +224,11 @@ Totals classifyAll(const std::vector<InputFile>& files, const DunlinDeviceInfo& 
 Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     const std::vector<InputFile> files = expandFiles(options.images);
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    const std::string other = otherArchitectureOf(model.model.handle());
+    if (!other.empty() && !options.common.quiet) {
+        printError(fmt::format("{} fits {} and {}, which pad differently; taken as {}; give --architecture",
+                               model.info.weights, model.info.architecture, other, model.info.architecture));
+    }
     std::vector<std::string> labels;
     if (!options.labels.empty()) {
         DUNLIN_CLI_ASSIGN(labels, readLabels(options.labels, model.info.classes, model.info.labelOffset));

@@ -151,14 +151,14 @@ Check writeContent(std::FILE* file, const fs::path& path, std::span<const std::b
 
 }  // namespace
 
-Outcome<std::vector<std::byte>> readFile(const fs::path& path) {
+Outcome<std::vector<std::byte>> readFile(const fs::path& path, size_t limit) {
     std::error_code failed;
     if (fs::is_directory(path, failed)) return cannot("read", path, "it is a folder");
     File file(std::fopen(path.string().c_str(), "rb"));
     if (!file) return cannot("read", path, reasonOf(errno));
     const uintmax_t size = fs::file_size(path, failed);
-    if (!failed && size > kMaxFileBytes) {
-        return cannot("read", path, fmt::format("it has {} bytes, the limit is {}", size, kMaxFileBytes));
+    if (!failed && size > limit) {
+        return cannot("read", path, fmt::format("it has {} bytes, the limit is {}", size, limit));
     }
     std::vector<std::byte> content;
     try {
@@ -168,8 +168,7 @@ Outcome<std::vector<std::byte>> readFile(const fs::path& path) {
             if (used == content.size()) content.resize(used + (failed ? size_t{1} << 16 : 1));
             const size_t got = std::fread(content.data() + used, 1, content.size() - used, file.get());
             used += got;
-            if (used > kMaxFileBytes)
-                return cannot("read", path, fmt::format("it has more than {} bytes", kMaxFileBytes));
+            if (used > limit) return cannot("read", path, fmt::format("it has more than {} bytes", limit));
             if (got == 0) {
                 content.resize(used);
                 break;

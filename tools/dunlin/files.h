@@ -15,8 +15,8 @@ namespace dunlin::cli {
 // No file that the tools read whole (pictures, arrays, labels, references) is larger.
 constexpr size_t kMaxFileBytes = size_t{1} << 32;
 
-// The whole file. BadInput, with its name and the reason, where it cannot be read.
-Outcome<std::vector<std::byte>> readFile(const std::filesystem::path& path);
+// The whole file. BadInput, with its name and the reason, where it cannot be read or has more than `limit` bytes.
+Outcome<std::vector<std::byte>> readFile(const std::filesystem::path& path, size_t limit = kMaxFileBytes);
 
 // Whether two paths name one file, or will once it is written: through links, and however they are spelt.
 bool sameFile(const std::filesystem::path& a, const std::filesystem::path& b);

@@ -9,6 +9,8 @@
 namespace dunlin::cli {
 namespace {
 
+constexpr size_t kMaxLabelsBytes = 16 << 20;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::string_view kSpace = " \t\r";
 
 bool isWordNetId(std::string_view word) {
@@ -32,20 +34,21 @@ std::string labelOf(std::string_view line) {
 
 std::vector<std::string> parseLabels(std::string_view text) {
     std::vector<std::string> labels;
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size());
         labels.push_back(labelOf(text.substr(0, end)));
         text.remove_prefix(std::min(end + 1, text.size()));
     }
-    while (!labels.empty() && labels.back().empty()) labels.pop_back();
     return labels;
 }
 
 Outcome<std::vector<std::string>> readLabels(const std::filesystem::path& path, uint32_t classes,
                                              uint32_t labelOffset) {
-    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> file, readFile(path));
+    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> file, readFile(path, kMaxLabelsBytes));
     std::vector<std::string> labels = parseLabels({reinterpret_cast<const char*>(file.data()), file.size()});
     const uint32_t expected = classes - std::min(classes, labelOffset);
+    while (labels.size() > expected && labels.back().empty()) labels.pop_back();  // a class may have an empty name
     if (labels.size() != expected) {
         return Failure{ExitStatus::BadInput,
                        fmt::format("{}: {} labels, the network has {} classes{}", path.string(), labels.size(),

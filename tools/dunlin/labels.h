@@ -11,11 +11,12 @@
 
 namespace dunlin::cli {
 
-// One class a line; a leading WordNet id ("n01440764 tench") is dropped, as are empty lines at the end.
+// One class a line; a leading WordNet id ("n01440764 tench") is dropped, as is a byte order mark.
 std::vector<std::string> parseLabels(std::string_view text);
 
 // The names of a network's `classes` classes, by class number: line i is class i + labelOffset, and where there is an
-// offset the first classes are "background". BadInput where the file has another number of lines.
+// offset the first classes are "background". BadInput where the file has another number of lines,
+// empty ones at the end aside.
 Outcome<std::vector<std::string>> readLabels(const std::filesystem::path& path, uint32_t classes, uint32_t labelOffset);
 
 }  // namespace dunlin::cli

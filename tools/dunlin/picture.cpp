@@ -6,10 +6,12 @@
 #include <stb_image.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <string_view>
 
 #include "tools/dunlin/files.h"
 
@@ -17,6 +19,7 @@ namespace dunlin::cli {
 namespace {
 
 constexpr size_t kPixelBytes = 4;
+constexpr size_t kMaxPictureFileBytes = size_t{1} << 30;
 // Deflate makes a byte of 1032 at most, and no format here has more than 8 pixels a byte before it.
 constexpr int64_t kMaxPixelsPerByte = 8256;
 
@@ -151,10 +154,92 @@ bool hasOverlongHuffmanTable(std::span<const std::byte> file) {
     return false;
 }
 
+bool isPng(std::span<const std::byte> file) {
+    constexpr std::string_view kSignature = "\x89PNG\r\n\x1a\n";
+    return file.size() >= kSignature.size() && std::memcmp(file.data(), kSignature.data(), kSignature.size()) == 0;
+}
+
+uint32_t bigEndian(std::span<const std::byte> bytes) {
+    uint32_t value = 0;
+    for (const std::byte byte : bytes.first(4)) value = value << 8 | std::to_integer<uint32_t>(byte);
+    return value;
+}
+
+uint32_t crc32(std::span<const std::byte> bytes) {
+    static constexpr auto kTable = [] {
+        std::array<uint32_t, 256> table = {};
+        for (uint32_t i = 0; i < table.size(); ++i) {
+            table[i] = i;
+            for (int bit = 0; bit < 8; ++bit) table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0u);
+        }
+        return table;
+    }();
+    uint32_t crc = 0xffffffffu;
+    for (const std::byte byte : bytes) crc = kTable[(crc ^ std::to_integer<uint32_t>(byte)) & 255] ^ crc >> 8;
+    return ~crc;
+}
+
+// The chunks of a PNG file, one after the other: length, type, data, CRC of the latter two.
+class PngChunks {
+  public:
+    explicit PngChunks(std::span<const std::byte> file) : rest_(file.subspan(8)) {}
+
+    struct Chunk {
+        std::string_view type;
+        std::span<const std::byte> data;
+        bool sound = false;
+    };
+    // False at the end, and where a chunk is cut, which is left to the decoder.
+    bool next(Chunk& chunk) {
+        constexpr size_t kFraming = 12;
+        if (rest_.size() < kFraming || rest_.size() - kFraming < bigEndian(rest_)) return false;
+        const size_t length = bigEndian(rest_);
+        chunk.type = {reinterpret_cast<const char*>(rest_.data()) + 4, 4};
+        chunk.data = rest_.subspan(8, length);
+        chunk.sound = crc32(rest_.subspan(4, length + 4)) == bigEndian(rest_.subspan(length + 8));
+        rest_ = rest_.subspan(length + kFraming);
+        return chunk.type != "IEND";
+    }
+
+  private:
+    std::span<const std::byte> rest_;
+};
+
+// stb_image does not look at checksums. Chunks that only annotate (their type begins with a small letter) may be wrong.
+bool hasDamagedChunk(std::span<const std::byte> file) {
+    if (!isPng(file)) return false;
+    PngChunks chunks(file);
+    for (PngChunks::Chunk chunk; chunks.next(chunk);) {
+        if (!chunk.sound && chunk.type[0] >= 'A' && chunk.type[0] <= 'Z') return true;
+    }
+    return false;
+}
+
+// What libexif reads: a JPEG as it is, a PNG's eXIf chunk behind the marker that JPEG has; empty where there is none.
+std::vector<std::byte> exifOfPng(std::span<const std::byte> file) {
+    static constexpr std::string_view kMarker{"Exif\0\0", 6};
+    PngChunks chunks(file);
+    for (PngChunks::Chunk chunk; chunks.next(chunk);) {
+        if (chunk.type != "eXIf" || !chunk.sound) continue;
+        std::vector<std::byte> exif(kMarker.size() + chunk.data.size());
+        std::memcpy(exif.data(), kMarker.data(), kMarker.size());
+        std::copy(chunk.data.begin(), chunk.data.end(), exif.begin() + kMarker.size());
+        return exif;
+    }
+    return {};
+}
+
 }  // namespace
 
 int exifOrientation(std::span<const std::byte> file) {
-    if (!isJpeg(file)) return 1;
+    std::vector<std::byte> ofPng;
+    if (isPng(file)) {
+        ofPng = exifOfPng(file);
+        file = ofPng;
+    } else if (!isJpeg(file)) {
+        return 1;
+    }
+    if (file.empty()) return 1;
     const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
     const std::unique_ptr<ExifData, void (*)(ExifData*)> data(
         exif_data_new_from_data(bytes, static_cast<unsigned>(std::min<size_t>(file.size(), UINT_MAX))),
@@ -194,6 +279,7 @@ Outcome<Picture> decodePicture(std::span<const std::byte> file) {
     if (file.empty()) return Failure{ExitStatus::BadInput, "the file is empty"};
     if (hasOverlongHuffmanTable(file))
         return Failure{ExitStatus::BadInput, "a JPEG with a Huffman table of over 256 codes"};
+    if (hasDamagedChunk(file)) return Failure{ExitStatus::BadInput, "a damaged PNG: the checksum of a chunk is wrong"};
     int width = 0, height = 0, channels = 0;
     Source header{file};
     if (!stbi_info_from_callbacks(&kCallbacks, &header, &width, &height, &channels)) return badPicture(header);
@@ -216,7 +302,7 @@ Outcome<Picture> decodePicture(std::span<const std::byte> file) {
 }
 
 Outcome<Picture> readPicture(const std::filesystem::path& path) {
-    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> file, readFile(path));
+    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> file, readFile(path, kMaxPictureFileBytes));
     Outcome<Picture> picture = decodePicture(file);
     if (!picture.ok()) return Failure{picture.failure().status, path.string() + ": " + picture.failure().message};
     return picture;

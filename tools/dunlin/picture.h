@@ -23,7 +23,7 @@ struct Picture {
     std::vector<uint8_t> pixels;
 };
 
-// The EXIF orientation, 1 to 8, of a JPEG file; 1 where it has none.
+// The EXIF orientation, 1 to 8, of a JPEG or PNG file; 1 where it has none.
 int exifOrientation(std::span<const std::byte> file);
 
 // The picture as it is to be seen, for an EXIF orientation.

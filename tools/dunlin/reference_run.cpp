@@ -91,4 +91,8 @@ Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice dev
     return verdict;
 }
 
+std::string otherArchitectureOf(DunlinModel model) {
+    return model->open->model->alsoFits;
+}
+
 }  // namespace dunlin::cli

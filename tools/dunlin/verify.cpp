@@ -22,8 +22,14 @@ struct Row {
 
 Json jsonOf(const Row& row, const DunlinDeviceInfo& device) {
     if (!row.verdict.ok()) {
-        return {{"file", row.file},   {"device", device.id}, {"maxRelativeError", nullptr},
-                {"top1Equal", false}, {"pass", false},       {"error", row.verdict.failure().message}};
+        return {{"file", row.file},
+                {"model", nullptr},
+                {"device", device.id},
+                {"precision", nullptr},
+                {"maxRelativeError", nullptr},
+                {"top1Equal", false},
+                {"pass", false},
+                {"error", row.verdict.failure().message}};
     }
     const ReferenceVerdict& verdict = *row.verdict;
     return {{"file", row.file},
