@@ -486,7 +486,8 @@ TEST_F(Command, VerifySaysOfEveryReferenceWhatItIs) {
                       cut = folder_.file("cut.json", "{\"a\": ");
     const Result result = dunlin({"verify", unknown, cut, folder_.path().string(), "--device", "cpu", "--json"});
     EXPECT_EQ(result.exitStatus, 3) << "what a file says wrongly is bad input";
-    for (const Json& row : result.json().at("results")) EXPECT_TRUE(row.contains("model") && row.contains("precision"));
+    const Json document = result.json();
+    for (const Json& row : document.at("results")) EXPECT_TRUE(row.contains("model") && row.contains("precision"));
     EXPECT_NE(result.err.find("cut.json: is no JSON at byte 7"), std::string::npos) << result.err;
     EXPECT_NE(result.err.find("folder"), std::string::npos) << result.err;
     for (const char* internal : {"json.exception", "basic_filebuf"})
