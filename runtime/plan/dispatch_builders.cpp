@@ -32,6 +32,28 @@ Extent inputExtent(const Extent& out, const Shape& in, int kernel, int stride, i
     return {out.imageBegin, 1, first, last - first + 1};
 }
 
+// What conv2d and depthwise have in common: a window that slides over rows of the map.
+template <typename Params, typename Call>
+void setWindow(Params& params, const Call& call, const Extent& extent) {
+    params.inHeight = asUint(call.in.shape.h);
+    params.inWidth = asUint(call.in.shape.w);
+    params.outHeight = asUint(call.out.shape.h);
+    params.outWidth = asUint(call.out.shape.w);
+    params.padTop = call.padding.top;
+    params.padLeft = call.padding.left;
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    params.rowBegin = asUint(extent.rowBegin);
+    params.rows = asUint(extent.rows);
+}
+template <typename Call>
+void setWindowConstants(Variant& variant, const Call& call) {
+    variant.constants[constant_id::kKernelH] = asUint(call.kernelH);
+    variant.constants[constant_id::kKernelW] = asUint(call.kernelW);
+    variant.constants[constant_id::kStrideH] = asUint(call.strideH);
+    variant.constants[constant_id::kStrideW] = asUint(call.strideW);
+}
+
 Dispatch dispatchOf(const Variant& variant, std::vector<Binding> bindings, PushConstants push,
                     std::array<uint32_t, 3> workgroups) {
     Dispatch dispatch;
@@ -123,31 +145,22 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     params.gateBase = gate.base;
     params.gateImageBegin = asUint(extent.imageBegin);
 
-    Variant form_ = variant(Kernel::Pointwise, form);
-    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    form_.constants[constant_id::kResidual] = call.residual.has_value();
-    form_.constants[constant_id::kGate] = call.gate.has_value();
+    Variant chosen = variant(Kernel::Pointwise, form);
+    chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    chosen.constants[constant_id::kResidual] = call.residual.has_value();
+    chosen.constants[constant_id::kGate] = call.gate.has_value();
     const Binding weights = bindAll(call.weights, int64_t{outGroups} * (1 + int64_t{inGroups} * kChannelGroup));
     const int64_t outTiles = divideUp(outGroups, int{form.tileY});
-    return dispatchOf(form_, {in.binding, weights, residual.binding, gate.binding, result.binding},
+    return dispatchOf(chosen, {in.binding, weights, residual.binding, gate.binding, result.binding},
                       PushConstants::of(params), flatWorkgroups(outTiles * params.tilesPerImage * images, form));
 }
 
 Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form, const Extent& extent) const {
     const Shape &inShape = call.in.shape, &outShape = call.out.shape;
     Conv2dParams params{};
-    params.inHeight = asUint(inShape.h);
-    params.inWidth = asUint(inShape.w);
-    params.outHeight = asUint(outShape.h);
-    params.outWidth = asUint(outShape.w);
+    setWindow(params, call, extent);
     params.inGroups = asUint(channelGroups(inShape.c));
     params.outGroups = asUint(channelGroups(outShape.c));
-    params.padTop = call.padding.top;
-    params.padLeft = call.padding.left;
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    params.rowBegin = asUint(extent.rowBegin);
-    params.rows = asUint(extent.rows);
     params.outChannels = asUint(outShape.c);
 
     const Bound in =
@@ -159,17 +172,14 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
     params.outBase = out.base;
     params.residualBase = residual.base;
 
-    Variant form_ = variant(Kernel::Conv2d, form);
-    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    form_.constants[constant_id::kResidual] = call.residual.has_value();
-    form_.constants[constant_id::kKernelH] = asUint(call.kernelH);
-    form_.constants[constant_id::kKernelW] = asUint(call.kernelW);
-    form_.constants[constant_id::kStrideH] = asUint(call.strideH);
-    form_.constants[constant_id::kStrideW] = asUint(call.strideW);
+    Variant chosen = variant(Kernel::Conv2d, form);
+    chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    chosen.constants[constant_id::kResidual] = call.residual.has_value();
+    setWindowConstants(chosen, call);
     const int64_t window = int64_t{call.kernelH} * call.kernelW * params.inGroups * kChannelGroup;
     const Binding weights = bindAll(call.weights, int64_t{params.outGroups} * (1 + window));
     const int64_t items = tilesOf(outShape, extent.rows, form).count() * params.outGroups * extent.images;
-    return dispatchOf(form_, {in.binding, weights, residual.binding, out.binding}, PushConstants::of(params),
+    return dispatchOf(chosen, {in.binding, weights, residual.binding, out.binding}, PushConstants::of(params),
                       flatWorkgroups(items, form));
 }
 
@@ -180,18 +190,9 @@ int DispatchBuilder::partialCount(const Shape& out, int rows, const KernelForm& 
 Dispatch DispatchBuilder::depthwise(const DepthwiseCall& call, const KernelForm& form, const Extent& extent) const {
     const Shape &inShape = call.in.shape, &outShape = call.out.shape;
     DepthwiseParams params{};
-    params.inHeight = asUint(inShape.h);
-    params.inWidth = asUint(inShape.w);
-    params.outHeight = asUint(outShape.h);
-    params.outWidth = asUint(outShape.w);
+    setWindow(params, call, extent);
     params.groups = asUint(channelGroups(outShape.c));
     params.channels = asUint(outShape.c);
-    params.padTop = call.padding.top;
-    params.padLeft = call.padding.left;
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    params.rowBegin = asUint(extent.rowBegin);
-    params.rows = asUint(extent.rows);
 
     const Bound in =
         bindRows(call.in, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
@@ -210,15 +211,12 @@ Dispatch DispatchBuilder::depthwise(const DepthwiseCall& call, const KernelForm&
                       params.images};
     }
 
-    Variant form_ = variant(Kernel::Depthwise, form);
-    form_.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    form_.constants[constant_id::kSqueeze] = call.sums.has_value();
-    form_.constants[constant_id::kKernelH] = asUint(call.kernelH);
-    form_.constants[constant_id::kKernelW] = asUint(call.kernelW);
-    form_.constants[constant_id::kStrideH] = asUint(call.strideH);
-    form_.constants[constant_id::kStrideW] = asUint(call.strideW);
+    Variant chosen = variant(Kernel::Depthwise, form);
+    chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    chosen.constants[constant_id::kSqueeze] = call.sums.has_value();
+    setWindowConstants(chosen, call);
     const Binding weights = bindAll(call.weights, (1 + int64_t{call.kernelH} * call.kernelW) * params.groups);
-    return dispatchOf(form_, {in.binding, weights, out.binding, sums.binding}, PushConstants::of(params), workgroups);
+    return dispatchOf(chosen, {in.binding, weights, out.binding, sums.binding}, PushConstants::of(params), workgroups);
 }
 
 Dispatch DispatchBuilder::squeezeExcite(const SqueezeExciteCall& call, const KernelForm& form,
@@ -235,15 +233,15 @@ Dispatch DispatchBuilder::squeezeExcite(const SqueezeExciteCall& call, const Ker
     params.sumsBase = sums.base;
     params.gateBase = gate.base;
 
-    Variant form_ = variant(Kernel::SqueezeExcite, form);
-    form_.constants[constant_id::kReduceActivation] = static_cast<uint32_t>(call.reduceActivation);
-    form_.constants[constant_id::kGateActivation] = static_cast<uint32_t>(call.gateActivation);
-    form_.constants[constant_id::kMaxGroups] = std::min(
+    Variant chosen = variant(Kernel::SqueezeExcite, form);
+    chosen.constants[constant_id::kReduceActivation] = static_cast<uint32_t>(call.reduceActivation);
+    chosen.constants[constant_id::kGateActivation] = static_cast<uint32_t>(call.gateActivation);
+    chosen.constants[constant_id::kMaxGroups] = std::min(
         roundUp(params.groups, kGroupsStep), squeezeExciteChunk(limits_, form.localSize, call.reducedChannels));
-    form_.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kReducedStep);
+    chosen.constants[constant_id::kMaxReducedGroups] = roundUp(params.reducedGroups, kReducedStep);
     const int64_t reduceGroups = int64_t{params.reducedGroups} * (1 + int64_t{params.groups} * kChannelGroup);
     const int64_t expandGroups = int64_t{params.groups} * (1 + int64_t{params.reducedGroups} * kChannelGroup);
-    return dispatchOf(form_,
+    return dispatchOf(chosen,
                       {sums.binding, bindAll(call.reduceWeights, reduceGroups),
                        bindAll(call.expandWeights, expandGroups), gate.binding},
                       PushConstants::of(params), {asUint(extent.images), 1, 1});

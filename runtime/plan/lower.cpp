@@ -14,6 +14,16 @@ namespace {
 
 constexpr uint32_t kFloatGroupBytes = 16;
 
+template <typename Call>
+void setConvolution(Call& call, const Conv2d& conv) {
+    call.kernelH = conv.kernelH;
+    call.kernelW = conv.kernelW;
+    call.strideH = conv.strideH;
+    call.strideW = conv.strideW;
+    call.padding = conv.padding;
+    call.activation = conv.activation;
+}
+
 // One lowering of a network, for a fixed number of images that go through it together.
 class Lowering {
   public:
@@ -195,12 +205,7 @@ class Lowering {
         call.weights = constantOperand(step.node);
         if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
         call.out = newValue(step.output, node.name);
-        call.kernelH = conv.kernelH;
-        call.kernelW = conv.kernelW;
-        call.strideH = conv.strideH;
-        call.strideW = conv.strideW;
-        call.padding = conv.padding;
-        call.activation = conv.activation;
+        setConvolution(call, conv);
         return emitSplit(node.name, out, conv2dForm(limits_, out), [&](const KernelForm& form, const Extent& extent) {
             return builder_.conv2d(call, form, extent);
         });
@@ -213,12 +218,7 @@ class Lowering {
         call.in = valueOperand(step.input);
         call.weights = constantOperand(step.node);
         call.out = newValue(step.output, node.name);
-        call.kernelH = conv.kernelH;
-        call.kernelW = conv.kernelW;
-        call.strideH = conv.strideH;
-        call.strideW = conv.strideW;
-        call.padding = conv.padding;
-        call.activation = conv.activation;
+        setConvolution(call, conv);
         const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
             return builder_.depthwise(call, splitForm, extent);
         };

@@ -39,14 +39,15 @@
     Element4 load(int index) { return load##Elements[index]; }
 #endif
 
-// WRITES(4, storeOutput): binding 4 is a storage buffer, written by storeOutput(index, value), rounding to its
-// elements.
 // What an element can hold: infinity, once stored, would become NaN where a zero meets it.
 #if FP16
 #define TO_ELEMENT4(value) f16vec4(clamp(value, -65504.0, 65504.0))
 #else
 #define TO_ELEMENT4(value) value
 #endif
+
+// WRITES(4, storeOutput): binding 4 is a storage buffer, written by storeOutput(index, value), rounding to its
+// elements.
 #define WRITES(slot, store)                                                                                         \
     layout(set = 0, binding = slot, std430) writeonly restrict buffer store##Buffer { Element4 store##Elements[]; }; \
     void store(int index, vec4 value) { store##Elements[index] = TO_ELEMENT4(value); }
