@@ -45,11 +45,7 @@ std::vector<float> toFloats(const Tensor& tensor);
 // The one definition of the activations.
 double activate(Activation activation, double x);
 
-// The output's shape of one op; `inputs` in the order of inputsOf(op).
-Shape outputShape(const Op& op, std::span<const Shape> inputs);
-
-// One op on tensors in the order of inputsOf(op). `weights` are those of Conv2d and Linear, ignored by other ops. The
-// value numbers inside `op` are not looked at. Shapes must agree: a mismatch is an assertion, as in Graph::add.
+// One op on tensors in the order of inputsOf(op). `weights` are what foldWeights() gives for the op. The value numbers inside `op` are not looked at. Shapes must agree: a mismatch is an assertion, as in Graph::add.
 Tensor evaluate(const Op& op, std::span<const Tensor* const> inputs, const FoldedWeights& weights);
 
 // The network on one input: the values asked for, in that order. Values are freed after their last use. BadFile (from

@@ -279,6 +279,11 @@ class GraphCompiler {
         return {};
     }
 
+    template <typename Other>
+    Status define(const Node&, const Other& op) {
+        return error(StatusCode::Unsupported, "the CPU backend has no %s", name(Op(op)));
+    }
+
     // Calls define(range, output) so that the node's activation is applied to what it defines: fused where it only
     // cuts, else through a map in between.
     template <typename Define>

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,16 +44,19 @@ class Graph {
     const std::vector<Node>& nodes() const { return nodes_; }
     const std::vector<ParameterTensor>& parameters() const { return parameters_; }
 
-    // Names by which a value may be asked for as an output ("blocks.2", "features", "pooled"); several may mean one value.
+    // Names by which a value may be asked for as an output ("blocks.2", "features", "pooled"); several may mean one
+    // value.
     const std::map<std::string, ValueId, std::less<>>& taps() const { return taps_; }
-    // UnknownName lists what there is; a value that folding removed (a convolution before its BatchNorm) is said to be so.
+    // UnknownName lists what there is; a value that folding removed (a convolution before its BatchNorm) is said to be
+    // so.
     Result<ValueId> findTap(std::string_view name) const;
 
     // Appends an op, infers its shape and records the tensors that its parameters need. Shapes must agree: the builders
     // are code, so a mismatch is an assertion, not an error.
     ValueId add(std::string name, Op op);
     void tap(std::string name, ValueId value);
-    // A name that users may know, of a value that does not exist here, and why: "conv_stem", "its BatchNorm is folded in".
+    // A name that users may know, of a value that does not exist here, and why: "conv_stem", "its BatchNorm is folded
+    // in".
     void untappable(std::string name, std::string reason) { untappable_.emplace(std::move(name), std::move(reason)); }
     void setOutput(ValueId value) { output_ = value; }
 
@@ -68,8 +72,11 @@ class Graph {
 };
 
 std::vector<ValueId> inputsOf(const Op& op);
+// The output's shape, from those of inputsOf(op). Shapes must agree, by assertion.
+Shape inferShape(const Op& op, std::span<const Shape> inputs);
 
-// Multiply-adds of one node, and of the whole network: convolutions and linear layers only, as the papers count them.
+// Multiply-adds of one node, and of the whole network: convolutions, linear layers and attention's two products, as the
+// papers count them.
 int64_t multiplyAdds(const Graph& graph, const Node& node);
 int64_t multiplyAdds(const Graph& graph);
 // Trainable elements.

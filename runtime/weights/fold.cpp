@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "runtime/weights/position_embedding.h"
 #include "runtime/weights/tensor_data.h"
 
 namespace dunlin {
@@ -50,6 +51,16 @@ Status foldBatchNorm(const BatchNorm& norm, const WeightsSource& weights, Folded
     return {};
 }
 
+Status foldScale(const std::string& name, const WeightsSource& weights, FoldedWeights& folded) {
+    DUNLIN_ASSIGN(const auto scale, readTensor(weights, name, {static_cast<int64_t>(folded.bias.size())}));
+    const size_t perOutput = folded.weight.size() / folded.bias.size();
+    for (size_t o = 0; o < folded.bias.size(); ++o) {
+        for (size_t i = o * perOutput; i < (o + 1) * perOutput; ++i) folded.weight[i] *= scale[o];
+        folded.bias[o] *= scale[o];
+    }
+    return {};
+}
+
 Result<FoldedWeights> fold(const Parameters& parameters, const std::vector<int64_t>& weightShape,
                            const WeightsSource& weights) {
     FoldedWeights folded;
@@ -60,6 +71,44 @@ Result<FoldedWeights> fold(const Parameters& parameters, const std::vector<int64
         DUNLIN_ASSIGN(folded.bias, readTensor(weights, parameters.bias, {weightShape[0]}));
     }
     if (parameters.norm) DUNLIN_TRY(foldBatchNorm(*parameters.norm, weights, folded));
+    if (!parameters.scale.empty()) DUNLIN_TRY(foldScale(parameters.scale, weights, folded));
+    return folded;
+}
+
+Result<FoldedWeights> readLayerNorm(const Graph& graph, const LayerNorm& norm, const WeightsSource& weights) {
+    const std::vector<int64_t> shape = {graph.shape(norm.input).c};
+    FoldedWeights folded;
+    DUNLIN_ASSIGN(folded.weight, readTensor(weights, norm.parameters.weight, shape));
+    DUNLIN_ASSIGN(folded.bias, readTensor(weights, norm.parameters.bias, shape));
+    return folded;
+}
+
+Result<FoldedWeights> readWindows(const Graph& graph, const Attention& attention, const WeightsSource& weights) {
+    const AttentionWindows& windows = *attention.windows;
+    const int64_t rows = int64_t{2 * windows.height - 1} * (2 * windows.width - 1);
+    FoldedWeights folded;
+    DUNLIN_ASSIGN(folded.weight, readTensor(weights, windows.bias, {rows, attention.heads}));
+    DUNLIN_ASSIGN(folded.bias, readTensor(weights, windows.paddedToken, {graph.shape(attention.input).c}));
+    return folded;
+}
+
+// The positions for the map's size, with the class token added to its own.
+Result<FoldedWeights> readTokens(const Graph& graph, const EmbedTokens& tokens, const WeightsSource& weights) {
+    const Shape& map = graph.shape(tokens.input);
+    const auto channels = static_cast<size_t>(map.c);
+    const auto prefix = static_cast<size_t>(tokens.prefix());
+    DUNLIN_ASSIGN(const std::vector<float> learnt,
+                  readTensor(weights, tokens.positions,
+                             {1, tokens.prefix() + int64_t{tokens.grid} * tokens.grid, int64_t{map.c}}));
+    FoldedWeights folded;
+    folded.weight.assign(learnt.begin(), learnt.begin() + static_cast<std::ptrdiff_t>(prefix * channels));
+    if (prefix > 0) {
+        DUNLIN_ASSIGN(const std::vector<float> token, readTensor(weights, tokens.classToken, {1, 1, int64_t{map.c}}));
+        for (size_t c = 0; c < channels; ++c) folded.weight[c] += token[c];
+    }
+    const std::vector<float> places =
+        resizePositions(std::span(learnt).subspan(prefix * channels), tokens.grid, tokens.grid, map.h, map.w, map.c);
+    folded.weight.insert(folded.weight.end(), places.begin(), places.end());
     return folded;
 }
 
@@ -94,6 +143,10 @@ Result<FoldedWeights> foldWeights(const Graph& graph, const Node& node, const We
     if (const auto* linear = std::get_if<Linear>(&node.op)) {
         return fold(linear->parameters, {linear->outFeatures, graph.shape(linear->input).c}, weights);
     }
+    if (const auto* norm = std::get_if<LayerNorm>(&node.op)) return readLayerNorm(graph, *norm, weights);
+    if (const auto* tokens = std::get_if<EmbedTokens>(&node.op)) return readTokens(graph, *tokens, weights);
+    const auto* attention = std::get_if<Attention>(&node.op);
+    if (attention && attention->windows) return readWindows(graph, *attention, weights);
     return FoldedWeights{};
 }
 

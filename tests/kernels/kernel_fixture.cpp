@@ -329,7 +329,7 @@ TestLayer makeLayer(const Op& op, const Shape& input, Precision precision, uint3
 }
 
 Shape layerOutput(const TestLayer& layer, const Shape& input) {
-    return reference::outputShape(layer.op, std::span(&input, 1));
+    return inferShape(layer.op, std::span(&input, 1));
 }
 
 reference::Tensor evaluate(const Op& op, std::initializer_list<const reference::Tensor*> inputs,
