@@ -43,8 +43,15 @@ READS(2, loadResidual)
 READS_TEXELS(3, loadGate)
 WRITES(4, storeOutput)
 
-// Sums and sums of squares of the input channels of each pixel, one lane each: for kNorm only.
+// For kNorm only: the first channel of each pixel, and sums and sums of squares of how far the others are from it. A
+// mean far from zero would eat the digits of the deviation otherwise.
+float pivots[TILE_X];
 vec2 moments[TILE_X];
+
+float inverseDeviation(uint x) {
+    const vec2 mean = moments[x] / float(p.inChannels);
+    return inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon);
+}
 
 // The products of one group of input channels with the whole tile.
 void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y],
@@ -61,8 +68,8 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     }
     if (kNorm == 1u) {
         [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-            const vec4 value = vec4(values[x]);
-            moments[x] += vec2(dot(value, vec4(1.0)), dot(value, value));
+            const vec4 distance = keepChannels(vec4(values[x]) - pivots[x], uint(group), p.inChannels);
+            moments[x] += vec2(dot(distance, vec4(1.0)), dot(distance, distance));
         }
     }
     [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
@@ -75,8 +82,7 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
 void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[TILE_Y],
                vec4 sums[TILE_X * TILE_Y]) {
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-        const vec2 mean = moments[x] * p.inverseInputs;  // and the mean of squares
-        const float scale = kNorm == 1u ? inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon) : 1.0;
+        const float scale = kNorm == 1u ? inverseDeviation(x) : 1.0;
         [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
             const uint group = firstGroup + y;
             if (firstPixel + x >= p.pixelsPerImage || group >= p.outGroups) continue;
@@ -111,7 +117,10 @@ void main() {
         biases[y] = vec4(loadWeights(weights[y]));
         [[unroll]] for (uint x = 0; x < TILE_X; ++x) sums[x * TILE_Y + y] = vec4(0.0);
     }
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) moments[x] = vec2(0.0);
+    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        moments[x] = vec2(0.0);
+        pivots[x] = kNorm == 1u ? float(loadInput(inputs[x]).x) : 0.0;
+    }
     const int gateGroups = kGate == 2u ? 1 : int(p.inGroups);
     const int gateIndex = int(p.gateImageBegin + image) * gateGroups + p.gateBase;
     for (int group = 0; group < int(p.inGroups); ++group) multiplyGroup(group, gateIndex, inputs, weights, sums);

@@ -151,7 +151,7 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     params.residualBase = residual.base;
     params.gateBase = gate.base;
     params.gateImageBegin = asUint(extent.imageBegin);
-    params.inverseInputs = 1.0f / static_cast<float>(call.in.shape.c);
+    params.inChannels = asUint(call.in.shape.c);
     params.epsilon = call.normEpsilon.value_or(0.0f);
 
     Variant chosen = variant(Kernel::Pointwise, form);

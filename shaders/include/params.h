@@ -50,7 +50,7 @@ struct PointwiseParams {
     int inBase, outBase, residualBase, gateBase;
     uint gateImageBegin;    // image of pixelBegin in the gate
     uint outChannels;       // logical count: lanes past it are written as zero
-    float inverseInputs;    // LayerNorm only: 1 / input channels
+    uint inChannels;        // logical count; LayerNorm only
     float epsilon;          // LayerNorm only
 };
 
