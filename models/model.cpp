@@ -209,6 +209,10 @@ Result<Graph> buildChecked(const Architecture& architecture, const ArchitectureO
         return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, only %dx%d to %dx%d",
                      input.h, input.w, kMinInputSide, kMinInputSide, kMaxInputSide, kMaxInputSide);
     }
+    if (const int multiple = architecture.sizeMultiple; input.h % multiple != 0 || input.w % multiple != 0) {
+        return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, %s takes multiples of %d",
+                     input.h, input.w, architecture.name.c_str(), multiple);
+    }
     if (input.c != 3)
         return error(StatusCode::InvalidArgument, "an input of %d channels is not possible, only 3", input.c);
     return architecture.build(options, input);

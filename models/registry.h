@@ -28,6 +28,7 @@ struct Architecture {
     PreprocessSpec preprocess;
     // Builds the network; input.c is 3. Never fails for sizes within kMinInputSide .. kMaxInputSide.
     std::function<Graph(const ArchitectureOptions&, const Shape& input)> build;
+    int sizeMultiple = 1;  // the input's sides must be multiples of it
 };
 
 constexpr int kMinInputSide = 32, kMaxInputSide = 1024, kMaxBatch = 64;
