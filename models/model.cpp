@@ -165,6 +165,18 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
+// Arguments that only some families know.
+Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
+    if (!architecture.takesPatchSizes && options.patchSizes != std::array<int, 3>{})
+        return error(StatusCode::InvalidArgument, "the model arguments: patch_size is given, but %s has no such option",
+                     architecture.name.c_str());
+    if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
+        return error(StatusCode::InvalidArgument,
+                     "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
+                     architecture.name.c_str());
+    return {};
+}
+
 Status chooseOptions(const Request& request, const ModelOptions& asked, const CanonicalWeights& weights,
                      const Architecture& architecture, ArchitectureOptions& options) {
     options.batchNormEpsilon = weights.scheme().batchNormEpsilon;
@@ -180,6 +192,7 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         }
         arguments->applyTo(options);
     }
+    DUNLIN_TRY(checkOptions(architecture, options));
     return countClasses(architecture, weights, options).withContext(request.weights.string());
 }
 
