@@ -133,7 +133,8 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
     if (name.empty()) {
-        auto recognised = recognise(weights);
+        const bool pytorch = weights.scheme().torchvisionPreprocess;
+        auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
         if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
         return recognised;
     }
@@ -154,7 +155,7 @@ std::string classifierOf(const Graph& graph) {
 
 // The classifier's shape says how many classes there are, whatever else is written anywhere.
 Status countClasses(const Architecture& architecture, const CanonicalWeights& weights, ArchitectureOptions& options) {
-    const std::string name = classifierOf(architecture.build(options, {1, kMinInputSide, kMinInputSide, 3}));
+    const std::string name = classifierOf(architecture.build(options, smallestInput(architecture)));
     const auto classifier = std::ranges::find(weights.tensors(), name, &TensorInfo::name);
     if (classifier == weights.tensors().end() || classifier->shape.empty()) return {};  // checkWeights reports it
     if (classifier->shape[0] < 1 || classifier->shape[0] > kMaxClasses) {
@@ -165,11 +166,8 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
-// Arguments that only some families know.
+// A class token that is asked for must be there.
 Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
-    if (!architecture.takesPatchSizes && options.patchSizes != std::array<int, 3>{})
-        return error(StatusCode::InvalidArgument, "the model arguments: patch_size is given, but %s has no such option",
-                     architecture.name.c_str());
     if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
         return error(StatusCode::InvalidArgument,
                      "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
@@ -183,12 +181,16 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
     // Arguments belong to the architecture that they were written for.
     if (request.config && (request.config->architecture.empty() || request.config->architecture == architecture.name)) {
         if (request.config->classes) options.classes = *request.config->classes;
+        DUNLIN_TRY(request.config->modelArguments.check(architecture).withContext(request.configFile));
         request.config->modelArguments.applyTo(options);
     }
     if (!asked.modelArguments.empty()) {
         const auto arguments = parseModelArguments(asked.modelArguments);
         if (!arguments.ok()) {
             return Status(StatusCode::InvalidArgument, "the model arguments: " + arguments.status().message());
+        }
+        if (const Status known = arguments->check(architecture); !known.ok()) {
+            return Status(StatusCode::InvalidArgument, "the model arguments: " + known.message());
         }
         arguments->applyTo(options);
     }
@@ -271,8 +273,8 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     if (weights->scheme().torchvisionPreprocess) preprocess = PreprocessSpec{};
     if (request.config) request.config->preprocess.applyTo(preprocess);
 
-    const Graph graph =
-        model->architecture.build(model->options, {1, preprocess.inputHeight, preprocess.inputWidth, 3});
+    DUNLIN_ASSIGN(const Graph graph, buildChecked(model->architecture, model->options,
+                                                  {1, preprocess.inputHeight, preprocess.inputWidth, 3}));
     DUNLIN_TRY(
         checkWeights(graph, *weights).withContext(model->weightsDescription + " as " + model->architecture.name));
     DUNLIN_TRY(chooseLabels(request, model->options.classes, *model));
