@@ -141,6 +141,32 @@ class Fields {
         return std::array<int, 2>{*height, *width};
     }
 
+    // A number for all three, or a list of them.
+    std::optional<std::array<int, 3>> oneOrThreeIntegers(const char* key, Range range) {
+        const Json* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        std::array<int, 3> integers = {};
+        if (!value->is_array()) {
+            const auto same = checkedInteger(*value, path_ + key, range);
+            if (!same) return std::nullopt;
+            integers.fill(*same);
+            return integers;
+        }
+        if (!isTriple(key, *value)) return std::nullopt;
+        for (size_t i = 0; i < integers.size(); ++i) {
+            const auto integer = checkedInteger((*value)[i], path_ + key + "[" + std::to_string(i) + "]", range);
+            if (!integer) return std::nullopt;
+            integers[i] = *integer;
+        }
+        return integers;
+    }
+
+    std::optional<GlobalPool> globalPool() {
+        const auto index = oneOf("global_pool", {"avg", "token"});
+        if (!index) return std::nullopt;
+        return *index == 0 ? GlobalPool::Average : GlobalPool::ClassToken;
+    }
+
     // A field that must have one of these values if it is there; the index of the value.
     std::optional<size_t> oneOf(const char* key, std::initializer_list<std::string_view> allowed) {
         const Json* value = find(key);
@@ -198,7 +224,8 @@ class Fields {
 // Arguments of timm's that change nothing at inference.
 constexpr std::string_view kTrainingArguments[] = {"drop_rate", "drop_path_rate", "bn_momentum", "pretrained"};
 constexpr std::string_view kKnownArguments[] = {"num_classes", "in_chans", "channel_multiplier",
-                                                "pad_type",    "bn_eps",   "global_pool"};
+                                                "pad_type",    "bn_eps",   "global_pool",
+                                                "patch_size"};
 
 ModelArguments readModelArguments(const Json& object, const std::string& path, Status& status) {
     Fields fields(object, path, status);
@@ -207,7 +234,7 @@ ModelArguments readModelArguments(const Json& object, const std::string& path, S
                            std::ranges::find(kTrainingArguments, key) != std::end(kTrainingArguments);
         if (!known && !value.is_null()) {
             fields.fail(printable(key), value,
-                        "this argument is not supported (channel_multiplier, pad_type, bn_eps and num_classes are)");
+                        "this argument is not supported (channel_multiplier, pad_type, bn_eps, patch_size, global_pool and num_classes are)");
         }
     }
     ModelArguments arguments;
@@ -216,7 +243,9 @@ ModelArguments readModelArguments(const Json& object, const std::string& path, S
     arguments.batchNormEpsilon = fields.number("bn_eps", {1e-12, 1});
     if (const auto padding = fields.oneOf("pad_type", {"", "same"})) arguments.samePadding = *padding == 1;
     fields.integer("in_chans", {3, 3});
-    fields.oneOf("global_pool", {"avg"});
+    constexpr int kMaxPatch = 64;
+    arguments.patchSizes = fields.oneOrThreeIntegers("patch_size", {1, kMaxPatch});
+    arguments.globalPool = fields.globalPool();
     return arguments;
 }
 
@@ -286,7 +315,7 @@ Result<HubConfig> readConfig(const Json& json) {
     HubConfig config;
     config.architecture = top.text("architecture").value_or("");
     config.classes = top.integer("num_classes", {1, kMaxClasses});
-    top.oneOf("global_pool", {"avg"});
+    const std::optional<GlobalPool> globalPool = top.globalPool();
 
     const Json nothing = Json::object();
     const auto object = [&](const char* key, const Json& otherwise) -> const Json& {
@@ -297,6 +326,7 @@ Result<HubConfig> readConfig(const Json& json) {
         return nothing;
     };
     config.modelArguments = readModelArguments(object("model_args", nothing), "model_args.", status);
+    if (!config.modelArguments.globalPool) config.modelArguments.globalPool = globalPool;
     const Json& pretrained = object("pretrained_cfg", json);  // older folders have its fields at the top
     Fields fields(pretrained, &pretrained == &json ? "" : "pretrained_cfg.", status);
     config.preprocess = readPreprocess(fields);
@@ -326,6 +356,8 @@ void ModelArguments::applyTo(ArchitectureOptions& options) const {
     if (channelMultiplier) options.channelMultiplier = *channelMultiplier;
     if (batchNormEpsilon) options.batchNormEpsilon = *batchNormEpsilon;
     if (samePadding) options.samePadding = *samePadding;
+    if (patchSizes) options.patchSizes = *patchSizes;
+    if (globalPool) options.globalPool = *globalPool;
 }
 
 void PreprocessChanges::applyTo(PreprocessSpec& spec) const {

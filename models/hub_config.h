@@ -21,6 +21,8 @@ struct ModelArguments {
     std::optional<int> classes;  // num_classes
     std::optional<double> channelMultiplier, batchNormEpsilon;
     std::optional<bool> samePadding;
+    std::optional<std::array<int, 3>> patchSizes;  // patch_size: one number or a list of three
+    std::optional<GlobalPool> globalPool;
 
     void applyTo(ArchitectureOptions& options) const;
 };

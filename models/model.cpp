@@ -183,6 +183,18 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
+// Arguments that only some families know.
+Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
+    if (!architecture.takesPatchSizes && options.patchSizes != std::array<int, 3>{})
+        return error(StatusCode::InvalidArgument, "the model arguments: patch_size is given, but %s has no such option",
+                     architecture.name.c_str());
+    if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
+        return error(StatusCode::InvalidArgument,
+                     "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
+                     architecture.name.c_str());
+    return {};
+}
+
 Status chooseOptions(const Request& request, const ModelOptions& asked, const CanonicalWeights& weights,
                      const Architecture& architecture, ArchitectureOptions& options) {
     options.batchNormEpsilon = weights.scheme().batchNormEpsilon;
@@ -198,6 +210,7 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         }
         arguments->applyTo(options);
     }
+    DUNLIN_TRY(checkOptions(architecture, options));
     return countClasses(architecture, weights, options).withContext(request.weights.string());
 }
 
@@ -226,6 +239,10 @@ Result<Graph> buildChecked(const Architecture& architecture, const ArchitectureO
     if (std::min(input.h, input.w) < kMinInputSide || std::max(input.h, input.w) > kMaxInputSide) {
         return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, only %dx%d to %dx%d",
                      input.h, input.w, kMinInputSide, kMinInputSide, kMaxInputSide, kMaxInputSide);
+    }
+    if (const int multiple = architecture.sizeMultiple; input.h % multiple != 0 || input.w % multiple != 0) {
+        return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, %s takes multiples of %d",
+                     input.h, input.w, architecture.name.c_str(), multiple);
     }
     if (input.c != 3)
         return error(StatusCode::InvalidArgument, "an input of %d channels is not possible, only 3", input.c);

@@ -5,6 +5,9 @@
 #include <set>
 
 #include "models/mobilenet.h"
+#include "models/mobilevit.h"
+#include "models/swin.h"
+#include "models/vit.h"
 #include "runtime/weights/weights_source.h"
 
 namespace dunlin {
@@ -106,7 +109,13 @@ Recognised betweenTwins(Recognised found, const TensorShapes& have) {
 }  // namespace
 
 std::span<const Architecture> architectures() {
-    static const std::vector<Architecture> all = mobilenetArchitectures();
+    static const std::vector<Architecture> all = [] {
+        std::vector<Architecture> families = mobilenetArchitectures();
+        std::ranges::move(mobilevitArchitectures(), std::back_inserter(families));
+        std::ranges::move(vitArchitectures(), std::back_inserter(families));
+        std::ranges::move(swinArchitectures(), std::back_inserter(families));
+        return families;
+    }();
     return all;
 }
 

@@ -1,6 +1,7 @@
 // The architectures, by timm's names.
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 #include <string>
@@ -14,12 +15,19 @@
 
 namespace dunlin {
 
+// What the classifier reads (model_args.global_pool): the mean of the last map or of its tokens, or the class token.
+enum class GlobalPool { Own, Average, ClassToken };
+
 // What may differ between two networks of one architecture: model_args of a config.json, and the classifier's size.
 struct ArchitectureOptions {
     int classes = 1000;
     double channelMultiplier = 0;  // 0: the architecture's own
     bool samePadding = false;      // TensorFlow's asymmetric SAME padding (model_args.pad_type "same"); tf_* always
     double batchNormEpsilon = 0;   // 0: 1e-3 for tf_*, else 1e-5
+    // Sides of the patches of MobileViT's three stages that attend (model_args.patch_size); 0: the architecture's own.
+    // The paper's configuration B is {8, 4, 2}.
+    std::array<int, 3> patchSizes = {};
+    GlobalPool globalPool = GlobalPool::Own;
 };
 
 struct Architecture {
@@ -28,6 +36,8 @@ struct Architecture {
     PreprocessSpec preprocess;
     // Builds the network; input.c is 3. Never fails for sizes within kMinInputSide .. kMaxInputSide.
     std::function<Graph(const ArchitectureOptions&, const Shape& input)> build;
+    int sizeMultiple = 1;  // the input's sides must be multiples of it
+    bool takesPatchSizes = false, hasClassToken = false;  // which options it knows
 };
 
 constexpr int kMinInputSide = 32, kMaxInputSide = 1024, kMaxBatch = 64;
