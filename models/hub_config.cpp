@@ -150,6 +150,32 @@ class Fields {
         return std::array<int, 2>{*height, *width};
     }
 
+    // A number for all three, or a list of them.
+    std::optional<std::array<int, 3>> oneOrThreeIntegers(const char* key, Range range) {
+        const Json* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        std::array<int, 3> integers = {};
+        if (!value->is_array()) {
+            const auto same = checkedInteger(*value, path_ + key, range);
+            if (!same) return std::nullopt;
+            integers.fill(*same);
+            return integers;
+        }
+        if (!isTriple(key, *value)) return std::nullopt;
+        for (size_t i = 0; i < integers.size(); ++i) {
+            const auto integer = checkedInteger((*value)[i], path_ + key + "[" + std::to_string(i) + "]", range);
+            if (!integer) return std::nullopt;
+            integers[i] = *integer;
+        }
+        return integers;
+    }
+
+    std::optional<GlobalPool> globalPool() {
+        const auto index = oneOf("global_pool", {"avg", "token"});
+        if (!index) return std::nullopt;
+        return *index == 0 ? GlobalPool::Average : GlobalPool::ClassToken;
+    }
+
     // A field that must have one of these values if it is there; the index of the value.
     std::optional<size_t> oneOf(const char* key, std::initializer_list<std::string_view> allowed) {
         const Json* value = find(key);
@@ -209,8 +235,8 @@ constexpr std::string_view kTrainingArguments[] = {"drop_rate",  "drop_path_rate
                                                    "pretrained", "head_init_scale", "zero_init_last"};
 // Those that mean the same to every network here, and those that only some heed (Architecture::arguments).
 constexpr std::string_view kGeneralArguments[] = {"num_classes", "in_chans", "global_pool"};
-constexpr std::string_view kNetworkArguments[] = {"channel_multiplier", "depth_multiplier", "pad_type", "bn_eps",
-                                                  "norm_eps",           "conv_mlp"};
+constexpr std::string_view kNetworkArguments[] = {"channel_multiplier", "depth_multiplier", "pad_type",  "bn_eps",
+                                                  "norm_eps",           "conv_mlp",         "patch_size"};
 
 bool contains(std::span<const std::string_view> words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -230,8 +256,9 @@ ModelArguments readModelArguments(const Json& object, const std::string& path, S
         if (contains(kNetworkArguments, key)) {
             arguments.networkArguments.push_back(key);
         } else {
-            fields.fail(printable(key), value,
-                        "this argument is not supported (num_classes, " + listed(kNetworkArguments) + " are)");
+            fields.fail(
+                printable(key), value,
+                "this argument is not supported (num_classes, global_pool, " + listed(kNetworkArguments) + " are)");
         }
     }
     arguments.classes = fields.integer("num_classes", {1, kMaxClasses});
@@ -242,7 +269,9 @@ ModelArguments readModelArguments(const Json& object, const std::string& path, S
     if (const auto padding = fields.oneOf("pad_type", {"", "same"})) arguments.samePadding = *padding == 1;
     arguments.convolutionalMlp = fields.boolean("conv_mlp");
     fields.integer("in_chans", {3, 3});
-    fields.oneOf("global_pool", {"avg"});
+    constexpr int kMaxPatch = 64;
+    arguments.patchSizes = fields.oneOrThreeIntegers("patch_size", {1, kMaxPatch});
+    arguments.globalPool = fields.globalPool();
     return arguments;
 }
 
@@ -312,7 +341,7 @@ Result<HubConfig> readConfig(const Json& json) {
     HubConfig config;
     config.architecture = top.text("architecture").value_or("");
     config.classes = top.integer("num_classes", {1, kMaxClasses});
-    top.oneOf("global_pool", {"avg"});
+    const std::optional<GlobalPool> globalPool = top.globalPool();
 
     const Json nothing = Json::object();
     const auto object = [&](const char* key, const Json& otherwise) -> const Json& {
@@ -323,6 +352,7 @@ Result<HubConfig> readConfig(const Json& json) {
         return nothing;
     };
     config.modelArguments = readModelArguments(object("model_args", nothing), "model_args.", status);
+    if (!config.modelArguments.globalPool) config.modelArguments.globalPool = globalPool;
     const Json& pretrained = object("pretrained_cfg", json);  // older folders have its fields at the top
     Fields fields(pretrained, &pretrained == &json ? "" : "pretrained_cfg.", status);
     config.preprocess = readPreprocess(fields);
@@ -365,6 +395,8 @@ void ModelArguments::applyTo(ArchitectureOptions& options) const {
     if (layerNormEpsilon) options.layerNormEpsilon = *layerNormEpsilon;
     if (samePadding) options.samePadding = *samePadding;
     if (convolutionalMlp) options.convolutionalMlp = *convolutionalMlp;
+    if (patchSizes) options.patchSizes = *patchSizes;
+    if (globalPool) options.globalPool = *globalPool;
 }
 
 void PreprocessChanges::applyTo(PreprocessSpec& spec) const {

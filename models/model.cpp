@@ -166,6 +166,15 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
+// What only some networks can do.
+Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
+    if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
+        return error(StatusCode::InvalidArgument,
+                     "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
+                     architecture.name.c_str());
+    return {};
+}
+
 Status chooseOptions(const Request& request, const ModelOptions& asked, const CanonicalWeights& weights,
                      const Architecture& architecture, ArchitectureOptions& options) {
     options.batchNormEpsilon = weights.scheme().batchNormEpsilon;
@@ -185,6 +194,7 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         }
         arguments->applyTo(options);
     }
+    DUNLIN_TRY(checkOptions(architecture, options));
     return countClasses(architecture, weights, options).withContext(request.weights.string());
 }
 

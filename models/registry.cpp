@@ -8,7 +8,10 @@
 #include "models/convnext.h"
 #include "models/efficientnet.h"
 #include "models/mobilenet.h"
+#include "models/mobilevit.h"
 #include "models/resnet.h"
+#include "models/swin.h"
+#include "models/vit.h"
 #include "runtime/weights/weights_source.h"
 
 namespace dunlin {
@@ -144,8 +147,8 @@ Result<int> countClasses(const TensorShapes& have) {
 std::span<const Architecture> architectures() {
     static const std::vector<Architecture> all = [] {
         std::vector<Architecture> families;
-        for (const auto& family :
-             {mobilenetArchitectures, efficientnetArchitectures, convnextArchitectures, resnetArchitectures}) {
+        for (const auto& family : {mobilenetArchitectures, mobilevitArchitectures, efficientnetArchitectures,
+                                   convnextArchitectures, vitArchitectures, swinArchitectures, resnetArchitectures}) {
             std::ranges::move(family(), std::back_inserter(families));
         }
         return families;

@@ -1,6 +1,7 @@
 // The architectures, by timm's names.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,6 +17,9 @@
 
 namespace dunlin {
 
+// What the classifier reads (model_args.global_pool): the mean of the last map or of its tokens, or the class token.
+enum class GlobalPool { Own, Average, ClassToken };
+
 // What may differ between two networks of one architecture: model_args of a config.json, and the classifier's size.
 struct ArchitectureOptions {
     int classes = 1000;
@@ -25,6 +29,10 @@ struct ArchitectureOptions {
     double batchNormEpsilon = 0;   // 0: 1e-3 for tf_*, else 1e-5
     double layerNormEpsilon = 0;   // 0: the architecture's own
     std::optional<bool> convolutionalMlp = {};  // 1x1 convolutions instead of linear layers: weights of another shape
+    // Sides of the patches of MobileViT's three stages that attend (model_args.patch_size); 0: the architecture's own.
+    // The paper's configuration B is {8, 4, 2}.
+    std::array<int, 3> patchSizes = {};
+    GlobalPool globalPool = GlobalPool::Own;
 };
 
 struct Architecture {
@@ -34,6 +42,7 @@ struct Architecture {
     // Builds the network; input.c is 3. Never fails for sizes within kMinInputSide .. kMaxInputSide.
     std::function<Graph(const ArchitectureOptions&, const Shape& input)> build;
     int sizeMultiple = 1;  // the input's sides must be multiples of it
+    bool hasClassToken = false;
     // Which of the model_args that change a network this one heeds; the rest are refused (hub_config.h).
     std::vector<std::string> arguments = {};
     std::string landmark = {};  // a tensor that most networks of other families lack, so that recognise() is quick

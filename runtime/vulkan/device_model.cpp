@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "runtime/weights/fold.h"
-
 namespace dunlin::vulkan {
 namespace {
 
@@ -70,8 +68,7 @@ Status DeviceModel::upload(const Graph& graph, const std::vector<Constant>& cons
     std::vector<std::byte> packed;
     for (size_t i = 0; i < constants.size(); ++i) {
         const Constant& constant = constants[i];
-        const Node& node = graph.nodes()[static_cast<size_t>(constant.node)];
-        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, node, *model_->weights));
+        DUNLIN_ASSIGN(const FoldedWeights folded, constantWeights(graph, constant, *model_->weights));
         packed.assign(constant.sizeBytes, std::byte{0});
         prepack(graph, constant, folded, precision_, packed);
         DUNLIN_TRY(uploader.write(buffers_[bufferOf_[i]], ranges_[i].offsetBytes, packed));
