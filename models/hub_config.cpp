@@ -256,9 +256,8 @@ ModelArguments readModelArguments(const Json& object, const std::string& path, S
         if (contains(kNetworkArguments, key)) {
             arguments.networkArguments.push_back(key);
         } else {
-            fields.fail(
-                printable(key), value,
-                "this argument is not supported (num_classes, global_pool, " + listed(kNetworkArguments) + " are)");
+            fields.fail(printable(key), value,
+                        "this argument is not supported (num_classes, " + listed(kNetworkArguments) + " are)");
         }
     }
     arguments.classes = fields.integer("num_classes", {1, kMaxClasses});
@@ -394,9 +393,9 @@ void ModelArguments::applyTo(ArchitectureOptions& options) const {
     if (batchNormEpsilon) options.batchNormEpsilon = *batchNormEpsilon;
     if (layerNormEpsilon) options.layerNormEpsilon = *layerNormEpsilon;
     if (samePadding) options.samePadding = *samePadding;
-    if (convolutionalMlp) options.convolutionalMlp = *convolutionalMlp;
     if (patchSizes) options.patchSizes = *patchSizes;
     if (globalPool) options.globalPool = *globalPool;
+    if (convolutionalMlp) options.convolutionalMlp = *convolutionalMlp;
 }
 
 void PreprocessChanges::applyTo(PreprocessSpec& spec) const {

@@ -190,8 +190,8 @@ Architecture architecture(std::string name, const Network& network) {
             .preprocess = preprocess,
             .build = [network](const ArchitectureOptions& options,
                                const Shape& input) { return build(network, options, input); },
-            .arguments = {"patch_size", "pad_type", "bn_eps"},
-            .landmark = "stem.conv.weight"};
+            .arguments = {"patch_size"},
+            .landmark = "stages.2.1.transformer.0.norm1.weight"};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "models/hub_config.h"
+#include "models/preprocessor_config.h"
 #include "runtime/weights/fold.h"
 #include "runtime/weights/name_scheme.h"
 #include "runtime/weights/open.h"
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSynthetic = "synthetic";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kPreprocessorName = "preprocessor_config.json";
 constexpr const char* kWeightsNames[] = {"model.safetensors", "pytorch_model.bin"};  // as the hub calls them
 
 // What the caller asked for, found on the disk.
@@ -26,6 +28,7 @@ struct Request {
     fs::path weights;          // empty: formula weights
     std::optional<HubConfig> config;
     std::string configFile;
+    std::optional<PreprocessorConfig> preprocessor;
 };
 
 bool looksLikePath(const std::string& name) {
@@ -43,7 +46,18 @@ bool isThere(const fs::path& path) {
     return fs::exists(path, problem);
 }
 
+Status readPreprocessor(const fs::path& folder, Request& request) {
+    const fs::path path = folder / kPreprocessorName;
+    if (!isThere(path)) return {};
+    DUNLIN_ASSIGN(const FileBytes file, openFile(path));
+    auto config = parsePreprocessorConfig({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()});
+    if (!config.ok()) return config.status().withContext(file.name);
+    request.preprocessor = *std::move(config);
+    return {};
+}
+
 Status readConfig(const fs::path& folder, Request& request) {
+    DUNLIN_TRY(readPreprocessor(folder, request));
     const fs::path path = folder / kConfigName;
     if (!isThere(path)) return {};
     DUNLIN_ASSIGN(const FileBytes file, openFile(path));
@@ -129,6 +143,10 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         name = request.config->architecture;
         saidBy = request.configFile;
     }
+    if (name.empty() && !weights.scheme().architecture.empty()) {
+        name = weights.scheme().architecture;
+        saidBy = request.weights.string() + " (" + weights.scheme().name + ")";
+    }
     if (name.empty() && weights.isFormula()) {
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
@@ -166,7 +184,7 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
-// What only some networks can do.
+// A class token that is asked for must be there.
 Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
     if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
         return error(StatusCode::InvalidArgument,
@@ -266,12 +284,13 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     DUNLIN_ASSIGN(Recognised recognised, chooseArchitecture(request, *weights));
     model->architecture = std::move(recognised.architecture);
     model->options = recognised.options;
-    if (!weights->scheme().torchvisionPreprocess) model->alsoFits = std::move(recognised.alsoFits);
+    if (!weights->scheme().preprocess) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
     PreprocessSpec preprocess = model->architecture.preprocess;
-    if (weights->scheme().torchvisionPreprocess) preprocess = PreprocessSpec{};
+    if (weights->scheme().preprocess) preprocess = specOf(*weights->scheme().preprocess);
     if (request.config) request.config->preprocess.applyTo(preprocess);
+    if (request.preprocessor) request.preprocessor->applyTo(preprocess);
 
     DUNLIN_ASSIGN(const Graph graph, buildChecked(model->architecture, model->options,
                                                   {1, preprocess.inputHeight, preprocess.inputWidth, 3}));

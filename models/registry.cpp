@@ -147,7 +147,7 @@ Result<int> countClasses(const TensorShapes& have) {
 std::span<const Architecture> architectures() {
     static const std::vector<Architecture> all = [] {
         std::vector<Architecture> families;
-        for (const auto& family : {mobilenetArchitectures, mobilevitArchitectures, efficientnetArchitectures,
+        for (const auto& family : {mobilenetArchitectures, efficientnetArchitectures, mobilevitArchitectures,
                                    convnextArchitectures, vitArchitectures, swinArchitectures, resnetArchitectures}) {
             std::ranges::move(family(), std::back_inserter(families));
         }

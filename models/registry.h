@@ -27,12 +27,12 @@ struct ArchitectureOptions {
     double depthMultiplier = 0;    // of the blocks in a stage; 0: the architecture's own
     bool samePadding = false;      // TensorFlow's asymmetric SAME padding (model_args.pad_type "same"); tf_* always
     double batchNormEpsilon = 0;   // 0: 1e-3 for tf_*, else 1e-5
-    double layerNormEpsilon = 0;   // 0: the architecture's own
-    std::optional<bool> convolutionalMlp = {};  // 1x1 convolutions instead of linear layers: weights of another shape
     // Sides of the patches of MobileViT's three stages that attend (model_args.patch_size); 0: the architecture's own.
     // The paper's configuration B is {8, 4, 2}.
     std::array<int, 3> patchSizes = {};
     GlobalPool globalPool = GlobalPool::Own;
+    double layerNormEpsilon = 0;                // 0: the architecture's own
+    std::optional<bool> convolutionalMlp = {};  // 1x1 convolutions instead of linear layers: weights of another shape
 };
 
 struct Architecture {
@@ -42,10 +42,10 @@ struct Architecture {
     // Builds the network; input.c is 3. Never fails for sizes within kMinInputSide .. kMaxInputSide.
     std::function<Graph(const ArchitectureOptions&, const Shape& input)> build;
     int sizeMultiple = 1;  // the input's sides must be multiples of it
-    bool hasClassToken = false;
     // Which of the model_args that change a network this one heeds; the rest are refused (hub_config.h).
     std::vector<std::string> arguments = {};
-    std::string landmark = {};  // a tensor that most networks of other families lack, so that recognise() is quick
+    std::string landmark = {};   // a tensor that most networks of other families lack, so that recognise() is quick
+    bool hasClassToken = false;  // whether GlobalPool::ClassToken means anything
     bool hasPublishedWeights = true;  // false where only the tf_ twin was ever trained
 };
 

@@ -84,7 +84,7 @@ Architecture architecture(const Member& member) {
             .build = [&member](const ArchitectureOptions& options, const Shape& input) {
                 return build(member, options, input);
             },
-            .landmark = "layers.0.blocks.0.norm1.weight"};
+            .landmark = "layers.0.blocks.0.attn.relative_position_bias_table"};
 }
 
 }  // namespace

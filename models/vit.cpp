@@ -73,8 +73,8 @@ Architecture architecture(const Member& member) {
             .build = [&member](const ArchitectureOptions& options,
                                const Shape& input) { return build(member, options, input); },
             .sizeMultiple = member.patch,
-            .hasClassToken = true,
-            .landmark = "pos_embed"};
+            .landmark = "pos_embed",
+            .hasClassToken = true};
 }
 
 }  // namespace
