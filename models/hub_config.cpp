@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_set>
 
 #include "runtime/weights/tensor_data.h"
@@ -104,6 +105,14 @@ class Fields {
     std::optional<int> integer(const char* key, Range range) {
         const Json* value = find(key);
         return value == nullptr ? std::nullopt : checkedInteger(*value, path_ + key, range);
+    }
+
+    std::optional<bool> boolean(const char* key) {
+        const Json* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        if (value->is_boolean()) return value->get<bool>();
+        fail(key, *value, "must be true or false");
+        return std::nullopt;
     }
 
     std::optional<std::string> text(const char* key) {
@@ -222,26 +231,42 @@ class Fields {
 };
 
 // Arguments of timm's that change nothing at inference.
-constexpr std::string_view kTrainingArguments[] = {"drop_rate", "drop_path_rate", "bn_momentum", "pretrained"};
-constexpr std::string_view kKnownArguments[] = {"num_classes", "in_chans", "channel_multiplier",
-                                                "pad_type",    "bn_eps",   "global_pool",
-                                                "patch_size"};
+constexpr std::string_view kTrainingArguments[] = {"drop_rate",  "drop_path_rate",  "drop_block_rate", "bn_momentum",
+                                                   "pretrained", "head_init_scale", "zero_init_last"};
+// Those that mean the same to every network here, and those that only some heed (Architecture::arguments).
+constexpr std::string_view kGeneralArguments[] = {"num_classes", "in_chans", "global_pool"};
+constexpr std::string_view kNetworkArguments[] = {"channel_multiplier", "depth_multiplier", "pad_type",  "bn_eps",
+                                                  "norm_eps",           "conv_mlp",         "patch_size"};
+
+bool contains(std::span<const std::string_view> words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
+std::string listed(std::span<const std::string_view> words) {
+    std::string list;
+    for (const std::string_view word : words) list.append(list.empty() ? "" : ", ").append(word);
+    return list;
+}
 
 ModelArguments readModelArguments(const Json& object, const std::string& path, Status& status) {
     Fields fields(object, path, status);
+    ModelArguments arguments;
     for (const auto& [key, value] : object.items()) {
-        const bool known = std::ranges::find(kKnownArguments, key) != std::end(kKnownArguments) ||
-                           std::ranges::find(kTrainingArguments, key) != std::end(kTrainingArguments);
-        if (!known && !value.is_null()) {
+        if (value.is_null() || contains(kTrainingArguments, key) || contains(kGeneralArguments, key)) continue;
+        if (contains(kNetworkArguments, key)) {
+            arguments.networkArguments.push_back(key);
+        } else {
             fields.fail(printable(key), value,
-                        "this argument is not supported (channel_multiplier, pad_type, bn_eps, patch_size, global_pool and num_classes are)");
+                        "this argument is not supported (num_classes, " + listed(kNetworkArguments) + " are)");
         }
     }
-    ModelArguments arguments;
     arguments.classes = fields.integer("num_classes", {1, kMaxClasses});
     arguments.channelMultiplier = fields.number("channel_multiplier", {0.05, 8});
+    arguments.depthMultiplier = fields.number("depth_multiplier", {0.05, 8});
     arguments.batchNormEpsilon = fields.number("bn_eps", {1e-12, 1});
+    arguments.layerNormEpsilon = fields.number("norm_eps", {1e-12, 1});
     if (const auto padding = fields.oneOf("pad_type", {"", "same"})) arguments.samePadding = *padding == 1;
+    arguments.convolutionalMlp = fields.boolean("conv_mlp");
     fields.integer("in_chans", {3, 3});
     constexpr int kMaxPatch = 64;
     arguments.patchSizes = fields.oneOrThreeIntegers("patch_size", {1, kMaxPatch});
@@ -351,13 +376,26 @@ auto readObject(std::string_view text, Read&& read) -> decltype(read(Json())) {
 
 }  // namespace
 
+Status ModelArguments::check(const Architecture& architecture) const {
+    for (const std::string& argument : networkArguments) {
+        if (std::ranges::find(architecture.arguments, argument) != architecture.arguments.end()) continue;
+        const std::vector<std::string_view> known(architecture.arguments.begin(), architecture.arguments.end());
+        return error(StatusCode::BadFile, "%s does not know the argument %s, only %s", architecture.name.c_str(),
+                     argument.c_str(), known.empty() ? "num_classes" : listed(known).c_str());
+    }
+    return {};
+}
+
 void ModelArguments::applyTo(ArchitectureOptions& options) const {
     if (classes) options.classes = *classes;
     if (channelMultiplier) options.channelMultiplier = *channelMultiplier;
+    if (depthMultiplier) options.depthMultiplier = *depthMultiplier;
     if (batchNormEpsilon) options.batchNormEpsilon = *batchNormEpsilon;
+    if (layerNormEpsilon) options.layerNormEpsilon = *layerNormEpsilon;
     if (samePadding) options.samePadding = *samePadding;
     if (patchSizes) options.patchSizes = *patchSizes;
     if (globalPool) options.globalPool = *globalPool;
+    if (convolutionalMlp) options.convolutionalMlp = *convolutionalMlp;
 }
 
 void PreprocessChanges::applyTo(PreprocessSpec& spec) const {

@@ -189,7 +189,8 @@ Architecture architecture(std::string name, const Network& network) {
             .preprocess = preprocess,
             .build = [network](const ArchitectureOptions& options,
                                const Shape& input) { return build(network, options, input); },
-            .takesPatchSizes = true};
+            .arguments = {"patch_size"},
+            .landmark = "stages.2.1.transformer.0.norm1.weight"};
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ Architecture architecture(const Member& member) {
             .preprocess = preprocess,
             .build = [&member](const ArchitectureOptions& options, const Shape& input) {
                 return build(member, options, input);
-            }};
+            },
+            .landmark = "layers.0.blocks.0.attn.relative_position_bias_table"};
 }
 
 }  // namespace

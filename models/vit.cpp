@@ -73,6 +73,7 @@ Architecture architecture(const Member& member) {
             .build = [&member](const ArchitectureOptions& options,
                                const Shape& input) { return build(member, options, input); },
             .sizeMultiple = member.patch,
+            .landmark = "pos_embed",
             .hasClassToken = true};
 }
 
