@@ -5,14 +5,45 @@
 
 namespace dunlin {
 
-int makeDivisible(double channels) {
+namespace {
+
+// How many rows of the input one row of this op's output stands for, over its first input's.
+int strideOf(const Op& op) {
+    if (const auto* conv = std::get_if<Conv2d>(&op)) return conv->strideH;
+    if (const auto* pool = std::get_if<MaxPool>(&op)) return pool->strideH;
+    if (const auto* merge = std::get_if<SpaceToDepth>(&op)) return merge->block;
+    return 1;  // networks resize only to what a patch divides, and back
+}
+
+int strideOf(const Graph& graph, ValueId map) {
+    int stride = 1;
+    while (map != graph.input()) {
+        const int producer = graph.values()[static_cast<size_t>(map)].producer;
+        const Op& op = graph.nodes()[static_cast<size_t>(producer)].op;
+        stride *= strideOf(op);
+        map = inputsOf(op)[0];
+    }
+    return stride;
+}
+
+}  // namespace
+
+int makeDivisible(double channels, double share) {
     constexpr int kDivisor = 8;
     const int rounded = std::max(kDivisor, static_cast<int>(channels + kDivisor / 2.0) / kDivisor * kDivisor);
-    return rounded < 0.9 * channels ? rounded + kDivisor : rounded;
+    return rounded < share * channels ? rounded + kDivisor : rounded;
 }
 
 int scaledChannels(int channels, double width) {
     return width == 1.0 ? channels : makeDivisible(channels * width);
+}
+
+void NetworkBuilder::tapStage(const std::string& name, ValueId map) {
+    graph_.tap(name, map);
+    const int stride = strideOf(graph_, map);
+    for (const int tapped : {4, 8, 16, 32}) {
+        if (stride == tapped) graph_.tap("stride" + std::to_string(stride), map);
+    }
 }
 
 Padding NetworkBuilder::padding(const Shape& input, int kernel, int stride) const {
@@ -66,8 +97,16 @@ ValueId NetworkBuilder::squeezeExcite(const std::string& name, ValueId input, in
     return graph_.add(name, Mul{input, gate});
 }
 
-ValueId NetworkBuilder::add(const std::string& name, ValueId x, ValueId shortcut) {
-    return graph_.add(name, Add{x, shortcut, Activation::None});
+ValueId NetworkBuilder::add(const std::string& name, ValueId x, ValueId shortcut, Activation activation) {
+    return graph_.add(name, Add{x, shortcut, activation});
+}
+
+ValueId NetworkBuilder::layerNorm(const std::string& name, ValueId input, double epsilon) {
+    LayerNorm norm;
+    norm.input = input;
+    norm.epsilon = epsilon;
+    norm.parameters = {.weight = name + ".weight", .bias = name + ".bias"};
+    return graph_.add(name, norm);
 }
 
 ValueId NetworkBuilder::pool(const std::string& name, ValueId input) {

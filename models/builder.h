@@ -8,8 +8,9 @@
 
 namespace dunlin {
 
-// The nearest multiple of 8 that loses no more than a tenth; at least 8. The MobileNets' papers' rule.
-int makeDivisible(double channels);
+// The nearest multiple of 8 that keeps `share` of the channels, at least 8. The MobileNets' papers' rule keeps nine
+// tenths.
+int makeDivisible(double channels, double share = 0.9);
 // Channels times the width multiplier, rounded so.
 int scaledChannels(int channels, double width);
 
@@ -32,6 +33,10 @@ class NetworkBuilder {
     Graph take() { return std::move(graph_); }
     int channels(ValueId value) const { return graph_.shape(value).c; }
 
+    // A stage's output, a map: a tap by its name, and by the pixels of the input that one of its own stands for,
+    // "stride4", "stride8", "stride16" and "stride32". The last stage of a stride has that name.
+    void tapStage(const std::string& name, ValueId map);
+
     ValueId convNorm(const ConvNormNames& names, ValueId input, int outChannels, int kernel, int stride,
                      Activation activation);
     ValueId depthwise(const ConvNormNames& names, ValueId input, int kernel, int stride, Activation activation);
@@ -40,7 +45,9 @@ class NetworkBuilder {
     // x times a gate computed from its mean over the pixels; <name>.conv_reduce and <name>.conv_expand.
     ValueId squeezeExcite(const std::string& name, ValueId input, int reducedChannels, Activation reduceActivation,
                           Activation gateActivation);
-    ValueId add(const std::string& name, ValueId x, ValueId shortcut);
+    ValueId add(const std::string& name, ValueId x, ValueId shortcut, Activation activation = Activation::None);
+    // Over the channels of each pixel.
+    ValueId layerNorm(const std::string& name, ValueId input, double epsilon);
     ValueId pool(const std::string& name, ValueId input);
     ValueId linear(const std::string& name, ValueId input, int outFeatures);
 

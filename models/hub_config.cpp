@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_set>
 
 #include "runtime/weights/tensor_data.h"
@@ -106,6 +107,14 @@ class Fields {
         return value == nullptr ? std::nullopt : checkedInteger(*value, path_ + key, range);
     }
 
+    std::optional<bool> boolean(const char* key) {
+        const Json* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        if (value->is_boolean()) return value->get<bool>();
+        fail(key, *value, "must be true or false");
+        return std::nullopt;
+    }
+
     std::optional<std::string> text(const char* key) {
         const Json* value = find(key);
         if (value == nullptr) return std::nullopt;
@@ -139,6 +148,32 @@ class Fields {
         const auto height = item(1, {kMinInputSide, kMaxInputSide}), width = item(2, {kMinInputSide, kMaxInputSide});
         if (!channels || !height || !width) return std::nullopt;
         return std::array<int, 2>{*height, *width};
+    }
+
+    // A number for all three, or a list of them.
+    std::optional<std::array<int, 3>> oneOrThreeIntegers(const char* key, Range range) {
+        const Json* value = find(key);
+        if (value == nullptr) return std::nullopt;
+        std::array<int, 3> integers = {};
+        if (!value->is_array()) {
+            const auto same = checkedInteger(*value, path_ + key, range);
+            if (!same) return std::nullopt;
+            integers.fill(*same);
+            return integers;
+        }
+        if (!isTriple(key, *value)) return std::nullopt;
+        for (size_t i = 0; i < integers.size(); ++i) {
+            const auto integer = checkedInteger((*value)[i], path_ + key + "[" + std::to_string(i) + "]", range);
+            if (!integer) return std::nullopt;
+            integers[i] = *integer;
+        }
+        return integers;
+    }
+
+    std::optional<GlobalPool> globalPool() {
+        const auto index = oneOf("global_pool", {"avg", "token"});
+        if (!index) return std::nullopt;
+        return *index == 0 ? GlobalPool::Average : GlobalPool::ClassToken;
     }
 
     // A field that must have one of these values if it is there; the index of the value.
@@ -196,27 +231,46 @@ class Fields {
 };
 
 // Arguments of timm's that change nothing at inference.
-constexpr std::string_view kTrainingArguments[] = {"drop_rate", "drop_path_rate", "bn_momentum", "pretrained"};
-constexpr std::string_view kKnownArguments[] = {"num_classes", "in_chans", "channel_multiplier",
-                                                "pad_type",    "bn_eps",   "global_pool"};
+constexpr std::string_view kTrainingArguments[] = {"drop_rate",  "drop_path_rate",  "drop_block_rate", "bn_momentum",
+                                                   "pretrained", "head_init_scale", "zero_init_last"};
+// Those that mean the same to every network here, and those that only some heed (Architecture::arguments).
+constexpr std::string_view kGeneralArguments[] = {"num_classes", "in_chans", "global_pool"};
+constexpr std::string_view kNetworkArguments[] = {"channel_multiplier", "depth_multiplier", "pad_type",  "bn_eps",
+                                                  "norm_eps",           "conv_mlp",         "patch_size"};
+
+bool contains(std::span<const std::string_view> words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
+std::string listed(std::span<const std::string_view> words) {
+    std::string list;
+    for (const std::string_view word : words) list.append(list.empty() ? "" : ", ").append(word);
+    return list;
+}
 
 ModelArguments readModelArguments(const Json& object, const std::string& path, Status& status) {
     Fields fields(object, path, status);
+    ModelArguments arguments;
     for (const auto& [key, value] : object.items()) {
-        const bool known = std::ranges::find(kKnownArguments, key) != std::end(kKnownArguments) ||
-                           std::ranges::find(kTrainingArguments, key) != std::end(kTrainingArguments);
-        if (!known && !value.is_null()) {
+        if (value.is_null() || contains(kTrainingArguments, key) || contains(kGeneralArguments, key)) continue;
+        if (contains(kNetworkArguments, key)) {
+            arguments.networkArguments.push_back(key);
+        } else {
             fields.fail(printable(key), value,
-                        "this argument is not supported (channel_multiplier, pad_type, bn_eps and num_classes are)");
+                        "this argument is not supported (num_classes, " + listed(kNetworkArguments) + " are)");
         }
     }
-    ModelArguments arguments;
     arguments.classes = fields.integer("num_classes", {1, kMaxClasses});
     arguments.channelMultiplier = fields.number("channel_multiplier", {0.05, 8});
+    arguments.depthMultiplier = fields.number("depth_multiplier", {0.05, 8});
     arguments.batchNormEpsilon = fields.number("bn_eps", {1e-12, 1});
+    arguments.layerNormEpsilon = fields.number("norm_eps", {1e-12, 1});
     if (const auto padding = fields.oneOf("pad_type", {"", "same"})) arguments.samePadding = *padding == 1;
+    arguments.convolutionalMlp = fields.boolean("conv_mlp");
     fields.integer("in_chans", {3, 3});
-    fields.oneOf("global_pool", {"avg"});
+    constexpr int kMaxPatch = 64;
+    arguments.patchSizes = fields.oneOrThreeIntegers("patch_size", {1, kMaxPatch});
+    arguments.globalPool = fields.globalPool();
     return arguments;
 }
 
@@ -286,7 +340,7 @@ Result<HubConfig> readConfig(const Json& json) {
     HubConfig config;
     config.architecture = top.text("architecture").value_or("");
     config.classes = top.integer("num_classes", {1, kMaxClasses});
-    top.oneOf("global_pool", {"avg"});
+    const std::optional<GlobalPool> globalPool = top.globalPool();
 
     const Json nothing = Json::object();
     const auto object = [&](const char* key, const Json& otherwise) -> const Json& {
@@ -297,6 +351,7 @@ Result<HubConfig> readConfig(const Json& json) {
         return nothing;
     };
     config.modelArguments = readModelArguments(object("model_args", nothing), "model_args.", status);
+    if (!config.modelArguments.globalPool) config.modelArguments.globalPool = globalPool;
     const Json& pretrained = object("pretrained_cfg", json);  // older folders have its fields at the top
     Fields fields(pretrained, &pretrained == &json ? "" : "pretrained_cfg.", status);
     config.preprocess = readPreprocess(fields);
@@ -321,11 +376,26 @@ auto readObject(std::string_view text, Read&& read) -> decltype(read(Json())) {
 
 }  // namespace
 
+Status ModelArguments::check(const Architecture& architecture) const {
+    for (const std::string& argument : networkArguments) {
+        if (std::ranges::find(architecture.arguments, argument) != architecture.arguments.end()) continue;
+        const std::vector<std::string_view> known(architecture.arguments.begin(), architecture.arguments.end());
+        return error(StatusCode::BadFile, "%s does not know the argument %s, only %s", architecture.name.c_str(),
+                     argument.c_str(), known.empty() ? "num_classes" : listed(known).c_str());
+    }
+    return {};
+}
+
 void ModelArguments::applyTo(ArchitectureOptions& options) const {
     if (classes) options.classes = *classes;
     if (channelMultiplier) options.channelMultiplier = *channelMultiplier;
+    if (depthMultiplier) options.depthMultiplier = *depthMultiplier;
     if (batchNormEpsilon) options.batchNormEpsilon = *batchNormEpsilon;
+    if (layerNormEpsilon) options.layerNormEpsilon = *layerNormEpsilon;
     if (samePadding) options.samePadding = *samePadding;
+    if (patchSizes) options.patchSizes = *patchSizes;
+    if (globalPool) options.globalPool = *globalPool;
+    if (convolutionalMlp) options.convolutionalMlp = *convolutionalMlp;
 }
 
 void PreprocessChanges::applyTo(PreprocessSpec& spec) const {

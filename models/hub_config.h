@@ -19,9 +19,14 @@ constexpr int kMaxClasses = 1 << 20;
 // model_args. What is absent leaves the architecture's own value.
 struct ModelArguments {
     std::optional<int> classes;  // num_classes
-    std::optional<double> channelMultiplier, batchNormEpsilon;
-    std::optional<bool> samePadding;
+    std::optional<double> channelMultiplier, depthMultiplier, batchNormEpsilon, layerNormEpsilon;
+    std::optional<bool> samePadding, convolutionalMlp;
+    std::optional<std::array<int, 3>> patchSizes;  // patch_size: one number or a list of three
+    std::optional<GlobalPool> globalPool;
+    std::vector<std::string> networkArguments;  // those of them that only some networks heed, as the file calls them
 
+    // BadFile names the first argument that this architecture does not heed.
+    Status check(const Architecture& architecture) const;
     void applyTo(ArchitectureOptions& options) const;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "models/builder.h"
+#include "models/inverted_residual.h"
 
 namespace dunlin {
 namespace {
@@ -12,24 +13,6 @@ namespace {
 constexpr auto kRelu = Activation::Relu;
 constexpr auto kRelu6 = Activation::Relu6;
 constexpr auto kHardSwish = Activation::HardSwish;
-
-enum class Block {
-    Separable,           // depthwise, squeeze-excite, linear projection
-    SeparableActivated,  // MobileNetV1's: an activation after the projection as well, never a shortcut
-    InvertedResidual,    // expand, depthwise, squeeze-excite, linear projection
-    Convolution,         // one 1x1 convolution
-};
-
-// One row of a paper's table. `squeeze` is the bottleneck's width over the expanded width; 0: no squeeze-excite.
-struct BlockRow {
-    int stage;
-    Block block;
-    int repeats, kernel, stride;
-    double expansion;
-    int channels;
-    double squeeze;
-    Activation activation;
-};
 
 using enum Block;
 
@@ -111,14 +94,19 @@ constexpr Family kFamilies[] = {
      kWidthsMinimal},
 };
 
-// A row as this family uses it: the minimal variants keep the table's shape and drop what is slow on old hardware.
-BlockRow adapted(const Family& family, BlockRow row) {
-    if (family.minimal) {
+constexpr SqueezeExcite kSqueezeExcite = {SqueezeExcite::Of::Expanded, kRelu, Activation::HardSigmoid};
+
+// The rows as this family uses them: scaled, and the minimal variants without what is slow on old hardware.
+std::vector<BlockRow> rowsOf(const Family& family, double width) {
+    std::vector<BlockRow> rows(family.rows.begin(), family.rows.end());
+    for (BlockRow& row : rows) {
+        row.channels = scaledChannels(row.channels, width);
+        if (!family.minimal) continue;
         row.kernel = std::min(row.kernel, 3);
         row.squeeze = 0;
         row.activation = kRelu;
     }
-    return row;
+    return rows;
 }
 
 int stemChannels(const Family& family, double width) {
@@ -127,66 +115,11 @@ int stemChannels(const Family& family, double width) {
     return fixed ? family.stemChannels : scaledChannels(family.stemChannels, width);
 }
 
-// The MobileNets' block, as timm names its parts.
-class MobilenetBlocks {
-  public:
-    MobilenetBlocks(NetworkBuilder& builder, double width) : builder_(builder), width_(width) {}
-
-    ValueId block(const std::string& name, const BlockRow& row, int stride, ValueId input) {
-        const int outChannels = scaledChannels(row.channels, width_);
-        switch (row.block) {
-            case Convolution:
-                return builder_.convNorm({name + ".conv", name + ".bn1"}, input, outChannels, row.kernel, stride,
-                                         row.activation);
-            case Separable:
-            case SeparableActivated:
-                return separable(name, row, stride, input, outChannels);
-            case InvertedResidual:
-                return invertedResidual(name, row, stride, input, outChannels);
-        }
-        return input;
-    }
-
-  private:
-    ValueId separable(const std::string& name, const BlockRow& row, int stride, ValueId input, int outChannels) {
-        const bool activated = row.block == SeparableActivated;
-        ValueId x = builder_.depthwise({name + ".conv_dw", name + ".bn1"}, input, row.kernel, stride, row.activation);
-        x = squeezeExcite(name, row, x);
-        x = builder_.convNorm({name + ".conv_pw", name + ".bn2"}, x, outChannels, 1, 1,
-                              activated ? row.activation : Activation::None);
-        return activated ? x : shortcut(name, stride, input, x);
-    }
-
-    ValueId invertedResidual(const std::string& name, const BlockRow& row, int stride, ValueId input, int outChannels) {
-        const int expanded = makeDivisible(builder_.channels(input) * row.expansion);
-        ValueId x = builder_.convNorm({name + ".conv_pw", name + ".bn1"}, input, expanded, 1, 1, row.activation);
-        x = builder_.depthwise({name + ".conv_dw", name + ".bn2"}, x, row.kernel, stride, row.activation);
-        x = squeezeExcite(name, row, x);
-        x = builder_.convNorm({name + ".conv_pwl", name + ".bn3"}, x, outChannels, 1, 1, Activation::None);
-        return shortcut(name, stride, input, x);
-    }
-
-    ValueId squeezeExcite(const std::string& name, const BlockRow& row, ValueId x) {
-        if (row.squeeze == 0) return x;
-        const int reduced = makeDivisible(builder_.channels(x) * row.squeeze);
-        return builder_.squeezeExcite(name + ".se", x, reduced, Activation::Relu, Activation::HardSigmoid);
-    }
-
-    ValueId shortcut(const std::string& name, int stride, ValueId input, ValueId x) {
-        const bool fits = stride == 1 && builder_.channels(input) == builder_.channels(x);
-        return fits ? builder_.add(name + ".add", x, input) : x;
-    }
-
-    NetworkBuilder& builder_;
-    double width_;
-};
-
 ValueId head(const Family& family, double width, NetworkBuilder& builder, ValueId x) {
     Graph& graph = builder.graph();
     if (family.head == Head::ConvThenPool) {
         const int channels = std::max(family.headChannels, scaledChannels(family.headChannels, width));
-        x = builder.convNorm({"conv_head", "bn2"}, x, channels, 1, 1, family.activation);
-        graph.untappable("conv_head", "its BatchNorm is folded into it; 'features' is what follows its activation");
+        x = appendHeadConvolution(builder, x, channels, family.activation);
     } else if (family.head == Head::PoolOnly) {
         graph.tap("conv_head", x);  // timm's identity
     }
@@ -204,28 +137,10 @@ Graph build(const Family& family, double width, const ArchitectureOptions& optio
     if (options.channelMultiplier > 0) width = options.channelMultiplier;
     const double epsilon = options.batchNormEpsilon > 0 ? options.batchNormEpsilon : (family.tensorflow ? 1e-3 : 1e-5);
     NetworkBuilder builder(input, {.samePadding = options.samePadding || family.tensorflow, .epsilon = epsilon});
-    Graph& graph = builder.graph();
-
-    ValueId x =
-        builder.convNorm({"conv_stem", "bn1"}, graph.input(), stemChannels(family, width), 3, 2, family.activation);
-    graph.tap("stem", x);
-    graph.untappable("conv_stem", "its BatchNorm is folded into it; 'stem' is what follows its activation");
-
-    MobilenetBlocks blocks(builder, width);
-    int stage = 0, blockInStage = 0;
-    for (const BlockRow& tableRow : family.rows) {
-        const BlockRow row = adapted(family, tableRow);
-        if (row.stage != stage) blockInStage = 0;
-        stage = row.stage;
-        for (int repeat = 0; repeat < row.repeats; ++repeat, ++blockInStage) {
-            const std::string name = "blocks." + std::to_string(stage) + "." + std::to_string(blockInStage);
-            x = blocks.block(name, row, repeat == 0 ? row.stride : 1, x);
-            graph.tap(name, x);
-        }
-        graph.tap("blocks." + std::to_string(stage), x);
-    }
+    ValueId x = appendStem(builder, stemChannels(family, width), family.activation);
+    x = appendStages(builder, rowsOf(family, width), kSqueezeExcite, x);
     x = head(family, width, builder, x);
-    graph.setOutput(builder.linear("classifier", x, options.classes));
+    builder.graph().setOutput(builder.linear("classifier", x, options.classes));
     return builder.take();
 }
 
@@ -244,10 +159,16 @@ std::string nameOf(const Family& family, int hundredths) {
 
 Architecture architecture(const Family& family, int hundredths) {
     const double width = hundredths / 100.0;
-    return {nameOf(family, hundredths), family.title, preprocessOf(family),
-            [&family, width](const ArchitectureOptions& options, const Shape& input) {
-                return build(family, width, options, input);
-            }};
+    Architecture architecture;
+    architecture.name = nameOf(family, hundredths);
+    architecture.family = family.title;
+    architecture.preprocess = preprocessOf(family);
+    architecture.build = [&family, width](const ArchitectureOptions& options, const Shape& input) {
+        return build(family, width, options, input);
+    };
+    architecture.arguments = {"channel_multiplier", "pad_type", "bn_eps"};
+    architecture.landmark = "conv_stem.weight";
+    return architecture;
 }
 
 constexpr int kMinWidth = 10, kMaxWidth = 400;  // hundredths

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "models/hub_config.h"
+#include "models/preprocessor_config.h"
 #include "runtime/weights/fold.h"
 #include "runtime/weights/name_scheme.h"
 #include "runtime/weights/open.h"
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSynthetic = "synthetic";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kPreprocessorName = "preprocessor_config.json";
 constexpr const char* kWeightsNames[] = {"model.safetensors", "pytorch_model.bin"};  // as the hub calls them
 
 // What the caller asked for, found on the disk.
@@ -26,6 +28,7 @@ struct Request {
     fs::path weights;          // empty: formula weights
     std::optional<HubConfig> config;
     std::string configFile;
+    std::optional<PreprocessorConfig> preprocessor;
 };
 
 bool looksLikePath(const std::string& name) {
@@ -43,7 +46,18 @@ bool isThere(const fs::path& path) {
     return fs::exists(path, problem);
 }
 
+Status readPreprocessor(const fs::path& folder, Request& request) {
+    const fs::path path = folder / kPreprocessorName;
+    if (!isThere(path)) return {};
+    DUNLIN_ASSIGN(const FileBytes file, openFile(path));
+    auto config = parsePreprocessorConfig({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()});
+    if (!config.ok()) return config.status().withContext(file.name);
+    request.preprocessor = *std::move(config);
+    return {};
+}
+
 Status readConfig(const fs::path& folder, Request& request) {
+    DUNLIN_TRY(readPreprocessor(folder, request));
     const fs::path path = folder / kConfigName;
     if (!isThere(path)) return {};
     DUNLIN_ASSIGN(const FileBytes file, openFile(path));
@@ -129,11 +143,16 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         name = request.config->architecture;
         saidBy = request.configFile;
     }
+    if (name.empty() && !weights.scheme().architecture.empty()) {
+        name = weights.scheme().architecture;
+        saidBy = request.weights.string() + " (" + weights.scheme().name + ")";
+    }
     if (name.empty() && weights.isFormula()) {
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
     if (name.empty()) {
-        auto recognised = recognise(weights);
+        const bool pytorch = weights.scheme().preprocess.has_value();
+        auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
         if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
         return recognised;
     }
@@ -154,7 +173,7 @@ std::string classifierOf(const Graph& graph) {
 
 // The classifier's shape says how many classes there are, whatever else is written anywhere.
 Status countClasses(const Architecture& architecture, const CanonicalWeights& weights, ArchitectureOptions& options) {
-    const std::string name = classifierOf(architecture.build(options, {1, kMinInputSide, kMinInputSide, 3}));
+    const std::string name = classifierOf(architecture.build(options, smallestInput(architecture)));
     const auto classifier = std::ranges::find(weights.tensors(), name, &TensorInfo::name);
     if (classifier == weights.tensors().end() || classifier->shape.empty()) return {};  // checkWeights reports it
     if (classifier->shape[0] < 1 || classifier->shape[0] > kMaxClasses) {
@@ -165,12 +184,22 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
+// A class token that is asked for must be there.
+Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
+    if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
+        return error(StatusCode::InvalidArgument,
+                     "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
+                     architecture.name.c_str());
+    return {};
+}
+
 Status chooseOptions(const Request& request, const ModelOptions& asked, const CanonicalWeights& weights,
                      const Architecture& architecture, ArchitectureOptions& options) {
     options.batchNormEpsilon = weights.scheme().batchNormEpsilon;
     // Arguments belong to the architecture that they were written for.
     if (request.config && (request.config->architecture.empty() || request.config->architecture == architecture.name)) {
         if (request.config->classes) options.classes = *request.config->classes;
+        DUNLIN_TRY(request.config->modelArguments.check(architecture).withContext(request.configFile));
         request.config->modelArguments.applyTo(options);
     }
     if (!asked.modelArguments.empty()) {
@@ -178,8 +207,12 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         if (!arguments.ok()) {
             return Status(StatusCode::InvalidArgument, "the model arguments: " + arguments.status().message());
         }
+        if (const Status known = arguments->check(architecture); !known.ok()) {
+            return Status(StatusCode::InvalidArgument, "the model arguments: " + known.message());
+        }
         arguments->applyTo(options);
     }
+    DUNLIN_TRY(checkOptions(architecture, options));
     return countClasses(architecture, weights, options).withContext(request.weights.string());
 }
 
@@ -208,6 +241,10 @@ Result<Graph> buildChecked(const Architecture& architecture, const ArchitectureO
     if (std::min(input.h, input.w) < kMinInputSide || std::max(input.h, input.w) > kMaxInputSide) {
         return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, only %dx%d to %dx%d",
                      input.h, input.w, kMinInputSide, kMinInputSide, kMaxInputSide, kMaxInputSide);
+    }
+    if (const int multiple = architecture.sizeMultiple; input.h % multiple != 0 || input.w % multiple != 0) {
+        return error(StatusCode::InvalidArgument, "an input of %dx%d pixels is not possible, %s takes multiples of %d",
+                     input.h, input.w, architecture.name.c_str(), multiple);
     }
     if (input.c != 3)
         return error(StatusCode::InvalidArgument, "an input of %d channels is not possible, only 3", input.c);
@@ -247,15 +284,16 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     DUNLIN_ASSIGN(Recognised recognised, chooseArchitecture(request, *weights));
     model->architecture = std::move(recognised.architecture);
     model->options = recognised.options;
-    if (!weights->scheme().torchvisionPreprocess) model->alsoFits = std::move(recognised.alsoFits);
+    if (!weights->scheme().preprocess) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
     PreprocessSpec preprocess = model->architecture.preprocess;
-    if (weights->scheme().torchvisionPreprocess) preprocess = PreprocessSpec{};
+    if (weights->scheme().preprocess) preprocess = specOf(*weights->scheme().preprocess);
     if (request.config) request.config->preprocess.applyTo(preprocess);
+    if (request.preprocessor) request.preprocessor->applyTo(preprocess);
 
-    const Graph graph =
-        model->architecture.build(model->options, {1, preprocess.inputHeight, preprocess.inputWidth, 3});
+    DUNLIN_ASSIGN(const Graph graph, buildChecked(model->architecture, model->options,
+                                                  {1, preprocess.inputHeight, preprocess.inputWidth, 3}));
     DUNLIN_TRY(
         checkWeights(graph, *weights).withContext(model->weightsDescription + " as " + model->architecture.name));
     DUNLIN_TRY(chooseLabels(request, model->options.classes, *model));

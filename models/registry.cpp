@@ -1,10 +1,17 @@
 #include "models/registry.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 
+#include "models/convnext.h"
+#include "models/efficientnet.h"
 #include "models/mobilenet.h"
+#include "models/mobilevit.h"
+#include "models/resnet.h"
+#include "models/swin.h"
+#include "models/vit.h"
 #include "runtime/weights/weights_source.h"
 
 namespace dunlin {
@@ -61,8 +68,9 @@ std::string nearestNames(std::string_view name) {
     return names;
 }
 
-// Every member that a file could be of: the published ones first, then other widths of the same families.
-std::vector<Architecture> candidates() {
+// Every member that a file could be of, the likeliest first: those of the families that have one of its tensors; the
+// listed ones of these, then other widths of the MobileNets.
+std::vector<Architecture> candidates(const TensorShapes& have) {
     std::vector<Architecture> all(architectures().begin(), architectures().end());
     const size_t published = all.size();
     std::set<std::string> prefixes;
@@ -75,39 +83,82 @@ std::vector<Architecture> candidates() {
             if (auto member = findMobilenet(prefix + suffix)) all.push_back(*std::move(member));
         }
     }
+    std::ranges::stable_partition(all, [&have](const Architecture& architecture) {
+        return architecture.landmark.empty() || have.contains(architecture.landmark);
+    });
     return all;
 }
 
 constexpr int kTensorFlowClasses = 1001;  // ImageNet's and, before them, background
 
-// Tensors do not say how a network pads. What else they say of where it was trained decides.
-Recognised betweenTwins(Recognised found, const TensorShapes& have) {
-    const bool tensorFlow = found.options.classes == kTensorFlowClasses;
+bool fits(const Architecture& architecture, const ArchitectureOptions& options, const TensorShapes& have) {
+    return countDifferences(architecture.build(options, smallestInput(architecture)), have) == 0;
+}
+
+bool heeds(const Architecture& architecture, std::string_view argument) {
+    return std::ranges::find(architecture.arguments, argument) != architecture.arguments.end();
+}
+
+void preprocessAsTensorFlow(Recognised& found) {
+    PreprocessSpec& preprocess = found.architecture.preprocess;
+    preprocess.interpolation = Interpolation::Bilinear;
+    preprocess.mean = preprocess.deviation = {0.5f, 0.5f, 0.5f};
+    found.options.samePadding = true;
+}
+
+// Tensors do not say how a network pads. What else is known of where it was trained decides.
+Recognised betweenTwins(Recognised found, const TensorShapes& have, TrainedWith trainedWith) {
     const std::string prefix = "tf_", name = found.architecture.name;
-    const bool isTwin = name.starts_with(prefix);
-    Result<Architecture> twin = findArchitecture(isTwin ? name.substr(prefix.size()) : prefix + name);
-    const bool twinFits =
-        twin.ok() && countDifferences(twin->build(found.options, {1, kMinInputSide, kMinInputSide, 3}), have) == 0;
-    if (twinFits) {
-        found.alsoFits = twin->name;
-        if (tensorFlow && !isTwin) {
-            found.architecture = *std::move(twin);
-            found.alsoFits = name;
-        }
-    } else if (tensorFlow && !isTwin) {
-        PreprocessSpec& preprocess = found.architecture.preprocess;
-        preprocess.interpolation = Interpolation::Bilinear;
-        preprocess.mean = preprocess.deviation = {0.5f, 0.5f, 0.5f};
-        found.options.samePadding = true;
+    if (name.starts_with(prefix)) return found;  // its twin comes before it and would have been found
+    const bool hasBackground = found.options.classes == kTensorFlowClasses;
+    const bool mayBeTensorFlow = trainedWith == TrainedWith::Unknown;
+    Result<Architecture> twin = findArchitecture(prefix + name);
+    if (!twin.ok() || !fits(*twin, found.options, have)) {
+        if (hasBackground && mayBeTensorFlow && heeds(found.architecture, "pad_type")) preprocessAsTensorFlow(found);
+        return found;
+    }
+    found.alsoFits = twin->name;
+    if (mayBeTensorFlow && (hasBackground || !found.architecture.hasPublishedWeights)) {
+        found.architecture = *std::move(twin);
+        found.alsoFits = name;
     }
     return found;
+}
+
+// Every network of the registry ends with a classifier, one of these; its rows are the classes.
+constexpr const char* kClassifiers[] = {"classifier.weight", "head.fc.weight", "fc.weight", "head.weight"};
+
+// 0: there is no classifier.
+Result<int> countClasses(const TensorShapes& have) {
+    for (const char* name : kClassifiers) {
+        const auto classifier = have.find(name);
+        if (classifier == have.end() || classifier->second.empty()) continue;
+        constexpr int64_t kMaxClasses = 1 << 20;
+        const int64_t classes = classifier->second[0];
+        if (classes >= 1 && classes <= kMaxClasses) return static_cast<int>(classes);
+        return error(StatusCode::BadFile, "%s is %s: the number of classes must be 1 to %lld", name,
+                     describeShape(classifier->second).c_str(), static_cast<long long>(kMaxClasses));
+    }
+    return 0;
 }
 
 }  // namespace
 
 std::span<const Architecture> architectures() {
-    static const std::vector<Architecture> all = mobilenetArchitectures();
+    static const std::vector<Architecture> all = [] {
+        std::vector<Architecture> families;
+        for (const auto& family : {mobilenetArchitectures, efficientnetArchitectures, mobilevitArchitectures,
+                                   convnextArchitectures, vitArchitectures, swinArchitectures, resnetArchitectures}) {
+            std::ranges::move(family(), std::back_inserter(families));
+        }
+        return families;
+    }();
     return all;
+}
+
+Shape smallestInput(const Architecture& architecture) {
+    const int side = roundUp(kMinInputSide, architecture.sizeMultiple);
+    return {1, side, side, 3};
 }
 
 Result<Architecture> findArchitecture(std::string_view name) {
@@ -119,28 +170,19 @@ Result<Architecture> findArchitecture(std::string_view name) {
                  std::string(name).c_str(), nearestNames(name).c_str());
 }
 
-Result<Recognised> recognise(const WeightsSource& weights) {
+Result<Recognised> recognise(const WeightsSource& weights, TrainedWith trainedWith) {
     const TensorShapes have = shapesOf(weights);
     ArchitectureOptions options;
-    // Every network of the registry ends with a classifier; its rows are the classes.
-    const auto classifier = have.find("classifier.weight");
-    if (classifier != have.end() && !classifier->second.empty()) {
-        constexpr int64_t kMaxClasses = 1 << 20;
-        if (classifier->second[0] < 1 || classifier->second[0] > kMaxClasses) {
-            return error(StatusCode::BadFile, "classifier.weight is %s: the number of classes must be 1 to %lld",
-                         describeShape(classifier->second).c_str(), static_cast<long long>(kMaxClasses));
-        }
-        options.classes = static_cast<int>(classifier->second[0]);
-    }
+    DUNLIN_ASSIGN(const int classes, countClasses(have));
+    if (classes > 0) options.classes = classes;
     size_t fewest = SIZE_MAX;
     Recognised nearest;
-    for (Architecture& architecture : candidates()) {
-        const Graph graph = architecture.build(options, {1, kMinInputSide, kMinInputSide, 3});
-        const size_t differences = countDifferences(graph, have);
+    for (Architecture& architecture : candidates(have)) {
+        const size_t differences = countDifferences(architecture.build(options, smallestInput(architecture)), have);
         if (differences >= fewest) continue;
         fewest = differences;
         nearest = {std::move(architecture), options, {}};
-        if (fewest == 0) return betweenTwins(std::move(nearest), have);
+        if (fewest == 0) return betweenTwins(std::move(nearest), have, trainedWith);
     }
     return error(StatusCode::BadFile,
                  "no known network has these %zu tensors; %s comes nearest with %zu tensors missing, extra or of "

@@ -3,9 +3,13 @@
 //   out[y][x][n] = activation(sum over ky, kx, k of in[y * strideH - padTop + ky][x * strideW - padLeft + kx][k]
 //                             * weight[ky][kx][k][n] + bias[n]) + residual[y][x][n]
 //
+// Residual   kOther 1: added after the activation, as written; 2: before it (ResNet).
+// Concat     kOther 3: the channels k are those of the input, then those of a second input of the same size.
+// LayerNorm  kNorm 1: over all channels of the window, padding included (Swin's patch merging). The weights were
+//            centred (plan/prepack.h), so that the mean cancels and only the deviation is needed.
 // Layouts    input, residual, output [images][height][width][groups] of 4 channels;
 //            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the
-//            bias.
+//            bias; with a second input, its groups follow those of the first within each place of the window.
 // Tile       an invocation computes TILE_X columns of one row and one channel group; channel groups are adjacent.
 // Needs      nothing to be divisible: columns past the end are computed from clamped loads and not stored. Padding
 //            lanes of the output are written as zero. Reads only input rows inside the image that the rows asked for
@@ -24,46 +28,67 @@
 #endif
 
 layout(constant_id = 2) const uint kActivation = 0u;
-layout(constant_id = 3) const uint kResidual = 0u;
+layout(constant_id = 3) const uint kOther = 0u;
 layout(constant_id = 4) const int kKernelH = 3;
 layout(constant_id = 5) const int kKernelW = 3;
 layout(constant_id = 6) const int kStrideH = 1;
 layout(constant_id = 7) const int kStrideW = 1;
+layout(constant_id = 8) const uint kNorm = 0u;
 
 layout(push_constant) uniform Push { Conv2dParams p; };
 
 READS(0, loadInput)
 READS(1, loadWeights)
-READS(2, loadResidual)
+READS(2, loadOther)
 WRITES(3, storeOutput)
+
+// Sums and sums of squares of the inputs of each output's window: for kNorm only.
+vec2 moments[TILE_X];
+
+void multiplyGroup(Element4 value, uint x, Element4 rows[4], inout vec4 sums[TILE_X]) {
+    accumulate(sums[x], value, rows);
+    if (kNorm == 1u) moments[x] += vec2(dot(vec4(value), vec4(1.0)), dot(vec4(value), vec4(value)));
+}
 
 // One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and
 // column.
 void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
-    const int inGroups = int(p.inGroups);
+    const int inGroups = int(p.inGroups), secondGroups = int(p.secondGroups);
     bool inside[TILE_X];
-    int inputs[TILE_X];
+    int pixels[TILE_X];
     [[unroll]] for (int x = 0; x < TILE_X; ++x) {
         const int column = firstColumn + x * kStrideW;
         inside[x] = column >= 0 && column < int(p.inWidth);
-        inputs[x] = (int(rowBegin) + clamp(column, 0, int(p.inWidth) - 1)) * inGroups + p.inBase;
+        pixels[x] = int(rowBegin) + clamp(column, 0, int(p.inWidth) - 1);
     }
+    Element4 rows[4];
     for (int group = 0; group < inGroups; ++group) {
-        Element4 rows[4];
         [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * group + row);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-            const Element4 value = loadInput(inputs[x] + group);
-            accumulate(sums[x], inside[x] ? value : Element4(0.0), rows);
+        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+            const Element4 value = loadInput(pixels[x] * inGroups + group + p.inBase);
+            multiplyGroup(inside[x] ? value : Element4(0.0), x, rows, sums);
+        }
+    }
+    if (kOther != 3u) return;
+    for (int group = 0; group < secondGroups; ++group) {
+        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * (inGroups + group) + row);
+        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+            const Element4 value = loadOther(pixels[x] * secondGroups + group + p.otherBase);
+            multiplyGroup(inside[x] ? value : Element4(0.0), x, rows, sums);
         }
     }
 }
 
-void storeRow(uint pixelBegin, uint firstColumn, uint group, vec4 sums[TILE_X]) {
+void storeRow(uint pixelBegin, uint firstColumn, uint group, vec4 bias, vec4 sums[TILE_X]) {
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
         if (firstColumn + x >= p.outWidth) continue;
         const int index = int((pixelBegin + firstColumn + x) * p.outGroups + group);
-        vec4 value = activate(sums[x], kActivation);
-        if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
+        const vec2 mean = moments[x] * p.inverseInputs;  // and the mean of squares
+        const float scale = kNorm == 1u ? inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon) : 1.0;
+        vec4 value = sums[x] * scale + bias;
+        if (kOther == 2u) value += vec4(loadOther(index + p.otherBase));
+        value = activate(value, kActivation);
+        if (kOther == 1u) value += vec4(loadOther(index + p.otherBase));
         storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
     }
 }
@@ -78,9 +103,13 @@ void main() {
     const uint row = p.rowBegin + rowIndex % p.rows;
     const uint firstColumn = (tile - rowIndex * columnTiles) * TILE_X;
 
-    const int filterBegin = int(group * (1 + kKernelH * kKernelW * 4 * p.inGroups));
+    const int allGroups = int(p.inGroups + p.secondGroups);
+    const int filterBegin = int(group) * (1 + kKernelH * kKernelW * 4 * allGroups);
     vec4 sums[TILE_X];
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) sums[x] = vec4(loadWeights(filterBegin));
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+        sums[x] = vec4(0.0);
+        moments[x] = vec2(0.0);
+    }
 
     const int inRow = int(row) * kStrideH - p.padTop;
     const int inColumn = int(firstColumn) * kStrideW - p.padLeft;
@@ -88,9 +117,9 @@ void main() {
     for (int ky = max(0, -inRow); ky < kyEnd; ++ky) {
         const uint rowBegin = (image * p.inHeight + uint(inRow + ky)) * p.inWidth;
         for (int kx = 0; kx < kKernelW; ++kx) {
-            const int weights = filterBegin + 1 + (ky * kKernelW + kx) * 4 * int(p.inGroups);
+            const int weights = filterBegin + 1 + (ky * kKernelW + kx) * 4 * allGroups;
             multiplyColumn(rowBegin, inColumn + kx, weights, sums);
         }
     }
-    storeRow((image * p.outHeight + row) * p.outWidth, firstColumn, group, sums);
+    storeRow((image * p.outHeight + row) * p.outWidth, firstColumn, group, vec4(loadWeights(filterBegin)), sums);
 }

@@ -2,6 +2,12 @@
 //
 //   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
 //
+// Residual   kResidual 1: added after the activation, as written; 2: before it (ResNet).
+// Gate       kGate 1: squeeze-excite's, multiplied as written. 2: a LayerNorm over whole images; the gate holds
+//            (mean, 1 / deviation) of each image and in[p][k] is (in - mean) / deviation.
+// LayerNorm  kNorm 1: over the channels of each pixel, gathered in the same pass. The weights were centred
+//            (plan/prepack.h): each output's add up to zero, so the mean cancels and only the deviation is needed.
+//
 // Layouts    input, residual, output [pixels][groups] of 4 channels; gate [images][input groups];
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
 // Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross
@@ -27,6 +33,7 @@
 layout(constant_id = 2) const uint kActivation = 0u;
 layout(constant_id = 3) const uint kResidual = 0u;
 layout(constant_id = 4) const uint kGate = 0u;
+layout(constant_id = 5) const uint kNorm = 0u;
 
 layout(push_constant) uniform Push { PointwiseParams p; };
 
@@ -35,6 +42,16 @@ READS(1, loadWeights)
 READS(2, loadResidual)
 READS_TEXELS(3, loadGate)
 WRITES(4, storeOutput)
+
+// For kNorm only: the first channel of each pixel, and sums and sums of squares of how far the others are from it. A
+// mean far from zero would eat the digits of the deviation otherwise.
+float pivots[TILE_X];
+vec2 moments[TILE_X];
+
+float inverseDeviation(uint x) {
+    const vec2 mean = moments[x] / float(p.inChannels);
+    return inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon);
+}
 
 // The products of one group of input channels with the whole tile.
 void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y],
@@ -45,6 +62,16 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
         const Element4 gate = loadGate(gateIndex + group);
         [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] *= gate;
     }
+    if (kGate == 2u) {
+        const Element4 statistics = loadGate(gateIndex);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = (values[x] - statistics.x) * statistics.y;
+    }
+    if (kNorm == 1u) {
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+            const vec4 distance = keepChannels(vec4(values[x]) - pivots[x], uint(group), p.inChannels);
+            moments[x] += vec2(dot(distance, vec4(1.0)), dot(distance, distance));
+        }
+    }
     [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
         Element4 rows[4];
         [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights[y] + 1 + 4 * group + row);
@@ -52,13 +79,17 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     }
 }
 
-void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 sums[TILE_X * TILE_Y]) {
+void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[TILE_Y],
+               vec4 sums[TILE_X * TILE_Y]) {
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        const float scale = kNorm == 1u ? inverseDeviation(x) : 1.0;
         [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
             const uint group = firstGroup + y;
             if (firstPixel + x >= p.pixelsPerImage || group >= p.outGroups) continue;
             const int index = int((imageBegin + firstPixel + x) * p.outGroups + group);
-            vec4 value = activate(sums[x * TILE_Y + y], kActivation);
+            vec4 value = sums[x * TILE_Y + y] * scale + biases[y];
+            if (kResidual == 2u) value += vec4(loadResidual(index + p.residualBase));
+            value = activate(value, kActivation);
             if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
             storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
         }
@@ -80,13 +111,18 @@ void main() {
         inputs[x] = int(pixel * p.inGroups) + p.inBase;
     }
     int weights[TILE_Y];
-    vec4 sums[TILE_X * TILE_Y];
+    vec4 biases[TILE_Y], sums[TILE_X * TILE_Y];
     [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
         weights[y] = int(min(firstGroup + y, p.outGroups - 1) * (1 + 4 * p.inGroups));
-        const vec4 bias = vec4(loadWeights(weights[y]));
-        [[unroll]] for (uint x = 0; x < TILE_X; ++x) sums[x * TILE_Y + y] = bias;
+        biases[y] = vec4(loadWeights(weights[y]));
+        [[unroll]] for (uint x = 0; x < TILE_X; ++x) sums[x * TILE_Y + y] = vec4(0.0);
     }
-    const int gateIndex = int((p.gateImageBegin + image) * p.inGroups) + p.gateBase;
+    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+        moments[x] = vec2(0.0);
+        pivots[x] = kNorm == 1u ? float(loadInput(inputs[x]).x) : 0.0;
+    }
+    const int gateGroups = kGate == 2u ? 1 : int(p.inGroups);
+    const int gateIndex = int(p.gateImageBegin + image) * gateGroups + p.gateBase;
     for (int group = 0; group < int(p.inGroups); ++group) multiplyGroup(group, gateIndex, inputs, weights, sums);
-    storeTile(imageBegin, firstPixel, firstGroup, sums);
+    storeTile(imageBegin, firstPixel, firstGroup, biases, sums);
 }

@@ -174,10 +174,11 @@ struct Neighbours {
     int before, after;
     double share;
 };
-std::vector<Neighbours> neighbours(int from, int to) {
+std::vector<Neighbours> neighbours(int from, int to, bool alignCorners) {
     std::vector<Neighbours> result;
     for (int i = 0; i < to; ++i) {
-        const double centre = std::max((i + 0.5) * from / to - 0.5, 0.0);
+        const double aligned = to > 1 ? static_cast<double>(i) * (from - 1) / (to - 1) : 0;
+        const double centre = alignCorners ? aligned : std::max((i + 0.5) * from / to - 0.5, 0.0);
         const int before = std::min(static_cast<int>(centre), from - 1);
         result.push_back({before, std::min(before + 1, from - 1), centre - before});
     }
@@ -294,10 +295,10 @@ struct Evaluate {
         });
     }
 
-    void operator()(const Resize&) {
+    void operator()(const Resize& resize) {
         const Shape& from = in(0).shape;
-        const std::vector<Neighbours> rows = neighbours(from.h, output.shape.h);
-        const std::vector<Neighbours> columns = neighbours(from.w, output.shape.w);
+        const std::vector<Neighbours> rows = neighbours(from.h, output.shape.h, resize.alignCorners);
+        const std::vector<Neighbours> columns = neighbours(from.w, output.shape.w, resize.alignCorners);
         forEachElement(output.shape, [&](int n, int y, int x, int c) {
             const Neighbours &row = rows[static_cast<size_t>(y)], &column = columns[static_cast<size_t>(x)];
             const auto across = [&](int inY) {

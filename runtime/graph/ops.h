@@ -139,10 +139,12 @@ struct Concat {
     ValueId a = kNoValue, b = kNoValue;
 };
 
-// Bilinear, without antialiasing, pixel centres at one half (PyTorch's align_corners=False).
+// Bilinear, without antialiasing. Pixel centres lie at one half; with `alignCorners`, the centres of the corners' pixels
+// stay where they are instead (PyTorch's align_corners).
 struct Resize {
     ValueId input = kNoValue;
     int height = 0, width = 0;
+    bool alignCorners = false;
 };
 
 // Padding never wins.

@@ -64,6 +64,11 @@ Dispatch dispatchOf(const Variant& variant, std::vector<Binding> bindings, PushC
     return dispatch;
 }
 
+uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder order) {
+    if (!residual) return 0;
+    return order == ResidualOrder::AfterActivation ? 1 : 2;
+}
+
 struct Tiles {
     int columns, rows;
     int64_t count() const { return int64_t{columns} * rows; }
@@ -122,9 +127,11 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     const int inGroups = channelGroups(call.in.shape.c), outGroups = channelGroups(call.out.shape.c);
     const Shape& out = call.out.shape;
     const int64_t extentPixels = int64_t{extent.rows} * out.w;
+    assert(!call.gate || !call.imageMoments);
+    const std::optional<Operand>& perImage = call.imageMoments ? call.imageMoments : call.gate;
     // Without a gate nothing depends on the image, so the batch is one long row of pixels.
-    const int64_t images = call.gate ? extent.images : 1;
-    const int64_t pixelsPerImage = call.gate ? extentPixels : extentPixels * extent.images;
+    const int64_t images = perImage ? extent.images : 1;
+    const int64_t pixelsPerImage = perImage ? extentPixels : extentPixels * extent.images;
 
     PointwiseParams params{};
     params.pixelBegin = asUint((int64_t{extent.imageBegin} * out.h + extent.rowBegin) * out.w);
@@ -140,15 +147,18 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     params.outBase = result.base;
     Bound residual{}, gate{};
     if (call.residual) residual = bindRows(*call.residual, extent, false);
-    if (call.gate) gate = bindRows(*call.gate, {extent.imageBegin, extent.images, 0, 1}, false);
+    if (perImage) gate = bindRows(*perImage, {extent.imageBegin, extent.images, 0, 1}, false);
     params.residualBase = residual.base;
     params.gateBase = gate.base;
     params.gateImageBegin = asUint(extent.imageBegin);
+    params.inChannels = asUint(call.in.shape.c);
+    params.epsilon = call.normEpsilon.value_or(0.0f);
 
     Variant chosen = variant(Kernel::Pointwise, form);
     chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    chosen.constants[constant_id::kResidual] = call.residual.has_value();
-    chosen.constants[constant_id::kGate] = call.gate.has_value();
+    chosen.constants[constant_id::kResidual] = residualOption(call.residual, call.residualOrder);
+    chosen.constants[constant_id::kGate] = call.imageMoments ? 2 : call.gate.has_value();
+    chosen.constants[constant_id::kNorm] = call.normEpsilon.has_value();
     const Binding weights = bindAll(call.weights, int64_t{outGroups} * (1 + int64_t{inGroups} * kChannelGroup));
     const int64_t outTiles = divideUp(outGroups, int{form.tileY});
     return dispatchOf(chosen, {in.binding, weights, residual.binding, gate.binding, result.binding},
@@ -166,20 +176,30 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
     const Bound in =
         bindRows(call.in, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
     const Bound out = bindRows(call.out, extent, true);
-    Bound residual{};
-    if (call.residual) residual = bindRows(*call.residual, extent, false);
+    assert(!call.residual || !call.second);
+    Bound other{};
+    if (call.residual) other = bindRows(*call.residual, extent, false);
+    if (call.second) {
+        other =
+            bindRows(*call.second, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
+        params.secondGroups = asUint(channelGroups(call.second->shape.c));
+    }
     params.inBase = in.base;
     params.outBase = out.base;
-    params.residualBase = residual.base;
+    params.otherBase = other.base;
+    const int64_t taps = int64_t{call.kernelH} * call.kernelW;
+    params.inverseInputs = 1.0f / static_cast<float>(taps * inShape.c);
+    params.epsilon = call.normEpsilon.value_or(0.0f);
 
     Variant chosen = variant(Kernel::Conv2d, form);
     chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    chosen.constants[constant_id::kResidual] = call.residual.has_value();
+    chosen.constants[constant_id::kOther] = call.second ? 3 : residualOption(call.residual, call.residualOrder);
+    chosen.constants[constant_id::kWindowNorm] = call.normEpsilon.has_value();
     setWindowConstants(chosen, call);
-    const int64_t window = int64_t{call.kernelH} * call.kernelW * params.inGroups * kChannelGroup;
+    const int64_t window = taps * (params.inGroups + params.secondGroups) * kChannelGroup;
     const Binding weights = bindAll(call.weights, int64_t{params.outGroups} * (1 + window));
     const int64_t items = tilesOf(outShape, extent.rows, form).count() * params.outGroups * extent.images;
-    return dispatchOf(chosen, {in.binding, weights, residual.binding, out.binding}, PushConstants::of(params),
+    return dispatchOf(chosen, {in.binding, weights, other.binding, out.binding}, PushConstants::of(params),
                       flatWorkgroups(items, form));
 }
 

@@ -3,7 +3,7 @@
 //
 // Bindings, in order (the rows of kernels.cpp):
 //   preprocess      source, out
-//   conv2d          in, weights, residual, out
+//   conv2d          in, weights, residual or second input, out
 //   pointwise       in, weights, residual, gate, out
 //   depthwise       in, weights, out, sums
 //   squeeze_excite  sums, reduce weights, expand weights, gate
@@ -57,14 +57,25 @@ struct Extent {
     int rowBegin = 0, rows = 1;
 };
 
+// Where a shortcut is added: after the activation (linear bottlenecks have none) or before it (ResNet).
+enum class ResidualOrder : uint8_t { AfterActivation, BeforeActivation };
+
 struct PointwiseCall {
     Operand in, weights, out;
     std::optional<Operand> residual, gate;
+    ResidualOrder residualOrder = ResidualOrder::AfterActivation;
+    // A LayerNorm before the layer, folded into its weights but for the statistics: over each pixel's channels with
+    // this epsilon, or over whole images with (mean, 1 / deviation) of each image, [n, 1, 1, 1 group].
+    std::optional<float> normEpsilon;
+    std::optional<Operand> imageMoments;  // instead of a gate
     Activation activation = Activation::None;
 };
 struct Conv2dCall {
     Operand in, weights, out;
     std::optional<Operand> residual;
+    std::optional<Operand> second;  // its channels follow those of `in`; instead of a residual
+    ResidualOrder residualOrder = ResidualOrder::AfterActivation;
+    std::optional<float> normEpsilon;  // a LayerNorm over the window, as above
     int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
     Padding padding;
     Activation activation = Activation::None;

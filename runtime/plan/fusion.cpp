@@ -7,6 +7,17 @@
 namespace dunlin {
 namespace {
 
+int producerOf(const Graph& graph, ValueId value) {
+    return graph.values()[static_cast<size_t>(value)].producer;
+}
+
+// The op that writes a value, if it is of this kind.
+template <typename Kind>
+const Kind* producerAs(const Graph& graph, ValueId value) {
+    const int producer = producerOf(graph, value);
+    return producer < 0 ? nullptr : std::get_if<Kind>(&graph.nodes()[static_cast<size_t>(producer)].op);
+}
+
 class Fusion {
   public:
     Fusion(const Graph& graph, const std::vector<ValueId>& kept) : graph_(graph), kept_(kept) {
@@ -14,6 +25,7 @@ class Fusion {
         for (size_t i = 0; i < graph.nodes().size(); ++i) {
             for (ValueId input : inputsOf(graph.nodes()[i].op)) user(input).push_back(static_cast<int>(i));
         }
+        written_.insert(graph.input());
     }
 
     Result<std::vector<Step>> run() {
@@ -40,16 +52,55 @@ class Fusion {
         if (std::holds_alternative<Conv2d>(op) || std::holds_alternative<Linear>(op)) return visitConvolution(index);
         if (std::holds_alternative<GlobalAvgPool>(op)) {
             if (visitSqueezeExcite(index)) return {};
-            Step step;
-            step.kind = Step::Kind::Pool;
-            step.node = index;
-            step.input = inputsOf(op)[0];
-            step.output = node(index).output;
-            steps_.push_back(step);
-            return {};
+            return emitAlone(Step::Kind::Pool, index);
         }
+        if (std::holds_alternative<LayerNorm>(op)) return visitLayerNorm(index);
+        if (std::holds_alternative<Attention>(op)) return emitAlone(Step::Kind::Attention, index);
+        if (std::holds_alternative<SeparableAttention>(op)) return emitAlone(Step::Kind::SeparableAttention, index);
+        if (std::holds_alternative<EmbedTokens>(op)) return emitAlone(Step::Kind::EmbedTokens, index);
+        if (std::holds_alternative<Resize>(op)) return emitAlone(Step::Kind::Resize, index);
+        if (std::holds_alternative<MaxPool>(op)) return emitAlone(Step::Kind::MaxPool, index);
+        // Read where they are needed and never written.
+        const bool isVirtual = std::holds_alternative<Concat>(op) || std::holds_alternative<SpaceToDepth>(op);
+        if (isVirtual && !isKept(node(index).output)) return {};
         return error(StatusCode::Unsupported, "%s: no kernel computes a %s that cannot be fused into a convolution",
                      node(index).name.c_str(), name(op));
+    }
+
+    Status emit(const Step& step) {
+        for (ValueId value : {step.input, step.residual, step.second}) {
+            if (value == kNoValue || written_.contains(value)) continue;
+            const int producer = producerOf(graph_, value);
+            return error(StatusCode::Unsupported, "%s reads %s, which no kernel writes by itself (a %s)",
+                         node(step.node).name.c_str(), node(producer).name.c_str(), name(node(producer).op));
+        }
+        if (step.output != kNoValue) written_.insert(step.output);
+        steps_.push_back(step);
+        return {};
+    }
+
+    Status emitAlone(Step::Kind kind, int index) {
+        Step step;
+        step.kind = kind;
+        step.node = index;
+        step.input = inputsOf(node(index).op)[0];
+        step.output = node(index).output;
+        return emit(step);
+    }
+
+    // Pointwise layers compute it themselves, from the moments of each pixel as they read it, or of whole images.
+    Status visitLayerNorm(int index) {
+        const auto& norm = std::get<LayerNorm>(node(index).op);
+        const auto folds = [&](int reader) { return foldedNorm(graph_, node(reader).op) == index; };
+        if (norm.over == LayerNorm::Over::Image) {
+            Step moments;
+            moments.kind = Step::Kind::Moments;
+            moments.node = index;
+            moments.input = norm.input;
+            DUNLIN_TRY(emit(moments));
+        }
+        if (std::ranges::all_of(user(node(index).output), folds) && !isKept(node(index).output)) return {};
+        return emitAlone(Step::Kind::LayerNorm, index);
     }
 
     Status visitConvolution(int index) {
@@ -57,18 +108,43 @@ class Fusion {
         step.node = index;
         step.input = inputsOf(node(index).op)[0];
         step.output = node(index).output;
-        if (const auto gated = gated_.find(step.input); gated != gated_.end()) {
-            if (!isPointwise(node(index).op)) {
+        if (const auto* conv = std::get_if<Conv2d>(&node(index).op)) step.activation = conv->activation;
+        if (const auto* linear = std::get_if<Linear>(&node(index).op)) step.activation = linear->activation;
+        DUNLIN_TRY(fuseInput(step));
+        if (step.second == kNoValue) fuseShortcut(step);
+        return emit(step);
+    }
+
+    // What is computed as the layer reads it.
+    Status fuseInput(Step& step) {
+        const Op& op = node(step.node).op;
+        step.normNode = foldedNorm(graph_, op);
+        if (step.normNode >= 0) {
+            step.input = std::get<LayerNorm>(node(step.normNode).op).input;
+            if (const SpaceToDepth* merge = mergedPatches(graph_, op)) {
+                step.input = merge->input;
+                step.mergedBlock = merge->block;
+            }
+        } else if (const auto gated = gated_.find(step.input); gated != gated_.end()) {
+            if (!isPointwise(op)) {
                 return error(StatusCode::Unsupported,
                              "%s: a squeeze-excite product is read by something other than a "
                              "pointwise convolution",
-                             node(index).name.c_str());
+                             node(step.node).name.c_str());
             }
             step.input = gated->second.map;
             step.gate = gated->second.gate;
+        } else if (const auto* concat = producerAs<Concat>(graph_, step.input)) {
+            const auto* conv = std::get_if<Conv2d>(&op);
+            if (!conv || conv->groups != 1) {
+                return error(StatusCode::Unsupported,
+                             "%s: a concatenation is read by something other than a dense "
+                             "convolution",
+                             node(step.node).name.c_str());
+            }
+            step.input = concat->a;
+            step.second = concat->b;
         }
-        fuseShortcut(step);
-        steps_.push_back(step);
         return {};
     }
 
@@ -79,19 +155,26 @@ class Fusion {
         const int adder = onlyUser(step.output);
         if (adder < 0) return;
         const auto* add = std::get_if<Add>(&node(adder).op);
-        if (!add || add->activation != Activation::None || add->a == add->b) return;
+        if (!add || add->a == add->b) return;
+        // One activation is left in the kernel.
+        if (add->activation != Activation::None && step.activation != Activation::None) return;
         const ValueId other = add->a == step.output ? add->b : add->a;
-        const int producer = graph_.values()[static_cast<size_t>(other)].producer;
-        if (producer >= step.node || gated_.contains(other)) return;
+        if (!written_.contains(other)) return;
         step.residual = other;
         step.output = node(adder).output;
+        if (add->activation != Activation::None) {
+            step.residualBeforeActivation = true;
+            step.activation = add->activation;
+        }
         absorbed_.insert(adder);
     }
 
     // depthwise x -> mean -> 1x1 -> 1x1 -> Mul(x, .): the sums come from the depthwise step, the product is made where
     // it is read.
     bool visitSqueezeExcite(int pool) {
-        const ValueId map = inputsOf(node(pool).op)[0];
+        const auto& mean = std::get<GlobalAvgPool>(node(pool).op);
+        if (mean.begin != 0 || mean.count != 0) return false;
+        const ValueId map = mean.input;
         const auto producer = std::ranges::find_if(steps_, [&](const Step& step) { return step.output == map; });
         if (producer == steps_.end() || producer->kind != Step::Kind::Convolution) return false;
         const auto* depthwise = std::get_if<Conv2d>(&node(producer->node).op);
@@ -122,6 +205,7 @@ class Fusion {
     const std::vector<ValueId>& kept_;
     std::vector<std::vector<int>> users_;  // by value: nodes that read it
     std::set<int> absorbed_;               // nodes that an earlier step computes
+    std::set<ValueId> written_;            // values that steps so far write
     std::map<ValueId, Gated> gated_;       // products that are never written
     std::vector<Step> steps_;
 };
@@ -137,6 +221,19 @@ bool isPointwise(const Op& op) {
     const auto* conv = std::get_if<Conv2d>(&op);
     return conv && conv->groups == 1 && conv->kernelH == 1 && conv->kernelW == 1 && conv->strideH == 1 &&
            conv->strideW == 1 && conv->padding == Padding{};
+}
+
+int foldedNorm(const Graph& graph, const Op& op) {
+    if (!isPointwise(op)) return -1;
+    const ValueId input = inputsOf(op)[0];
+    return producerAs<LayerNorm>(graph, input) ? producerOf(graph, input) : -1;
+}
+
+const SpaceToDepth* mergedPatches(const Graph& graph, const Op& op) {
+    if (!std::holds_alternative<Linear>(op)) return nullptr;
+    const auto* norm = producerAs<LayerNorm>(graph, inputsOf(op)[0]);
+    if (!norm || norm->over != LayerNorm::Over::Pixel) return nullptr;
+    return producerAs<SpaceToDepth>(graph, norm->input);
 }
 
 Result<std::vector<Step>> fuse(const Graph& graph, const std::vector<ValueId>& kept) {

@@ -20,11 +20,15 @@ constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
 
 constexpr BindingRow kConv2dBindings[] = {{"input", BindingKind::Activation, false},
                                           {"weights", Weights, false},
-                                          {"residual", BindingKind::Activation, false},
+                                          {"other", BindingKind::Activation, false},
                                           {"output", BindingKind::Storage, true}};
-constexpr ConstantRow kConv2dConstants[] = {
-    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Flag},   {"kernel_h", ConstantKind::Number},
-    {"kernel_w", ConstantKind::Number},       {"stride_h", ConstantKind::Number}, {"stride_w", ConstantKind::Number}};
+constexpr ConstantRow kConv2dConstants[] = {{"activation", ConstantKind::Activation},
+                                            {"other", ConstantKind::Option},
+                                            {"kernel_h", ConstantKind::Number},
+                                            {"kernel_w", ConstantKind::Number},
+                                            {"stride_h", ConstantKind::Number},
+                                            {"stride_w", ConstantKind::Number},
+                                            {"norm", ConstantKind::Option}};
 constexpr Tile kConv2dTiles[] = {{1, 1}, {4, 1}};
 
 constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, false},
@@ -32,8 +36,10 @@ constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, 
                                              {"residual", BindingKind::Activation, false},
                                              {"gate", TexelNative, false},
                                              {"output", BindingKind::Storage, true}};
-constexpr ConstantRow kPointwiseConstants[] = {
-    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Flag}, {"gate", ConstantKind::Flag}};
+constexpr ConstantRow kPointwiseConstants[] = {{"activation", ConstantKind::Activation},
+                                               {"residual", ConstantKind::Option},
+                                               {"gate", ConstantKind::Option},
+                                               {"norm", ConstantKind::Option}};
 constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}};
 
 constexpr BindingRow kDepthwiseBindings[] = {{"input", BindingKind::Activation, false},
@@ -83,8 +89,10 @@ constexpr bool tableIsInEnumOrder() {
 static_assert(tableIsInEnumOrder());
 
 void describeConstant(const ConstantRow& constant, uint32_t value, std::string& text) {
-    if (constant.kind == ConstantKind::Flag && value == 0) return;
+    const bool isOff = value == 0 && (constant.kind == ConstantKind::Flag || constant.kind == ConstantKind::Option);
+    if (isOff) return;
     text.append(" ").append(constant.name);
+    if (constant.kind == ConstantKind::Option && value > 1) text.append("=").append(std::to_string(value));
     if (constant.kind == ConstantKind::Activation)
         text.append("=").append(name(static_cast<dunlin::Activation>(value)));
     if (constant.kind == ConstantKind::Number) text.append("=").append(std::to_string(value));

@@ -30,6 +30,7 @@ struct BindingRow {
 enum class ConstantKind : uint8_t {
     Number,
     Flag,        // 0 or 1
+    Option,      // 0: off; 1 and more: the ways that the shader's contract lists
     Activation,  // enum Activation
 };
 
@@ -50,7 +51,7 @@ struct KernelRow {
 
 // Binding numbers are positions in KernelRow::bindings:
 //   preprocess      source, output
-//   conv2d          input, weights, residual, output
+//   conv2d          input, weights, residual or second input, output
 //   pointwise       input, weights, residual, gate, output
 //   depthwise       input, weights, output, sums
 //   squeeze_excite  sums, reduce weights, expand weights, gate
@@ -68,8 +69,12 @@ namespace constant_id {
 // conv2d, pointwise, depthwise
 constexpr uint32_t kActivation = 2;
 // pointwise
-constexpr uint32_t kResidual = 3;  // 0 or 1; conv2d too
-constexpr uint32_t kGate = 4;
+constexpr uint32_t kResidual = 3;  // 1: after the activation, 2: before it
+constexpr uint32_t kGate = 4;      // 1: squeeze-excite's, 2: a LayerNorm over whole images
+constexpr uint32_t kNorm = 5;      // 1: a LayerNorm over the pixel's channels
+// conv2d
+constexpr uint32_t kOther = 3;       // 1 and 2: a residual, as above; 3: a second input
+constexpr uint32_t kWindowNorm = 8;  // 1: a LayerNorm over the window
 // conv2d, depthwise
 constexpr uint32_t kKernelH = 4, kKernelW = 5, kStrideH = 6, kStrideW = 7;
 // depthwise

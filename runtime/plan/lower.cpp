@@ -8,6 +8,7 @@
 #include "runtime/plan/kernel_forms.h"
 #include "runtime/plan/memory_plan.h"
 #include "runtime/plan/prepack.h"
+#include "runtime/plan/stored_layout.h"
 
 namespace dunlin {
 namespace {
@@ -15,13 +16,16 @@ namespace {
 constexpr uint32_t kFloatGroupBytes = 16;
 
 template <typename Call>
-void setConvolution(Call& call, const Conv2d& conv) {
+void setWindow(Call& call, const Conv2d& conv) {
     call.kernelH = conv.kernelH;
     call.kernelW = conv.kernelW;
     call.strideH = conv.strideH;
     call.strideW = conv.strideW;
     call.padding = conv.padding;
-    call.activation = conv.activation;
+}
+
+ResidualOrder residualOrder(const Step& step) {
+    return step.residualBeforeActivation ? ResidualOrder::BeforeActivation : ResidualOrder::AfterActivation;
 }
 
 // One lowering of a network, for a fixed number of images that go through it together.
@@ -88,7 +92,7 @@ class Lowering {
     Operand outputOperand() const { return {program_.outputTensor, {}, kFloatGroupBytes, 0}; }
 
     Operand newValue(ValueId value, const std::string& name) {
-        values_[value] = addActivation(name, microShape(graph_.shape(value)), groupBytes_);
+        values_[value] = addActivation(name, microShape(storedShape(graph_, value)), groupBytes_);
         return valueOperand(value);
     }
 
@@ -101,11 +105,14 @@ class Lowering {
         program_.dispatches.push_back(std::move(dispatch));
     }
 
+    const Node& nodeOf(const Step& step) const { return graph_.nodes()[static_cast<size_t>(step.node)]; }
+
     Extent wholeExtent(const Shape& shape) const { return {firstImage_, microBatch_, 0, shape.h}; }
 
     Status lowerMicroBatch() {
         values_.clear();
         sums_.clear();
+        moments_.clear();
         const Operand input = newValue(graph_.input(), "input");
         for (int image = 0; image < microBatch_; ++image) {
             emit(builder_.preprocess(input, firstImage_ + image, elementwiseForm(limits_)), "preprocess");
@@ -119,20 +126,28 @@ class Lowering {
 
     Status lowerStep(const Step& step) {
         switch (step.kind) {
+            case Step::Kind::Convolution:
+                return lowerConvolution(step);
             case Step::Kind::SqueezeExcite:
                 return lowerSqueezeExcite(step);
             case Step::Kind::Pool:
                 return lowerPool(step);
-            case Step::Kind::Convolution:
+            default:
                 break;
         }
-        const Node& node = graph_.nodes()[static_cast<size_t>(step.node)];
-        if (isPointwise(node.op)) return lowerPointwise(step, node);
-        const auto& conv = std::get<Conv2d>(node.op);
-        if (isDepthwise(graph_, conv)) return lowerDepthwise(step, node, conv);
-        if (conv.groups == 1) return lowerConv2d(step, node, conv);
+        const Node& node = nodeOf(step);
+        return error(StatusCode::Unsupported, "%s: no kernel computes a %s", node.name.c_str(), name(node.op));
+    }
+
+    Status lowerConvolution(const Step& step) {
+        const Node& node = nodeOf(step);
+        const bool isWindow = step.mergedBlock > 0 || step.second != kNoValue;
+        if (isPointwise(node.op) && !isWindow) return lowerPointwise(step, node);
+        const auto* conv = std::get_if<Conv2d>(&node.op);
+        if (!conv || conv->groups == 1) return lowerConv2d(step, node);
+        if (isDepthwise(graph_, *conv)) return lowerDepthwise(step, node, *conv);
         return error(StatusCode::Unsupported, "%s: no kernel computes a convolution of %d channels in %d groups",
-                     node.name.c_str(), graph_.shape(conv.input).c, conv.groups);
+                     node.name.c_str(), graph_.shape(conv->input).c, conv->groups);
     }
 
     // The whole output, or strips of its rows where it exceeds the device's buffer ranges, and the load path that
@@ -184,28 +199,44 @@ class Lowering {
         call.in = valueOperand(step.input);
         call.weights = constantOperand(step.node);
         if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
+        call.residualOrder = residualOrder(step);
         if (step.gate != kNoValue) call.gate = valueOperand(step.gate);
+        if (step.normNode >= 0) setNorm(call, step.normNode);
         call.out = newValue(step.output, node.name);
-        call.activation = std::visit(
-            [](const auto& op) {
-                if constexpr (requires { op.activation; }) return op.activation;
-                return Activation::None;
-            },
-            node.op);
+        call.activation = step.activation;
         const KernelForm form = pointwiseForm(limits_, out.pixelCount(), channelGroups(out.c));
         return emitSplit(node.name, out, form, [&](const KernelForm& splitForm, const Extent& extent) {
             return builder_.pointwise(call, splitForm, extent);
         });
     }
 
-    Status lowerConv2d(const Step& step, const Node& node, const Conv2d& conv) {
+    void setNorm(PointwiseCall& call, int normNode) const {
+        const auto& norm = std::get<LayerNorm>(graph_.nodes()[static_cast<size_t>(normNode)].op);
+        if (norm.over == LayerNorm::Over::Image) {
+            call.imageMoments = operand(moments_.at(normNode));
+        } else {
+            call.normEpsilon = static_cast<float>(norm.epsilon);
+        }
+    }
+
+    // A Conv2d, or a Linear over merged patches.
+    Status lowerConv2d(const Step& step, const Node& node) {
         const Shape out = microShape(graph_.shape(step.output));
         Conv2dCall call;
         call.in = valueOperand(step.input);
         call.weights = constantOperand(step.node);
         if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
+        call.residualOrder = residualOrder(step);
+        if (step.second != kNoValue) call.second = valueOperand(step.second);
         call.out = newValue(step.output, node.name);
-        setConvolution(call, conv);
+        call.activation = step.activation;
+        if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+            setWindow(call, *conv);
+        } else {
+            const auto& norm = std::get<LayerNorm>(graph_.nodes()[static_cast<size_t>(step.normNode)].op);
+            call.kernelH = call.kernelW = call.strideH = call.strideW = step.mergedBlock;
+            call.normEpsilon = static_cast<float>(norm.epsilon);
+        }
         return emitSplit(node.name, out, conv2dForm(limits_, out), [&](const KernelForm& form, const Extent& extent) {
             return builder_.conv2d(call, form, extent);
         });
@@ -218,7 +249,8 @@ class Lowering {
         call.in = valueOperand(step.input);
         call.weights = constantOperand(step.node);
         call.out = newValue(step.output, node.name);
-        setConvolution(call, conv);
+        call.activation = step.activation;
+        setWindow(call, conv);
         const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
             return builder_.depthwise(call, splitForm, extent);
         };
@@ -308,6 +340,7 @@ class Lowering {
     Program program_;
     std::map<int, TensorId> constants_;  // by node
     std::map<ValueId, TensorId> values_, sums_;
+    std::map<int, TensorId> moments_;  // by LayerNorm node
 };
 
 // Equal micro-batches, largest first: as many images as keep every activation within one buffer range.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "runtime/plan/fusion.h"
+#include "runtime/plan/stored_layout.h"
 
 namespace dunlin {
 namespace {
@@ -30,37 +31,102 @@ class PackedWriter {
     Precision precision_;
 };
 
-struct GemmShape {
-    int outChannels, inChannels, window;  // window: kernelH * kernelW
-    uint64_t rowGroups() const { return 1 + uint64_t{1} * static_cast<uint64_t>(window) * paddedInput(); }
-    uint64_t paddedInput() const { return static_cast<uint64_t>(roundUp(inChannels, kChannelGroup)); }
+// A layer as rows of products: how its weights lie in the file and on the device.
+struct Gemm {
+    std::vector<int> outputs, inputs;  // position of each channel
+    int storedOutputs, storedInputs;   // channels with padding
+    int window = 1;                    // kernelH * kernelW
+    int mergedBlock = 0;  // side of the squares that SpaceToDepth merges before the layer; 0: a convolution's order
+
+    uint64_t rowGroups() const {
+        return 1 + static_cast<uint64_t>(window) * static_cast<uint64_t>(roundUp(storedInputs, kChannelGroup));
+    }
+    uint64_t groups() const { return static_cast<uint64_t>(channelGroups(storedOutputs)) * rowGroups(); }
+
+    // Index of the weight of one place of the window and one input channel, within those of an output.
+    size_t sourceIndex(size_t tap, size_t in) const {
+        if (mergedBlock == 0) return in * static_cast<size_t>(window) + tap;
+        const auto block = static_cast<size_t>(mergedBlock);
+        return (tap % block * block + tap / block) * inputs.size() + in;
+    }
 };
 
-// The GEMM form of a node; nothing for depthwise convolutions and ops without weights.
-std::optional<GemmShape> gemmShape(const Graph& graph, const Node& node) {
+// Nothing for depthwise convolutions and ops without weights.
+std::optional<Gemm> gemmOf(const Graph& graph, const Node& node) {
+    const auto gemm = [&](ValueId input, int window, int block) {
+        const std::vector<int> in = channelParts(graph, input), out = channelParts(graph, node.output);
+        return Gemm{
+            channelPositions(out), channelPositions(in), storedChannels(out), storedChannels(in), window, block};
+    };
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
-        if (isDepthwise(graph, *conv)) return std::nullopt;
-        return GemmShape{conv->outChannels, graph.shape(conv->input).c / conv->groups, conv->kernelH * conv->kernelW};
+        if (conv->groups != 1) return std::nullopt;
+        return gemm(conv->input, conv->kernelH * conv->kernelW, 0);
     }
     if (const auto* linear = std::get_if<Linear>(&node.op)) {
-        return GemmShape{linear->outFeatures, graph.shape(linear->input).c, 1};
+        if (const SpaceToDepth* merge = mergedPatches(graph, node.op))
+            return gemm(merge->input, merge->block * merge->block, merge->block);
+        return gemm(linear->input, 1, 0);
     }
     return std::nullopt;
 }
 
-void packGemm(const GemmShape& shape, const FoldedWeights& folded, PackedWriter writer) {
-    const auto window = static_cast<uint64_t>(shape.window);
-    const auto inputs = static_cast<uint64_t>(shape.inChannels);
-    for (int out = 0; out < shape.outChannels; ++out) {
-        const uint64_t row = static_cast<uint64_t>(out / kChannelGroup) * shape.rowGroups();
-        const int lane = out % kChannelGroup;
-        writer.set(row, lane, folded.bias[static_cast<size_t>(out)]);
-        const float* weights = folded.weight.data() + static_cast<size_t>(out) * inputs * window;
-        for (uint64_t in = 0; in < inputs; ++in) {
-            for (uint64_t tap = 0; tap < window; ++tap) {
-                writer.set(row + 1 + tap * shape.paddedInput() + in, lane, weights[in * window + tap]);
+void packGemm(const Gemm& gemm, const FoldedWeights& folded, PackedWriter writer) {
+    const auto window = static_cast<size_t>(gemm.window);
+    const size_t perOutput = gemm.inputs.size() * window;
+    const auto paddedInputs = static_cast<uint64_t>(roundUp(gemm.storedInputs, kChannelGroup));
+    for (size_t out = 0; out < gemm.outputs.size(); ++out) {
+        const uint64_t row = static_cast<uint64_t>(gemm.outputs[out] / kChannelGroup) * gemm.rowGroups();
+        const int lane = gemm.outputs[out] % kChannelGroup;
+        writer.set(row, lane, folded.bias[out]);
+        const float* weights = folded.weight.data() + out * perOutput;
+        for (size_t tap = 0; tap < window; ++tap) {
+            for (size_t in = 0; in < gemm.inputs.size(); ++in) {
+                const uint64_t column = tap * paddedInputs + static_cast<uint64_t>(gemm.inputs[in]);
+                writer.set(row + 1 + column, lane, weights[gemm.sourceIndex(tap, in)]);
             }
         }
+    }
+}
+
+// Rows of `channels` values from the group `begin` on, each row beginning a new group.
+void packRows(std::span<const float> values, int channels, uint64_t begin, PackedWriter writer) {
+    const auto width = static_cast<size_t>(channels);
+    const auto groups = static_cast<uint64_t>(channelGroups(channels));
+    for (size_t i = 0; i < values.size(); ++i) {
+        const size_t channel = i % width;
+        writer.set(begin + i / width * groups + channel / kChannelGroup, static_cast<int>(channel % kChannelGroup),
+                   values[i]);
+    }
+}
+
+uint64_t windowBiasGroups(const Attention& attention) {
+    const AttentionWindows& windows = *attention.windows;
+    return static_cast<uint64_t>(2 * windows.height - 1) * static_cast<uint64_t>(2 * windows.width - 1) *
+           static_cast<uint64_t>(channelGroups(attention.heads));
+}
+
+void packWindows(const Graph& graph, const Attention& attention, const FoldedWeights& folded, PackedWriter writer) {
+    packRows(folded.weight, attention.heads, 0, writer);
+    const std::vector<int> positions = channelPositions(channelParts(graph, attention.input));
+    for (size_t c = 0; c < positions.size(); ++c) {
+        const auto group = static_cast<uint64_t>(positions[c] / kChannelGroup);
+        writer.set(windowBiasGroups(attention) + group, positions[c] % kChannelGroup, folded.bias[c]);
+    }
+}
+
+// What fusion computes inside the layer's kernel, moved into its weights.
+void foldLayerNorm(LayerNorm::Over over, const FoldedWeights& norm, FoldedWeights& layer) {
+    const size_t inputs = norm.weight.size();
+    for (size_t out = 0; out < layer.bias.size(); ++out) {
+        const std::span<float> row(layer.weight.data() + out * inputs, inputs);
+        double shift = 0, mean = 0;
+        for (size_t k = 0; k < inputs; ++k) {
+            shift += double{row[k]} * norm.bias[k];
+            mean += double{row[k]} * norm.weight[k] / static_cast<double>(inputs);
+        }
+        if (over == LayerNorm::Over::Image) mean = 0;
+        for (size_t k = 0; k < inputs; ++k) row[k] = static_cast<float>(double{row[k]} * norm.weight[k] - mean);
+        layer.bias[out] = static_cast<float>(layer.bias[out] + shift);
     }
 }
 
@@ -79,12 +145,15 @@ void packDepthwise(int channels, int window, const FoldedWeights& folded, Packed
 }
 
 uint64_t packedGroups(const Graph& graph, const Node& node) {
-    if (const auto gemm = gemmShape(graph, node)) {
-        return static_cast<uint64_t>(channelGroups(gemm->outChannels)) * gemm->rowGroups();
-    }
-    if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
-        return static_cast<uint64_t>(1 + conv->kernelH * conv->kernelW) *
-               static_cast<uint64_t>(channelGroups(conv->outChannels));
+    if (const auto gemm = gemmOf(graph, node)) return gemm->groups();
+    const auto groups = static_cast<uint64_t>(channelGroups(graph.shape(node.output).c));
+    if (const auto* conv = std::get_if<Conv2d>(&node.op); conv && isDepthwise(graph, *conv))
+        return static_cast<uint64_t>(1 + conv->kernelH * conv->kernelW) * groups;
+    if (std::holds_alternative<LayerNorm>(node.op)) return 2 * groups;
+    if (std::holds_alternative<EmbedTokens>(node.op)) return static_cast<uint64_t>(graph.shape(node.output).w) * groups;
+    if (const auto* attention = std::get_if<Attention>(&node.op); attention && attention->windows) {
+        const int stored = storedChannels(channelParts(graph, attention->input));
+        return windowBiasGroups(*attention) + static_cast<uint64_t>(channelGroups(stored));
     }
     return 0;
 }
@@ -96,9 +165,21 @@ std::vector<Constant> constantsOf(const Graph& graph, Precision precision) {
     for (size_t i = 0; i < graph.nodes().size(); ++i) {
         const uint64_t groups = packedGroups(graph, graph.nodes()[i]);
         const uint64_t groupBytes = kChannelGroup * static_cast<uint64_t>(elementSize(precision));
-        if (groups > 0) constants.push_back({static_cast<int>(i), groups, groups * groupBytes});
+        const bool perInputSize = std::holds_alternative<EmbedTokens>(graph.nodes()[i].op);
+        if (groups > 0) constants.push_back({static_cast<int>(i), groups, groups * groupBytes, perInputSize});
     }
     return constants;
+}
+
+Result<FoldedWeights> constantWeights(const Graph& graph, const Constant& constant, const WeightsSource& weights) {
+    const Node& node = graph.nodes()[static_cast<size_t>(constant.node)];
+    DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
+    const int norm = foldedNorm(graph, node.op);
+    if (norm < 0) return folded;
+    const Node& normNode = graph.nodes()[static_cast<size_t>(norm)];
+    DUNLIN_ASSIGN(const FoldedWeights normWeights, foldWeights(graph, normNode, weights));
+    foldLayerNorm(std::get<LayerNorm>(normNode.op).over, normWeights, folded);
+    return folded;
 }
 
 void prepack(const Graph& graph, const Constant& constant, const FoldedWeights& folded, Precision precision,
@@ -107,11 +188,16 @@ void prepack(const Graph& graph, const Constant& constant, const FoldedWeights& 
     std::memset(packed.data(), 0, packed.size());
     const Node& node = graph.nodes()[static_cast<size_t>(constant.node)];
     const PackedWriter writer(packed, precision);
-    if (const auto gemm = gemmShape(graph, node)) {
+    const int channels = graph.shape(node.output).c;
+    if (const auto gemm = gemmOf(graph, node)) {
         packGemm(*gemm, folded, writer);
-    } else {
-        const auto& conv = std::get<Conv2d>(node.op);
-        packDepthwise(conv.outChannels, conv.kernelH * conv.kernelW, folded, writer);
+    } else if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+        packDepthwise(conv->outChannels, conv->kernelH * conv->kernelW, folded, writer);
+    } else if (const auto* attention = std::get_if<Attention>(&node.op)) {
+        packWindows(graph, *attention, folded, writer);
+    } else {  // LayerNorm and EmbedTokens
+        packRows(folded.weight, channels, 0, writer);
+        packRows(folded.bias, channels, static_cast<uint64_t>(channelGroups(channels)), writer);
     }
 }
 

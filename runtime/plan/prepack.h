@@ -1,8 +1,13 @@
 // Weights in the order in which kernels read them. One packing a kernel family, read by every variant of it:
-//   Gemm      conv2d, pointwise, linear, squeeze-excite: [out groups][1 + K] of vec4 over 4 output channels; element 0 is
+//   Gemm      conv2d, pointwise, linear, squeeze-excite: [out groups][1 + K] of vec4 over 4 output channels; element 0
+//   is
 //             the bias, then K = kernelH * kernelW * (input channels rounded up to 4), in that nesting.
 //   Depthwise [1 + kernelH * kernelW][groups] of vec4; row 0 is the bias.
-// Padding lanes are zero.
+//   LayerNorm [2][groups]: weight, bias; for where it is computed by itself.
+//   Attention with windows: [(2 height - 1) * (2 width - 1)][groups of heads], the relative positions' bias; then a
+//             padded token, stored as the tensor of q, k and v is.
+//   EmbedTokens [prefix + h * w][groups].
+// Channels of both sides of a Gemm lie as stored_layout.h says. Padding lanes are zero.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +21,21 @@
 namespace dunlin {
 
 struct Constant {
-    int node = -1;           // index into Graph::nodes()
-    uint64_t groups = 0;     // vec4 elements
-    uint64_t sizeBytes = 0;  // at the precision asked for
+    int node = -1;              // index into Graph::nodes()
+    uint64_t groups = 0;        // vec4 elements
+    uint64_t sizeBytes = 0;     // at the precision asked for
+    bool perInputSize = false;  // resized for the input's size: sessions of other sizes need their own
 };
 
-// The constants of a network, in node order. Independent of input size and batch, so that sessions can share them.
+// The constants of a network, in node order. All but those that say so are independent of input size and batch, so that
+// sessions can share them.
 std::vector<Constant> constantsOf(const Graph& graph, Precision precision);
+
+// What a constant is packed from: the folded weights of its node. A LayerNorm that is computed inside the node's kernel
+// (fusion.h) is folded in as well: weight[n][k] * gamma[k], and bias[n] + sum over k of weight[n][k] * beta[k]. Over
+// pixels the weights of each output are then centred: normalised inputs add up to zero, so what all weights of an
+// output have in common never counts, and the kernel need not subtract the mean.
+Result<FoldedWeights> constantWeights(const Graph& graph, const Constant& constant, const WeightsSource& weights);
 
 // Packs one constant; `packed` has sizeBytes bytes. Float32 values are rounded to nearest even for Fp16; values beyond
 // float16's range saturate at its largest finite number.

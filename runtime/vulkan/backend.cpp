@@ -1,6 +1,7 @@
 #include "runtime/vulkan/backend.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "runtime/plan/lower.h"
 
@@ -26,20 +27,30 @@ struct MemoryBudget {
     uint64_t totalBytes = 0;
     uint64_t weightBytes = 0;       // as they lie on the device
     uint64_t tightWeightBytes = 0;  // as the lowering counts them
-    bool weightsResident = false;
+    uint64_t residentBytes = 0;     // of weightBytes, already on the device
     uint64_t stagingBytes = 0;
 };
 
-MemoryBudget budgetFor(const VulkanDevice& device, const Graph& graph, bool weightsResident,
-                       const VulkanSessionOptions& options) {
-    const std::vector<Constant> constants = constantsOf(graph, options.session.precision);
+// Which of a model's constants living sessions have brought to the device.
+enum class Resident { None, ForOtherSizes, All };
+
+bool dependsOnInputSize(const std::vector<Constant>& constants) {
+    return std::ranges::any_of(constants, &Constant::perInputSize);
+}
+
+MemoryBudget budgetFor(const VulkanDevice& device, const std::vector<Constant>& constants, const Graph& graph,
+                       Resident resident, const VulkanSessionOptions& options) {
     MemoryBudget budget;
     for (const Constant& constant : constants) budget.tightWeightBytes += constant.sizeBytes;
     budget.weightBytes = DeviceModel::packedBytes(constants, device.limits());
-    budget.weightsResident = weightsResident;
+    if (resident == Resident::All) budget.residentBytes = budget.weightBytes;
+    if (resident == Resident::ForOtherSizes) {
+        std::vector<Constant> shared;
+        std::ranges::remove_copy_if(constants, std::back_inserter(shared), &Constant::perInputSize);
+        budget.residentBytes = DeviceModel::packedBytes(shared, device.limits());
+    }
     budget.stagingBytes = stagingBytes(graph.shape(graph.input()), options);
-    const uint64_t residentBytes = weightsResident ? budget.weightBytes : 0;
-    budget.totalBytes = std::min(device.availableBytes() + residentBytes, options.memoryLimitBytes);
+    budget.totalBytes = std::min(device.availableBytes() + budget.residentBytes, options.memoryLimitBytes);
     return budget;
 }
 
@@ -68,8 +79,8 @@ Result<Lowered> lowerWithin(const VulkanDevice& device, const Graph& graph, cons
 Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const MemoryBudget& budget,
                            const VulkanSessionOptions& options) {
     const auto checkFits = [&](const Lowered& lowered) {
-        return VulkanSession::checkFits(device, lowered.program, lowered.plan, budget.weightBytes,
-                                        budget.weightsResident, options);
+        return VulkanSession::checkFits(device, lowered.program, lowered.plan, budget.weightBytes, budget.residentBytes,
+                                        options);
     };
     DUNLIN_ASSIGN(Lowered lowered, lowerWithin(device, graph, options.session, UINT64_MAX));
     Status status = checkFits(lowered);
@@ -105,19 +116,29 @@ Result<std::unique_ptr<VulkanBackend>> VulkanBackend::create(std::shared_ptr<Vul
     return backend;
 }
 
-std::shared_ptr<const DeviceModel> VulkanBackend::findModel(const ModelKey& key) {
+std::shared_ptr<const DeviceModel> VulkanBackend::findModel(const ModelKey& key) const {
     const auto found = models_.find(key);
     return found == models_.end() ? nullptr : found->second.lock();
 }
 
-Result<std::shared_ptr<const DeviceModel>> VulkanBackend::uploadModel(const std::shared_ptr<const ModelData>& model,
+std::shared_ptr<const DeviceModel> VulkanBackend::findOtherSize(const ModelKey& key) const {
+    for (const auto& [other, weights] : models_) {
+        if (other.model != key.model || other.precision != key.precision) continue;
+        if (auto living = weights.lock()) return living;
+    }
+    return nullptr;
+}
+
+Result<std::shared_ptr<const DeviceModel>> VulkanBackend::uploadModel(const ModelKey& key,
+                                                                      const std::shared_ptr<const ModelData>& model,
                                                                       const Graph& graph,
+                                                                      std::shared_ptr<const DeviceModel> otherSize,
                                                                       const SessionOptions& options) {
-    DUNLIN_ASSIGN(
-        std::shared_ptr<const DeviceModel> uploaded,
-        DeviceModel::create(device_, model, graph, options.precision, partOf(options.progress, 0, kUploadShare)));
+    DUNLIN_ASSIGN(std::shared_ptr<const DeviceModel> uploaded,
+                  DeviceModel::create(device_, model, graph, options.precision, std::move(otherSize),
+                                      partOf(options.progress, 0, kUploadShare)));
     std::erase_if(models_, [](const auto& entry) { return entry.second.expired(); });
-    models_[{model.get(), options.precision}] = uploaded;
+    models_[key] = uploaded;
     return uploaded;
 }
 
@@ -129,12 +150,19 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
     DUNLIN_ASSIGN(const Graph graph, model->buildGraph({session.batch, session.height, session.width, 3}));
 
     const std::lock_guard lock(creationMutex_);
-    std::shared_ptr<const DeviceModel> weights = findModel({model.get(), session.precision});
-    const bool resident = weights != nullptr;
-    const MemoryBudget budget = budgetFor(*device_, graph, resident, complete);
+    const std::vector<Constant> constants = constantsOf(graph, session.precision);
+    ModelKey key = {model.get(), session.precision, 0, 0};
+    if (dependsOnInputSize(constants)) {
+        key.height = session.height;
+        key.width = session.width;
+    }
+    std::shared_ptr<const DeviceModel> weights = findModel(key);
+    std::shared_ptr<const DeviceModel> otherSize = weights ? nullptr : findOtherSize(key);
+    const Resident resident = weights ? Resident::All : otherSize ? Resident::ForOtherSizes : Resident::None;
+    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident, complete);
     DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, complete));
-    if (!resident) {
-        DUNLIN_ASSIGN(weights, uploadModel(model, graph, session));
+    if (!weights) {
+        DUNLIN_ASSIGN(weights, uploadModel(key, model, graph, std::move(otherSize), session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }
     return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.program),

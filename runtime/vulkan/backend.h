@@ -28,11 +28,21 @@ class VulkanBackend {
     Pipelines& pipelines() const { return *pipelines_; }
 
   private:
-    using ModelKey = std::pair<const ModelData*, Precision>;
+    // The side lengths are 0 for models without constants that depend on the input's size.
+    struct ModelKey {
+        const ModelData* model;
+        Precision precision;
+        int height, width;
+        auto operator<=>(const ModelKey&) const = default;
+    };
     VulkanBackend() = default;
-    std::shared_ptr<const DeviceModel> findModel(const ModelKey& key);
-    Result<std::shared_ptr<const DeviceModel>> uploadModel(const std::shared_ptr<const ModelData>& model,
-                                                           const Graph& graph, const SessionOptions& options);
+    std::shared_ptr<const DeviceModel> findModel(const ModelKey& key) const;
+    std::shared_ptr<const DeviceModel> findOtherSize(const ModelKey& key) const;
+    Result<std::shared_ptr<const DeviceModel>> uploadModel(const ModelKey& key,
+                                                           const std::shared_ptr<const ModelData>& model,
+                                                           const Graph& graph,
+                                                           std::shared_ptr<const DeviceModel> otherSize,
+                                                           const SessionOptions& options);
 
     std::shared_ptr<VulkanDevice> device_;
     std::shared_ptr<Pipelines> pipelines_;

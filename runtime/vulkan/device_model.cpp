@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "runtime/weights/fold.h"
-
 namespace dunlin::vulkan {
 namespace {
 
@@ -15,11 +13,13 @@ constexpr uint64_t kMaxBufferBytes = uint64_t{256} << 20;
 Result<std::shared_ptr<const DeviceModel>> DeviceModel::create(std::shared_ptr<const VulkanDevice> device,
                                                                std::shared_ptr<const ModelData> model,
                                                                const Graph& graph, Precision precision,
+                                                               std::shared_ptr<const DeviceModel> base,
                                                                const std::function<bool(float)>& progress) {
     std::shared_ptr<DeviceModel> result(new DeviceModel());
     result->device_ = std::move(device);
     result->model_ = std::move(model);
     result->precision_ = precision;
+    result->base_ = std::move(base);
     const std::vector<Constant> constants = constantsOf(graph, precision);
     DUNLIN_TRY(result->allocate(constants));
     DUNLIN_TRY(result->upload(graph, constants, progress));
@@ -33,7 +33,7 @@ uint64_t DeviceModel::packedBytes(const std::vector<Constant>& constants, const 
 }
 
 uint64_t DeviceModel::deviceBytes() const {
-    uint64_t total = 0;
+    uint64_t total = base_ ? base_->deviceBytes() : 0;
     for (const Buffer& buffer : buffers_) total += buffer.allocatedBytes();
     return total;
 }
@@ -42,11 +42,17 @@ uint64_t DeviceModel::deviceBytes() const {
 Status DeviceModel::allocate(const std::vector<Constant>& constants) {
     const DeviceLimits& limits = device_->limits();
     std::vector<uint64_t> bufferBytes;
-    for (const Constant& constant : constants) {
+    for (size_t i = 0; i < constants.size(); ++i) {
+        const Constant& constant = constants[i];
+        bufferOf_.push_back(0);
+        if (isShared(constant)) {
+            ranges_.push_back(base_->constant(static_cast<int>(i)));
+            continue;
+        }
         const uint64_t sizeBytes = roundUp(constant.sizeBytes, limits.offsetAlignment);
         const uint64_t maxBytes = std::min(kMaxBufferBytes, limits.maxAllocationBytes);
         if (bufferBytes.empty() || bufferBytes.back() + sizeBytes > maxBytes) bufferBytes.push_back(0);
-        bufferOf_.push_back(bufferBytes.size() - 1);
+        bufferOf_.back() = bufferBytes.size() - 1;
         ranges_.push_back({VK_NULL_HANDLE, bufferBytes.back(), constant.sizeBytes});
         bufferBytes.back() += sizeBytes;
     }
@@ -56,22 +62,25 @@ Status DeviceModel::allocate(const std::vector<Constant>& constants) {
         DUNLIN_ASSIGN(Buffer buffer, Buffer::create(*device_, sizeBytes, kUsage, MemoryUse::Device));
         buffers_.push_back(std::move(buffer));
     }
-    for (size_t i = 0; i < ranges_.size(); ++i) ranges_[i].buffer = buffers_[bufferOf_[i]].handle();
+    for (size_t i = 0; i < ranges_.size(); ++i) {
+        if (!isShared(constants[i])) ranges_[i].buffer = buffers_[bufferOf_[i]].handle();
+    }
     return Status();
 }
 
 Status DeviceModel::upload(const Graph& graph, const std::vector<Constant>& constants,
                            const std::function<bool(float)>& progress) {
     uint64_t totalBytes = 0, doneBytes = 0;
-    for (const Constant& constant : constants) totalBytes += constant.sizeBytes;
+    for (const Constant& constant : constants) totalBytes += isShared(constant) ? 0 : constant.sizeBytes;
+    if (totalBytes == 0) return Status();
     const uint64_t chunkBytes =
         std::min(Uploader::kChunkBytes, roundUp<uint64_t>(std::max<uint64_t>(totalBytes, 16), 16));
     DUNLIN_ASSIGN(Uploader uploader, Uploader::create(*device_, chunkBytes));
     std::vector<std::byte> packed;
     for (size_t i = 0; i < constants.size(); ++i) {
         const Constant& constant = constants[i];
-        const Node& node = graph.nodes()[static_cast<size_t>(constant.node)];
-        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, node, *model_->weights));
+        if (isShared(constant)) continue;
+        DUNLIN_ASSIGN(const FoldedWeights folded, constantWeights(graph, constant, *model_->weights));
         packed.assign(constant.sizeBytes, std::byte{0});
         prepack(graph, constant, folded, precision_, packed);
         DUNLIN_TRY(uploader.write(buffers_[bufferOf_[i]], ranges_[i].offsetBytes, packed));

@@ -19,11 +19,13 @@ class DeviceModel {
         uint64_t offsetBytes = 0, sizeBytes = 0;
     };
 
-    // `graph` is the model's for any input size. Reads, folds and packs one constant after the other, so that host
-    // memory holds no more than one of them and a staging chunk. `progress` gets 0..1; false cancels.
+    // `graph` is the model's for one input size. Reads, folds and packs one constant after the other, so that host
+    // memory holds no more than one of them and a staging chunk. With `base`, the same model for another input size,
+    // only constants that depend on the size are uploaded; the rest is shared. `progress` gets 0..1; false cancels.
     static Result<std::shared_ptr<const DeviceModel>> create(std::shared_ptr<const VulkanDevice> device,
                                                              std::shared_ptr<const ModelData> model, const Graph& graph,
                                                              Precision precision,
+                                                             std::shared_ptr<const DeviceModel> base = nullptr,
                                                              const std::function<bool(float)>& progress = {});
 
     // Device bytes of these constants, each aligned to the device's offsetAlignment.
@@ -35,19 +37,21 @@ class DeviceModel {
     const Range& constant(int index) const { return ranges_[static_cast<size_t>(index)]; }
     size_t constantCount() const { return ranges_.size(); }
     size_t bufferCount() const { return buffers_.size(); }
-    uint64_t deviceBytes() const;
+    uint64_t deviceBytes() const;  // with those that are shared
 
   private:
     DeviceModel() = default;
+    bool isShared(const Constant& constant) const { return base_ && !constant.perInputSize; }
     Status allocate(const std::vector<Constant>& constants);
     Status upload(const Graph& graph, const std::vector<Constant>& constants,
                   const std::function<bool(float)>& progress);
 
     std::shared_ptr<const VulkanDevice> device_;  // first, so that it goes last
     std::shared_ptr<const ModelData> model_;
+    std::shared_ptr<const DeviceModel> base_;  // null: all constants are this one's own
     Precision precision_ = Precision::Fp32;
     std::vector<Buffer> buffers_;
-    std::vector<size_t> bufferOf_;  // by constant
+    std::vector<size_t> bufferOf_;  // by constant, if it is not shared
     std::vector<Range> ranges_;
 };
 

@@ -39,7 +39,7 @@ uint64_t unusedBytes(const Program& program, const DeviceLimits& limits) {
 }
 
 Status VulkanSession::checkFits(const VulkanDevice& device, const Program& program, const MemoryPlan& plan,
-                                uint64_t weightBytes, bool weightsResident, const VulkanSessionOptions& options) {
+                                uint64_t weightBytes, uint64_t residentBytes, const VulkanSessionOptions& options) {
     if (options.slots < 1 || options.slots > kMaxSlots) {
         return error(StatusCode::InvalidArgument, "%d slots; 1 to %d are possible", options.slots, kMaxSlots);
     }
@@ -63,7 +63,7 @@ Status VulkanSession::checkFits(const VulkanDevice& device, const Program& progr
     const uint64_t sessionBytes =
         static_cast<uint64_t>(options.slots) * (plan.arenaBytes + program.outputBytes) + staging + unused;
     const uint64_t allBytes = weightBytes + sessionBytes;
-    const uint64_t newBytes = weightsResident ? sessionBytes : allBytes;
+    const uint64_t newBytes = allBytes - std::min(residentBytes, weightBytes);
     const uint64_t availableBytes = device.availableBytes();
     const bool overLimit = allBytes > options.memoryLimitBytes;
     if (!overLimit && newBytes <= availableBytes) return Status();
@@ -87,8 +87,8 @@ Result<std::unique_ptr<VulkanSession>> VulkanSession::create(std::shared_ptr<con
     session->program_ = std::move(program);
     session->plan_ = std::move(plan);
     session->barrierBefore_ = planBarriers(session->program_, session->plan_);
-    DUNLIN_TRY(
-        checkFits(*session->device_, session->program_, session->plan_, session->model_->deviceBytes(), true, options));
+    const uint64_t weightBytes = session->model_->deviceBytes();
+    DUNLIN_TRY(checkFits(*session->device_, session->program_, session->plan_, weightBytes, weightBytes, options));
     DUNLIN_TRY(session->compilePipelines());
     constexpr VkBufferUsageFlags kUnusedUsage =
         VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT;

@@ -68,10 +68,10 @@ class VulkanSession final : public Session {
                                                          std::shared_ptr<const DeviceModel> model, Program program,
                                                          MemoryPlan plan, const VulkanSessionOptions& options);
     // DoesNotFit, with need and limit, where a session would exceed the options' limit, what the device has left, or
-    // with one of its buffers what the device can allocate at once. Nothing is allocated. `weightBytes` are on the
-    // device already if `weightsResident`.
+    // with one of its buffers what the device can allocate at once. Nothing is allocated. Of `weightBytes`,
+    // `residentBytes` are on the device already.
     static Status checkFits(const VulkanDevice& device, const Program& program, const MemoryPlan& plan,
-                            uint64_t weightBytes, bool weightsResident, const VulkanSessionOptions& options);
+                            uint64_t weightBytes, uint64_t residentBytes, const VulkanSessionOptions& options);
     ~VulkanSession() override;
 
     const Shape& inputShape() const override { return program_.input; }

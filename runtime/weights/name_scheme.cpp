@@ -1,184 +1,23 @@
 #include "runtime/weights/name_scheme.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 #include <unordered_map>
 
+#include "runtime/weights/name_schemes/layout.h"
 #include "runtime/weights/tensor_data.h"
 
 namespace dunlin {
 namespace {
 
-// A module's name in the file and its canonical name. '#' stands for the number of a block in the file, '@' for its
-// canonical "stage.index". The first rule that fits decides.
-struct ModuleRule {
-    std::string_view file, canonical;
-};
-
-// A file's layout: blocks numbered through in the file, in stages of `stageLengths` blocks in the canonical names.
-struct Layout {
-    std::string_view name;
-    std::string_view mark;  // a tensor that only files of this layout (and of none before it) have
-    std::span<const ModuleRule> rules;
-    std::span<const int> stageLengths;
-    int firstBlock;
-    double batchNormEpsilon;
-};
-
-// torchvision/models/mobilenetv2.py: a sequence `features` with stem, blocks and head.
-constexpr ModuleRule kTorchvisionV2[] = {
-    {"features.0.0", "conv_stem"},
-    {"features.0.1", "bn1"},
-    {"features.1.conv.0.0", "blocks.0.0.conv_dw"},  // the only block that does not expand
-    {"features.1.conv.0.1", "blocks.0.0.bn1"},
-    {"features.1.conv.1", "blocks.0.0.conv_pw"},
-    {"features.1.conv.2", "blocks.0.0.bn2"},
-    {"features.#.conv.0.0", "blocks.@.conv_pw"},
-    {"features.#.conv.0.1", "blocks.@.bn1"},
-    {"features.#.conv.1.0", "blocks.@.conv_dw"},
-    {"features.#.conv.1.1", "blocks.@.bn2"},
-    {"features.#.conv.2", "blocks.@.conv_pwl"},
-    {"features.#.conv.3", "blocks.@.bn3"},
-    {"features.18.0", "conv_head"},
-    {"features.18.1", "bn2"},
-    {"classifier.1", "classifier"},
-};
-constexpr int kStagesV2[] = {1, 2, 3, 4, 3, 3, 1};
-
-// torchvision/models/mobilenetv3.py: squeeze-excite, where a block has it, moves the projection from 2 to 3 (in the
-// first block, which does not expand, from 1 to 2).
-constexpr ModuleRule kTorchvisionV3Large[] = {
-    {"features.0.0", "conv_stem"},
-    {"features.0.1", "bn1"},
-    {"features.1.block.0.0", "blocks.0.0.conv_dw"},
-    {"features.1.block.0.1", "blocks.0.0.bn1"},
-    {"features.1.block.1.0", "blocks.0.0.conv_pw"},
-    {"features.1.block.1.1", "blocks.0.0.bn2"},
-    {"features.#.block.0.0", "blocks.@.conv_pw"},
-    {"features.#.block.0.1", "blocks.@.bn1"},
-    {"features.#.block.1.0", "blocks.@.conv_dw"},
-    {"features.#.block.1.1", "blocks.@.bn2"},
-    {"features.#.block.2.fc1", "blocks.@.se.conv_reduce"},
-    {"features.#.block.2.fc2", "blocks.@.se.conv_expand"},
-    {"features.#.block.2.0", "blocks.@.conv_pwl"},
-    {"features.#.block.2.1", "blocks.@.bn3"},
-    {"features.#.block.3.0", "blocks.@.conv_pwl"},
-    {"features.#.block.3.1", "blocks.@.bn3"},
-    {"features.16.0", "blocks.6.0.conv"},
-    {"features.16.1", "blocks.6.0.bn1"},
-    {"classifier.0", "conv_head"},
-    {"classifier.3", "classifier"},
-};
-constexpr int kStagesV3Large[] = {1, 2, 3, 4, 2, 3};
-
-constexpr ModuleRule kTorchvisionV3Small[] = {
-    {"features.0.0", "conv_stem"},
-    {"features.0.1", "bn1"},
-    {"features.1.block.0.0", "blocks.0.0.conv_dw"},
-    {"features.1.block.0.1", "blocks.0.0.bn1"},
-    {"features.1.block.1.fc1", "blocks.0.0.se.conv_reduce"},
-    {"features.1.block.1.fc2", "blocks.0.0.se.conv_expand"},
-    {"features.1.block.2.0", "blocks.0.0.conv_pw"},
-    {"features.1.block.2.1", "blocks.0.0.bn2"},
-    {"features.#.block.0.0", "blocks.@.conv_pw"},
-    {"features.#.block.0.1", "blocks.@.bn1"},
-    {"features.#.block.1.0", "blocks.@.conv_dw"},
-    {"features.#.block.1.1", "blocks.@.bn2"},
-    {"features.#.block.2.fc1", "blocks.@.se.conv_reduce"},
-    {"features.#.block.2.fc2", "blocks.@.se.conv_expand"},
-    {"features.#.block.2.0", "blocks.@.conv_pwl"},
-    {"features.#.block.2.1", "blocks.@.bn3"},
-    {"features.#.block.3.0", "blocks.@.conv_pwl"},
-    {"features.#.block.3.1", "blocks.@.bn3"},
-    {"features.12.0", "blocks.5.0.conv"},
-    {"features.12.1", "blocks.5.0.bn1"},
-    {"classifier.0", "conv_head"},
-    {"classifier.3", "classifier"},
-};
-constexpr int kStagesV3Small[] = {1, 2, 3, 2, 3};
-
-// torchvision builds its MobileNetV3 with BatchNorm2d(eps=0.001), its V2 with PyTorch's default.
-constexpr Layout kLayouts[] = {
-    {"torchvision MobileNetV2", "features.1.conv.0.0.weight", kTorchvisionV2, kStagesV2, 1, 0},
-    {"torchvision MobileNetV3-Large", "features.16.0.weight", kTorchvisionV3Large, kStagesV3Large, 1, 1e-3},
-    {"torchvision MobileNetV3-Small", "features.12.0.weight", kTorchvisionV3Small, kStagesV3Small, 1, 1e-3},
-};
-
-constexpr std::string_view kWrapperPrefixes[] = {"module.", "model.", "_orig_mod."};
-
-// The block's number where `name` fits the pattern; -1 for a pattern without a number; nothing where it does not fit.
-std::optional<int> match(std::string_view pattern, std::string_view name) {
-    const size_t hash = pattern.find('#');
-    if (hash == std::string_view::npos) return pattern == name ? std::optional(-1) : std::nullopt;
-    const std::string_view after = pattern.substr(hash + 1);
-    if (!name.starts_with(pattern.substr(0, hash))) return std::nullopt;
-    int number = 0;
-    const auto [end, problem] = std::from_chars(name.data() + hash, name.data() + name.size(), number);
-    if (problem != std::errc() || number < 0) return std::nullopt;
-    const std::string_view rest = name.substr(static_cast<size_t>(end - name.data()));
-    return rest == after ? std::optional(number) : std::nullopt;
+// What follows from an architecture and older files keep all the same (Microsoft's and timm's Swin).
+bool isDerivedTable(std::string_view name) {
+    return name.ends_with(".attn.relative_position_index") || name.ends_with(".attn_mask");
 }
 
-// "stage.index" of a block by its number in the file.
-std::optional<std::string> stageAndIndex(const Layout& layout, int block) {
-    int index = block - layout.firstBlock;
-    for (size_t stage = 0; index >= 0 && stage < layout.stageLengths.size(); ++stage) {
-        if (index < layout.stageLengths[stage]) return std::to_string(stage) + "." + std::to_string(index);
-        index -= layout.stageLengths[stage];
-    }
-    return std::nullopt;
-}
-
-std::optional<std::string> canonicalModule(const Layout& layout, std::string_view module) {
-    for (const ModuleRule& rule : layout.rules) {
-        const std::optional<int> block = match(rule.file, module);
-        if (!block) continue;
-        std::string canonical(rule.canonical);
-        const size_t at = canonical.find('@');
-        if (at == std::string::npos) return canonical;
-        const std::optional<std::string> place = stageAndIndex(layout, *block);
-        if (!place) return std::nullopt;
-        return canonical.replace(at, 1, *place);
-    }
-    return std::nullopt;
-}
-
-std::string canonicalName(const Layout& layout, std::string_view name) {
-    const size_t dot = name.rfind('.');
-    if (dot == std::string_view::npos) return std::string(name);
-    const std::optional<std::string> module = canonicalModule(layout, name.substr(0, dot));
-    return module ? *module + std::string(name.substr(dot)) : std::string(name);
-}
-
-// How many bytes wrappers have put before every name.
-size_t sharedPrefixBytes(const std::vector<TensorInfo>& tensors) {
-    size_t bytes = 0;
-    for (bool found = !tensors.empty(); found;) {
-        found = false;
-        for (const std::string_view prefix : kWrapperPrefixes) {
-            const auto hasPrefix = [&](const TensorInfo& tensor) {
-                return tensor.name.size() > bytes + prefix.size() &&
-                       tensor.name.compare(bytes, prefix.size(), prefix) == 0;
-            };
-            if (!std::ranges::all_of(tensors, hasPrefix)) continue;
-            bytes += prefix.size();
-            found = true;
-        }
-    }
-    return bytes;
-}
-
-const Layout* findLayout(const std::vector<TensorInfo>& tensors, size_t prefixBytes) {
-    const auto has = [&](std::string_view name) {
-        return std::ranges::any_of(tensors, [&](const TensorInfo& tensor) {
-            return std::string_view(tensor.name).substr(prefixBytes) == name;
-        });
-    };
-    for (const Layout& layout : kLayouts) {
-        if (has(layout.mark)) return &layout;
-    }
-    return nullptr;
+void changeShape(ShapeChange change, std::vector<int64_t>& shape) {
+    if (change == ShapeChange::ToConvolution && shape.size() == 2) shape.insert(shape.end(), {1, 1});
+    if (change != ShapeChange::ToVector) return;
+    while (shape.size() > 1 && shape.back() == 1) shape.pop_back();
 }
 
 class RenamedWeights final : public CanonicalWeights {
@@ -186,24 +25,15 @@ class RenamedWeights final : public CanonicalWeights {
     RenamedWeights(std::shared_ptr<const WeightsSource> source, NameScheme scheme)
         : source_(std::move(source)), scheme_(std::move(scheme)) {}
 
-    Status rename(const Layout* layout, size_t prefixBytes) {
+    Status rename(const Layout* layout, const FileNames& names) {
         for (const TensorInfo& original : source_->tensors()) {
-            TensorInfo tensor = original;
-            const std::string_view stripped = std::string_view(original.name).substr(prefixBytes);
-            tensor.name = layout != nullptr ? canonicalName(*layout, stripped) : std::string(stripped);
-            // torchvision classifies with two Linear layers; timm's first one is a 1x1 convolution
-            if (layout != nullptr && tensor.name == "conv_head.weight" && tensor.shape.size() == 2) {
-                tensor.shape.insert(tensor.shape.end(), {1, 1});
-            }
-            tensors_.push_back(std::move(tensor));
+            const std::string_view stripped = std::string_view(original.name).substr(names.wrapperBytes());
+            auto part = layout != nullptr ? canonicalPart(*layout, names, stripped) : std::nullopt;
+            if (!part) part = CanonicalPart{isDerivedTable(stripped) ? std::string() : std::string(stripped)};
+            if (part->name.empty()) continue;
+            DUNLIN_TRY(add(original, *part));
         }
-        for (size_t i = 0; i < tensors_.size(); ++i) {
-            const auto [other, isNew] = byName_.emplace(tensors_[i].name, i);
-            if (isNew) continue;
-            return error(StatusCode::BadFile, "the tensors %s and %s of the file would both be %s",
-                         source_->tensors()[other->second].name.c_str(), source_->tensors()[i].name.c_str(),
-                         tensors_[i].name.c_str());
-        }
+        for (size_t i = 0; i < tensors_.size(); ++i) DUNLIN_TRY(joinPieces(tensors_[i], origins_[i]));
         return {};
     }
 
@@ -212,37 +42,96 @@ class RenamedWeights final : public CanonicalWeights {
     const NameScheme& scheme() const override { return scheme_; }
 
     std::string_view originalName(std::string_view canonicalName) const override {
-        const auto found = byName_.find(canonicalName);
-        return found == byName_.end() ? std::string_view() : std::string_view(source_->tensors()[found->second].name);
+        const auto found = byName_.find(std::string(canonicalName));
+        return found == byName_.end() ? std::string_view() : std::string_view(origins_[found->second].name);
     }
 
     Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const override {
-        const auto found = byName_.find(name);
+        const auto found = byName_.find(std::string(name));
         if (found == byName_.end()) {
             if (source_->isFormula()) return source_->read(name, shape, values);
             return error(StatusCode::BadFile, "has no tensor %s", printable(name).c_str());
         }
         DUNLIN_TRY(checkRead(tensors_[found->second], shape, values.size()));
-        const TensorInfo& original = source_->tensors()[found->second];
-        return source_->read(original.name, original.shape, values);
+        for (const TensorInfo* piece : origins_[found->second].pieces) {
+            const auto count = static_cast<size_t>(elementCount(piece->shape).value_or(0));
+            DUNLIN_TRY(source_->read(piece->name, piece->shape, values.first(count)));
+            values = values.subspan(count);
+        }
+        return {};
     }
 
   private:
+    // What a canonical tensor is in the file.
+    struct Origin {
+        std::string name;
+        std::vector<const TensorInfo*> pieces;  // of the source; null: not seen yet
+    };
+
+    Status add(const TensorInfo& original, const CanonicalPart& part) {
+        const auto [at, isNew] = byName_.emplace(part.name, tensors_.size());
+        if (isNew) {
+            TensorInfo tensor = original;
+            tensor.name = part.name;
+            changeShape(part.shape, tensor.shape);
+            tensors_.push_back(std::move(tensor));
+            origins_.push_back({{}, std::vector<const TensorInfo*>(static_cast<size_t>(part.pieces))});
+        }
+        std::vector<const TensorInfo*>& pieces = origins_[at->second].pieces;
+        const auto piece = static_cast<size_t>(part.piece);
+        if (pieces.size() == static_cast<size_t>(part.pieces) && pieces[piece] == nullptr) {
+            pieces[piece] = &original;
+            return {};
+        }
+        const TensorInfo* other = *std::ranges::find_if(pieces, [](const TensorInfo* seen) { return seen != nullptr; });
+        return error(StatusCode::BadFile, "the tensors %s and %s of the file would both be %s", other->name.c_str(),
+                     original.name.c_str(), part.name.c_str());
+    }
+
+    // The name and, where there are several pieces, the shape of the whole.
+    Status joinPieces(TensorInfo& tensor, Origin& origin) const {
+        int64_t rows = 0;
+        for (const TensorInfo* piece : origin.pieces) {
+            if (piece == nullptr) {
+                return error(StatusCode::BadFile, "the file has only a part of the %zu tensors that are %s together",
+                             origin.pieces.size(), tensor.name.c_str());
+            }
+            origin.name.append(origin.name.empty() ? "" : " + ").append(piece->name);
+            if (origin.pieces.size() == 1) continue;
+            const std::vector<int64_t>& first = origin.pieces[0]->shape;
+            const bool fits = !piece->shape.empty() && piece->shape.size() == first.size() &&
+                              std::equal(first.begin() + 1, first.end(), piece->shape.begin() + 1) &&
+                              !__builtin_add_overflow(rows, piece->shape[0], &rows);
+            if (fits) continue;
+            return error(StatusCode::BadFile, "%s %s and %s %s of the file cannot be joined to %s",
+                         origin.pieces[0]->name.c_str(), describeShape(first).c_str(), piece->name.c_str(),
+                         describeShape(piece->shape).c_str(), tensor.name.c_str());
+        }
+        if (origin.pieces.size() == 1) return {};
+        tensor.shape = origin.pieces[0]->shape;
+        tensor.shape[0] = rows;
+        return {};
+    }
+
     std::shared_ptr<const WeightsSource> source_;
     NameScheme scheme_;
-    std::vector<TensorInfo> tensors_;                      // in the order of the source's
-    std::unordered_map<std::string_view, size_t> byName_;  // into the names of tensors_
+    std::vector<TensorInfo> tensors_;  // in the order of the source's, of their first pieces there
+    std::vector<Origin> origins_;      // of each
+    std::unordered_map<std::string, size_t> byName_;
 };
 
 }  // namespace
 
 Result<std::shared_ptr<const CanonicalWeights>> withCanonicalNames(std::shared_ptr<const WeightsSource> source) {
-    const size_t prefixBytes = sharedPrefixBytes(source->tensors());
-    const Layout* layout = findLayout(source->tensors(), prefixBytes);
-    NameScheme scheme{"timm", 0, false};
-    if (layout != nullptr) scheme = {std::string(layout->name), layout->batchNormEpsilon, true};
+    const FileNames names(source->tensors());
+    const Layout* layout = findLayout(names);
+    NameScheme scheme{"timm", 0, {}, std::nullopt};
+    if (layout != nullptr) {
+        scheme = {std::string(layout->name), layout->batchNormEpsilon, std::string(layout->architecture),
+                  layout->preprocess};
+    }
     auto renamed = std::make_shared<RenamedWeights>(std::move(source), std::move(scheme));
-    DUNLIN_TRY(renamed->rename(layout, prefixBytes));
+    DUNLIN_TRY(renamed->rename(layout, names));
     return std::shared_ptr<const CanonicalWeights>(std::move(renamed));
 }
 

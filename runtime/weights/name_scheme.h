@@ -1,7 +1,9 @@
 // What a file's author called its tensors, in this project's words. Canonical names are timm's.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,25 +11,40 @@
 
 namespace dunlin {
 
-// What a scheme tells about a file besides names.
-struct NameScheme {
-    std::string name;                    // "timm", "torchvision MobileNetV3-Large"
-    double batchNormEpsilon = 0;         // that these files were trained with; 0: the architecture's own
-    bool torchvisionPreprocess = false;  // short side 256, bilinear, centre crop 224, ImageNet's mean and deviation
+// How the pictures of published weights are prepared, in the words of the libraries that publish them.
+struct PublishedPreprocess {
+    int resize = 256;                                      // what the short side becomes, in pixels
+    int crop = 224;                                        // then a square in the centre, side in pixels
+    bool bicubic = false;                                  // else bilinear; both antialiased
+    bool swapRedBlue = false;                              // the network wants BGR
+    std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};  // of colours in 0..1, in the network's order
+    std::array<float, 3> deviation = {0.229f, 0.224f, 0.225f};
 };
 
-// A source under canonical names, and in the shapes that belong to them (a Linear that timm has as a 1x1 convolution).
-// Thread-safe like every source.
+// What a scheme tells about a file besides names.
+struct NameScheme {
+    std::string name;             // "timm", "torchvision MobileNetV3-Large"
+    double batchNormEpsilon = 0;  // that these files were trained with; 0: the architecture's own
+    // Which architecture such a file is, where its tensors leave that open: torchvision's EfficientNets pad alike on
+    // all sides, while a network with the very same tensors, TensorFlow's, does not. Empty: whatever the tensors fit.
+    std::string architecture;
+    std::optional<PublishedPreprocess> preprocess;  // absent: the architecture's own
+};
+
+// A source under canonical names, and in the shapes that belong to them (a Linear that timm has as a 1x1 convolution, a
+// query, key and value that timm has as one). Thread-safe like every source.
 class CanonicalWeights : public WeightsSource {
   public:
     virtual const NameScheme& scheme() const = 0;
-    // What the file itself calls a tensor; empty where it has none of this name.
+    // What the file itself calls a tensor, "a + b + c" where it is several of the file's one after another; empty where
+    // the file has none of this name.
     virtual std::string_view originalName(std::string_view canonicalName) const = 0;
 };
 
-// Works out the scheme from the names, after stripping what wrappers put before every one of them ("module.", "model.",
-// "_orig_mod."). Names that no rule knows stay as they are, so that checkWeights can report them. BadFile where two
-// tensors would get one name. A formula keeps its own names.
+// Works out the scheme from names and shapes, after stripping what wrappers put before every name ("module.", "model.",
+// "_orig_mod."). Names that no rule knows stay as they are, so that checkWeights can report them; tables that follow
+// from the architecture (Swin's relative_position_index and attn_mask) are left out. BadFile where two tensors would
+// get one name, or where a tensor that the file has in several parts lacks one. A formula keeps its own names.
 Result<std::shared_ptr<const CanonicalWeights>> withCanonicalNames(std::shared_ptr<const WeightsSource> source);
 
 }  // namespace dunlin

@@ -40,6 +40,7 @@ const uint kPreprocessSwapRedBlue = 8u;  // the network wants BGR
 
 // pointwise and linear:
 //   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
+// with the sum divided by the deviation of in[p] where a LayerNorm comes before it.
 struct PointwiseParams {
     uint pixelBegin;        // first pixel to compute, counted over the whole batch
     uint pixelsPerImage;    // pixel tiles do not cross images; without a gate the lowering makes the batch one image
@@ -49,6 +50,8 @@ struct PointwiseParams {
     int inBase, outBase, residualBase, gateBase;
     uint gateImageBegin;    // image of pixelBegin in the gate
     uint outChannels;       // logical count: lanes past it are written as zero
+    uint inChannels;        // logical count; LayerNorm only
+    float epsilon;          // LayerNorm only
 };
 
 // conv2d: direct convolution, groups == 1. Same epilogue as pointwise.
@@ -58,8 +61,12 @@ struct Conv2dParams {
     int padTop, padLeft;
     uint imageBegin, images;
     uint rowBegin, rows;  // output rows of each image
-    int inBase, outBase, residualBase;
+    int inBase, outBase;
+    int otherBase;        // of the residual, or of the second input
     uint outChannels;
+    uint secondGroups;    // channel groups of the second input, whose channels follow those of the first; 0: none
+    float inverseInputs;  // LayerNorm only: 1 / (window * input channels)
+    float epsilon;        // LayerNorm only
 };
 
 // depthwise: one filter a channel. Optionally adds up its outputs for squeeze-excite: one vec4 of float32 for each

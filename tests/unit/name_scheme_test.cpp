@@ -87,14 +87,14 @@ TEST(NameScheme, TellsWhatTorchvisionTrainedWith) {
     const NameScheme v2 = schemeOf(torchvisionV2());
     EXPECT_EQ(v2.name, "torchvision MobileNetV2");
     EXPECT_EQ(v2.batchNormEpsilon, 0);
-    EXPECT_TRUE(v2.torchvisionPreprocess);
+    EXPECT_TRUE(v2.preprocess.has_value());
     const NameScheme large = schemeOf(torchvisionV3(kLargeBlocks));
     EXPECT_EQ(large.name, "torchvision MobileNetV3-Large");
     EXPECT_EQ(large.batchNormEpsilon, 1e-3);
     EXPECT_EQ(schemeOf(torchvisionV3(kSmallBlocks)).name, "torchvision MobileNetV3-Small");
     const NameScheme timm = schemeOf({"conv_stem.weight", "classifier.weight"});
     EXPECT_EQ(timm.name, "timm");
-    EXPECT_FALSE(timm.torchvisionPreprocess);
+    EXPECT_FALSE(timm.preprocess.has_value());
 }
 
 TEST(NameScheme, StripsWhatEveryNameBeginsWith) {

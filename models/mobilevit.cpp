@@ -1,0 +1,206 @@
+#include "models/mobilevit.h"
+
+#include <cstdio>
+
+#include "models/builder.h"
+#include "models/transformer.h"
+
+namespace dunlin {
+namespace {
+
+constexpr auto kSilu = Activation::Silu;
+constexpr int kStages = 5, kFirstAttentionStage = 2;
+constexpr int kPatch = 2;  // of the published networks
+constexpr int kMlpMultiple = 2;
+constexpr int kHeads = 4;  // MobileViT's; MobileViTv2 has one score a token
+constexpr double kLayerNormEpsilon = 1e-5;
+
+// Inverted residuals, the first one with the stride; then, where there are layers, a block that attends.
+struct StageRow {
+    int repeats, stride, channels;
+    int tokenChannels, layers;
+};
+
+// One column of a paper's table.
+struct Network {
+    bool second;  // MobileViTv2: separable attention, no fusion
+    int stemChannels;
+    double expansion;  // of the inverted residuals
+    StageRow rows[kStages];
+    int finalChannels;  // of the last 1x1 convolution; 0: there is none
+};
+
+constexpr Network kXxs = {
+    false, 16, 2, {{1, 1, 16, 0, 0}, {3, 2, 24, 0, 0}, {1, 2, 48, 64, 2}, {1, 2, 64, 80, 4}, {1, 2, 80, 96, 3}}, 320};
+constexpr Network kXs = {
+    false, 16, 4, {{1, 1, 32, 0, 0}, {3, 2, 48, 0, 0}, {1, 2, 64, 96, 2}, {1, 2, 80, 120, 4}, {1, 2, 96, 144, 3}}, 384};
+constexpr Network kS = {
+    false,
+    16,
+    4,
+    {{1, 1, 32, 0, 0}, {3, 2, 64, 0, 0}, {1, 2, 96, 144, 2}, {1, 2, 128, 192, 4}, {1, 2, 160, 240, 3}},
+    640};
+
+// MobileViTv2 is one network of several widths: tokens have half of the channels.
+constexpr int kSecondStem = 32;
+constexpr StageRow kSecondRows[kStages] = {
+    {1, 1, 64, 0, 0}, {2, 2, 128, 0, 0}, {1, 2, 256, 128, 2}, {1, 2, 384, 192, 4}, {1, 2, 512, 256, 3}};
+constexpr int kSecondWidths[] = {50, 75, 100, 125, 150, 175, 200};  // in hundredths
+
+Network secondNetwork(int hundredths) {
+    const auto scaled = [hundredths](int channels) { return channels * hundredths / 100; };
+    Network network{true, scaled(kSecondStem), 2, {}, 0};
+    for (int stage = 0; stage < kStages; ++stage) {
+        StageRow row = kSecondRows[stage];
+        row.channels = makeDivisible(scaled(row.channels));
+        if (row.layers > 0) row.tokenChannels = makeDivisible(row.channels / 2.0);
+        network.rows[stage] = row;
+    }
+    return network;
+}
+
+// The blocks of both, as timm names their parts.
+class MobilevitBlocks {
+  public:
+    MobilevitBlocks(NetworkBuilder& builder, double expansion)
+        : builder_(builder), graph_(builder.graph()), expansion_(expansion) {}
+
+    ValueId invertedResidual(const std::string& name, ValueId input, int outChannels, int stride) {
+        const int expanded = makeDivisible(builder_.channels(input) * expansion_);
+        ValueId x = builder_.convNorm(convNorm(name + ".conv1_1x1"), input, expanded, 1, 1, kSilu);
+        x = builder_.depthwise(convNorm(name + ".conv2_kxk"), x, 3, stride, kSilu);
+        x = builder_.convNorm(convNorm(name + ".conv3_1x1"), x, outChannels, 1, 1, Activation::None);
+        const bool fits = stride == 1 && builder_.channels(input) == outChannels;
+        return fits ? builder_.add(name + ".add", x, input) : x;
+    }
+
+    // Local representation by convolutions, global representation by attention, and both fused.
+    ValueId first(const std::string& name, ValueId input, const StageRow& row, int patch) {
+        ValueId x = builder_.convNorm(convNorm(name + ".conv_kxk"), input, row.channels, 3, 1, kSilu);
+        x = pointwise(graph_, name + ".conv_1x1", x, row.tokenChannels, Bias::No);
+        const Shape map = graph_.shape(x);
+        x = resized(name + ".unfold", x, roundUp(map.h, patch), roundUp(map.w, patch), false);
+        for (int layer = 0; layer < row.layers; ++layer) {
+            const Attention attention = {.heads = kHeads, .patchH = patch, .patchW = patch};
+            x = transformerLayer(graph_, name + ".transformer." + std::to_string(layer), x,
+                                 {attention, kMlpMultiple, kSilu, kLayerNormEpsilon});
+        }
+        x = layerNorm(graph_, name + ".norm", x, kLayerNormEpsilon);
+        x = resized(name + ".fold", x, map.h, map.w, false);
+        x = builder_.convNorm(convNorm(name + ".conv_proj"), x, row.channels, 1, 1, kSilu);
+        x = graph_.add(name + ".concat", Concat{input, x});
+        return builder_.convNorm(convNorm(name + ".conv_fusion"), x, row.channels, 3, 1, kSilu);
+    }
+
+    // Where the patch does not divide the map, the block's result stays as large as its input was made.
+    ValueId second(const std::string& name, ValueId input, const StageRow& row, int patch) {
+        const Shape map = graph_.shape(input);
+        ValueId x = resized(name + ".unfold", input, roundUp(map.h, patch), roundUp(map.w, patch), true);
+        x = builder_.depthwise(convNorm(name + ".conv_kxk"), x, 3, 1, kSilu);
+        x = pointwise(graph_, name + ".conv_1x1", x, row.tokenChannels, Bias::No);
+        for (int layer = 0; layer < row.layers; ++layer)
+            x = separableLayer(name + ".transformer." + std::to_string(layer), x, patch);
+        x = layerNorm(graph_, name + ".norm", x, kLayerNormEpsilon, LayerNorm::Over::Image);
+        return builder_.convNorm(convNorm(name + ".conv_proj"), x, row.channels, 1, 1, Activation::None);
+    }
+
+  private:
+    static ConvNormNames convNorm(const std::string& name) { return {name + ".conv", name + ".bn"}; }
+
+    ValueId resized(const std::string& name, ValueId x, int height, int width, bool alignCorners) {
+        const Shape& map = graph_.shape(x);
+        if (map.h == height && map.w == width) return x;
+        return graph_.add(name, Resize{x, height, width, alignCorners});
+    }
+
+    ValueId separableLayer(const std::string& name, ValueId input, int patch) {
+        const int channels = builder_.channels(input);
+        ValueId x = layerNorm(graph_, name + ".norm1", input, kLayerNormEpsilon, LayerNorm::Over::Image);
+        x = pointwise(graph_, name + ".attn.qkv_proj", x, 1 + 2 * channels);
+        x = graph_.add(name + ".attn", SeparableAttention{x, patch, patch});
+        x = pointwise(graph_, name + ".attn.out_proj", x, channels);
+        const ValueId attended = builder_.add(name + ".attn.add", x, input);
+
+        x = layerNorm(graph_, name + ".norm2", attended, kLayerNormEpsilon, LayerNorm::Over::Image);
+        x = pointwise(graph_, name + ".mlp.fc1", x, kMlpMultiple * channels, Bias::Yes, kSilu);
+        x = pointwise(graph_, name + ".mlp.fc2", x, channels);
+        return builder_.add(name + ".mlp.add", x, attended);
+    }
+
+    NetworkBuilder& builder_;
+    Graph& graph_;
+    double expansion_;
+};
+
+ValueId stage(int index, const Network& network, int patch, NetworkBuilder& builder, ValueId x) {
+    const StageRow& row = network.rows[index];
+    const std::string name = "stages." + std::to_string(index);
+    MobilevitBlocks blocks(builder, network.expansion);
+    for (int repeat = 0; repeat < row.repeats; ++repeat) {
+        const std::string block = name + "." + std::to_string(repeat);
+        x = blocks.invertedResidual(block, x, row.channels, repeat == 0 ? row.stride : 1);
+        builder.graph().tap(block, x);
+    }
+    if (row.layers > 0) {
+        const std::string block = name + "." + std::to_string(row.repeats);
+        x = network.second ? blocks.second(block, x, row, patch) : blocks.first(block, x, row, patch);
+        builder.graph().tap(block, x);
+    }
+    builder.graph().tap(name, x);
+    return x;
+}
+
+Graph build(const Network& network, const ArchitectureOptions& options, const Shape& input) {
+    const double epsilon = options.batchNormEpsilon > 0 ? options.batchNormEpsilon : 1e-5;
+    NetworkBuilder builder(input, {.samePadding = options.samePadding, .epsilon = epsilon});
+    Graph& graph = builder.graph();
+
+    ValueId x = builder.convNorm({"stem.conv", "stem.bn"}, graph.input(), network.stemChannels, 3, 2, kSilu);
+    graph.tap("stem", x);
+    for (int index = 0; index < kStages; ++index) {
+        const bool attends = index >= kFirstAttentionStage;
+        const int asked = attends ? options.patchSizes[static_cast<size_t>(index - kFirstAttentionStage)] : 0;
+        x = stage(index, network, asked > 0 ? asked : kPatch, builder, x);
+    }
+    if (network.finalChannels > 0)
+        x = builder.convNorm({"final_conv.conv", "final_conv.bn"}, x, network.finalChannels, 1, 1, kSilu);
+    graph.tap("final_conv", x);  // of MobileViTv2 timm's identity
+    graph.tap("features", x);
+    x = builder.pool("head.global_pool", x);
+    graph.tap("pooled", x);
+    graph.setOutput(builder.linear("head.fc", x, options.classes));
+    return builder.take();
+}
+
+std::string secondName(int hundredths) {
+    char suffix[8];
+    std::snprintf(suffix, sizeof suffix, "_%03d", hundredths);
+    return "mobilevitv2" + std::string(suffix);
+}
+
+Architecture architecture(std::string name, const Network& network) {
+    PreprocessSpec preprocess;
+    preprocess.mean = {0, 0, 0};
+    preprocess.deviation = {1, 1, 1};
+    preprocess.interpolation = Interpolation::Bicubic;
+    preprocess.cropFraction = network.second ? 0.888 : 0.9;
+    preprocess.inputHeight = preprocess.inputWidth = 256;
+    return {.name = std::move(name),
+            .family = network.second ? "MobileViTv2" : "MobileViT",
+            .preprocess = preprocess,
+            .build = [network](const ArchitectureOptions& options,
+                               const Shape& input) { return build(network, options, input); },
+            .arguments = {"patch_size"},
+            .landmark = "stages.2.1.transformer.0.norm1.weight"};
+}
+
+}  // namespace
+
+std::vector<Architecture> mobilevitArchitectures() {
+    std::vector<Architecture> all = {architecture("mobilevit_xxs", kXxs), architecture("mobilevit_xs", kXs),
+                                     architecture("mobilevit_s", kS)};
+    for (int width : kSecondWidths) all.push_back(architecture(secondName(width), secondNetwork(width)));
+    return all;
+}
+
+}  // namespace dunlin

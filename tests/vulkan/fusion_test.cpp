@@ -1,0 +1,191 @@
+// Small graphs through lowering, packing and kernels, against the oracle: what fusion makes of ops that meet.
+#include <functional>
+
+#include "runtime/plan/fusion.h"
+#include "runtime/vulkan/backend.h"
+#include "tests/vulkan/small_network.h"
+#include "tests/vulkan/vulkan_fixture.h"
+
+namespace dunlin::vulkan {
+namespace {
+
+constexpr double kFp32Bound = 2e-5, kFp16Bound = 1e-2;
+
+// Writes a network from a map of 3 channels; returns the map or tokens that end it.
+using Body = std::function<ValueId(Graph& graph, ValueId x)>;
+
+Conv2d convolution(ValueId input, const std::string& name, int channels, int kernel = 1, int stride = 1) {
+    Conv2d conv;
+    conv.input = input;
+    conv.outChannels = channels;
+    conv.kernelH = conv.kernelW = kernel;
+    conv.strideH = conv.strideW = stride;
+    if (stride < kernel) conv.padding = {kernel / 2, kernel / 2, kernel / 2, kernel / 2};
+    conv.parameters = {name + ".weight", name + ".bias", std::nullopt, ""};
+    return conv;
+}
+ValueId convolve(Graph& graph, ValueId input, const std::string& name, int channels, int kernel = 1, int stride = 1) {
+    return graph.add(name, convolution(input, name, channels, kernel, stride));
+}
+ValueId linear(Graph& graph, ValueId input, const std::string& name, int features,
+               Activation activation = Activation::None) {
+    return graph.add(name, Linear{input, features, activation, {name + ".weight", name + ".bias", std::nullopt, ""}});
+}
+ValueId layerNorm(Graph& graph, ValueId input, const std::string& name, LayerNorm::Over over = LayerNorm::Over::Pixel) {
+    return graph.add(name, LayerNorm{input, over, 1e-5, {name + ".weight", name + ".bias", std::nullopt, ""}});
+}
+
+// The body, tapped as "map", with a classifier behind it.
+std::shared_ptr<const ModelData> modelOf(const Body& body) {
+    auto model = std::make_shared<ModelData>();
+    model->architecture = "fusion";
+    model->weights = formulaWeights();
+    model->classes = 7;
+    model->preprocess.inputHeight = model->preprocess.inputWidth = test::kSmallSide;
+    model->buildGraph = [body](const Shape& input) -> Result<Graph> {
+        Graph graph(input);
+        const ValueId x = body(graph, graph.input());
+        graph.tap("map", x);
+        graph.setOutput(linear(graph, graph.add("pool", GlobalAvgPool{x}), "classifier", 7));
+        return graph;
+    };
+    return model;
+}
+
+class FusionTest : public test::VulkanTest {
+  protected:
+    void SetUp() override {
+        VulkanTest::SetUp();
+        if (!device_) return;
+        auto backend = VulkanBackend::create(device_);
+        ASSERT_TRUE(backend.ok()) << backend.status().message();
+        backend_ = *std::move(backend);
+    }
+    void TearDown() override {
+        backend_.reset();
+        VulkanTest::TearDown();
+    }
+
+    // Runs the body on the device and by the oracle; compares the map where it is kept, else the logits.
+    void expectAgrees(const Body& body, Shape input, bool keepsMap = true) {
+        expectAgrees(modelOf(body), input, keepsMap);
+    }
+    void expectAgrees(const std::shared_ptr<const ModelData>& model, Shape input, bool keepsMap) {
+        for (const Precision precision : {Precision::Fp32, Precision::Fp16}) {
+            if (precision == Precision::Fp16 && !device_->enabled().fp16()) continue;
+            SCOPED_TRACE(precision == Precision::Fp32 ? "fp32" : "fp16");
+            const double bound = precision == Precision::Fp32 ? kFp32Bound : kFp16Bound;
+            EXPECT_LT(errorOf(model, input, precision, keepsMap), bound);
+        }
+    }
+
+    double errorOf(const std::shared_ptr<const ModelData>& model, const Shape& input, Precision precision,
+                   bool keepsMap) {
+        VulkanSessionOptions options;
+        options.session.batch = input.n;
+        options.session.height = input.h;
+        options.session.width = input.w;
+        options.session.precision = precision;
+        if (keepsMap) options.session.taps = {"map"};
+        auto session = backend_->createSession(model, options);
+        EXPECT_TRUE(session.ok()) << session.status().message();
+        if (!session.ok()) return INFINITY;
+
+        const std::vector<float> nchw = formulaInput(input.n, input.h, input.w);
+        std::vector<std::byte> output((*session)->outputBytes());
+        HostInput given;
+        given.tensor = nchw;
+        const Status status = (*session)->run(given, output);
+        EXPECT_TRUE(status.ok()) << status.message();
+
+        const Result<Graph> graph = model->buildGraph(input);
+        const ValueId wanted[] = {keepsMap ? *graph->findTap("map") : graph->output()};
+        const auto expected = reference::evaluate(*graph, *model->weights, reference::fromNchw(input, nchw), wanted);
+        EXPECT_TRUE(expected.ok()) << expected.status().message();
+        const OutputSlice& slice = keepsMap ? (*session)->outputs().back() : (*session)->outputs().front();
+        return test::relativeError(test::floatsOf(output, slice), reference::toFloats(expected->front()));
+    }
+
+    std::unique_ptr<VulkanBackend> backend_;
+};
+
+TEST_F(FusionTest, aLayerNormIsComputedInsideTheLayersThatReadIt) {
+    const Body body = [](Graph& graph, ValueId x) {
+        x = convolve(graph, x, "stem", 21, 3, 2);
+        const ValueId norm = layerNorm(graph, x, "norm");
+        const ValueId a = linear(graph, norm, "a", 30, Activation::Gelu);
+        const ValueId b = convolve(graph, norm, "b", 30);
+        return graph.add("sum", Add{b, a});
+    };
+    expectAgrees(body, {2, 32, 32, 3});
+    const Result<Graph> graph = modelOf(body)->buildGraph({1, 32, 32, 3});
+    const auto steps = fuse(*graph, {});
+    ASSERT_TRUE(steps.ok()) << steps.status().message();
+    EXPECT_EQ(steps->size(), 5u) << "stem, a, b with the sum, pool and classifier";
+}
+
+// Formula weights, but for one tensor that is moved.
+class MovedWeights final : public WeightsSource {
+  public:
+    MovedWeights(std::string name, float distance) : name_(std::move(name)), distance_(distance) {}
+    const std::vector<TensorInfo>& tensors() const override { return formula_->tensors(); }
+    bool isFormula() const override { return true; }
+    Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const override {
+        const Status status = formula_->read(name, shape, values);
+        for (float& value : values) value += name == name_ ? distance_ : 0.0f;
+        return status;
+    }
+
+  private:
+    std::shared_ptr<const WeightsSource> formula_ = formulaWeights();
+    std::string name_;
+    float distance_;
+};
+
+TEST_F(FusionTest, aLayerNormOfAFarMeanKeepsItsDigits) {
+    // given pixels whose channels lie hundreds of deviations from zero
+    auto model = std::make_shared<ModelData>(*modelOf([](Graph& graph, ValueId x) {
+        x = convolve(graph, x, "stem", 18, 3, 2);
+        return linear(graph, layerNorm(graph, x, "norm"), "layer", 24);
+    }));
+    model->weights = std::make_shared<MovedWeights>("stem.bias", 300.0f);
+    // then the layer sees the deviations; float16 cannot hold them
+    EXPECT_LT(errorOf(model, {1, 32, 32, 3}, Precision::Fp32, true), 1e-4);
+}
+
+TEST_F(FusionTest, anActivationMayFollowTheShortcut) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 12, 3, 2);
+            const ValueId shortcut = convolve(graph, x, "downsample", 20, 1, 2);
+            x = convolve(graph, x, "conv1", 20, 3, 2);
+            x = graph.add("add1", Add{x, shortcut, Activation::Relu});
+            const ValueId y = convolve(graph, x, "conv2", 20);
+            return graph.add("add2", Add{x, y, Activation::Relu});
+        },
+        {2, 32, 36, 3});
+}
+
+TEST_F(FusionTest, aConvolutionReadsBothHalvesOfAConcatenation) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 10, 3, 2);
+            const ValueId side = convolve(graph, x, "side", 7);
+            const ValueId both = convolve(graph, graph.add("cat", Concat{x, side}), "both", 14, 3);
+            return convolve(graph, graph.add("cat2", Concat{both, x}), "last", 9);
+        },
+        {2, 32, 44, 3});
+}
+
+TEST_F(FusionTest, mergedPatchesAreOneConvolutionEvenWhereTheyHangOverTheEdge) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 6, 4, 4);
+            const ValueId merged = graph.add("merge", SpaceToDepth{x, 2});
+            return linear(graph, layerNorm(graph, merged, "norm"), "reduction", 12);
+        },
+        {2, 36, 44, 3});  // a map of 9x11
+}
+
+}  // namespace
+}  // namespace dunlin::vulkan
