@@ -151,7 +151,7 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
     if (name.empty()) {
-        const bool pytorch = weights.scheme().torchvisionPreprocess;
+        const bool pytorch = weights.scheme().preprocess.has_value();
         auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
         if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
         return recognised;
