@@ -145,7 +145,7 @@ ValueId stage(int index, const Network& network, int patch, NetworkBuilder& buil
         x = network.second ? blocks.second(block, x, size, patch) : blocks.first(block, x, size, patch);
         builder.graph().tap(block, x);
     }
-    builder.graph().tap(name, x);
+    tapStage(builder.graph(), name, x);
     return x;
 }
 
