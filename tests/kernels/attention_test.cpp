@@ -119,6 +119,14 @@ class AttentionTest : public KernelTest, public ::testing::WithParamInterface<st
 // Invocations of a workgroup, and how many of them take queries side by side.
 constexpr std::pair<uint32_t, uint32_t> kWorkgroups[] = {{64, 64}, {64, 8}, {33, 11}};
 
+// Large tiles of wide heads take the software driver long to compile, most of all with shared keys, and test nothing
+// that smaller ones do not.
+bool isQuicklyCompiled(const KernelForm& form, int headChannels) {
+    const int registers = form.tileX * channelGroups(headChannels);
+    const int most = form.localSize != form.groupLanes ? 16 : form.load == LoadPath::Storage ? 32 : 64;
+    return registers <= most;
+}
+
 TEST_P(AttentionTest, everyVariantAgreesWithTheOracle) {
     const auto& [test, precision] = GetParam();
     if (!supports(precision)) GTEST_SKIP() << "the device has no float16";
@@ -126,6 +134,7 @@ TEST_P(AttentionTest, everyVariantAgreesWithTheOracle) {
     const DispatchBuilder builder(device().limits(), precision);
     for (const auto& [localSize, groupLanes] : kWorkgroups) {
         for (const KernelForm& form : formsOf(Kernel::Attention, localSize, groupLanes)) {
+            if (!isQuicklyCompiled(form, test.headChannels)) continue;
             SCOPED_TRACE(describe(form, precision));
             ASSERT_NO_FATAL_FAILURE(problem.runTwice(builder.attention(problem.call, form, problem.everything())));
             expectClose(problem.result(), problem.expected.values, problem.tolerance);
