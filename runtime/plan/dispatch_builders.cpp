@@ -471,8 +471,10 @@ Dispatch DispatchBuilder::resize(const ResizeCall& call, const KernelForm& form,
     params.images = asUint(extent.images);
     params.rowBegin = asUint(extent.rowBegin);
     params.rows = asUint(extent.rows);
+    params.alignCorners = call.alignCorners;
     // The first of the two input rows that an output row lies between, as in the shader.
     const auto rowBefore = [&](int row) {
+        if (call.alignCorners) return static_cast<int>(int64_t{row} * (inShape.h - 1) / std::max(outShape.h - 1, 1));
         const int64_t position = std::max((int64_t{2} * row + 1) * inShape.h - outShape.h, int64_t{0});
         return static_cast<int>(position / (int64_t{2} * outShape.h));
     };
