@@ -131,18 +131,24 @@ TEST_P(TokenMapsTest, resizeAgreesWithTheOracle) {
     struct Case {
         Shape from;
         int height, width;
+        bool alignCorners = false;
     };
     for (const Case& test : {Case{{1, 14, 14, 32}, 16, 16},
                              {{1, 16, 16, 32}, 14, 14},
                              {{2, 5, 7, 13}, 11, 3},
                              {{1, 1, 1, 2}, 4, 5},
                              {{1, 9, 8, 4}, 1, 1},
-                             {{3, 6, 6, 5}, 6, 6}}) {
+                             {{3, 6, 6, 5}, 6, 6},
+                             {{1, 14, 14, 8}, 16, 16, true},
+                             {{2, 5, 7, 13}, 11, 3, true},
+                             {{1, 4, 3, 2}, 1, 1, true},
+                             {{1, 1, 1, 5}, 3, 2, true}}) {
         const std::vector<float> inputs = valuesOf(test.from);
         const reference::Tensor in = reference::fromFloats(test.from, inputs);
-        const reference::Tensor expected = evaluate(Resize{.height = test.height, .width = test.width}, {&in});
+        const reference::Tensor expected =
+            evaluate(Resize{.height = test.height, .width = test.width, .alignCorners = test.alignCorners}, {&in});
         TestBuffers buffers(GetParam());
-        const ResizeCall call = {buffers.input(test.from, inputs), buffers.output(expected.shape)};
+        const ResizeCall call = {buffers.input(test.from, inputs), buffers.output(expected.shape), test.alignCorners};
         for (const KernelForm& form : formsOf(Kernel::Resize)) {
             SCOPED_TRACE(dunlin::describe(expected.shape) + " " + describe(form, GetParam()));
             const Extent everything = {0, test.from.n, 0, test.height};
