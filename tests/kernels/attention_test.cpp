@@ -213,18 +213,37 @@ TEST_F(AttentionPartsTest, theGridGrowsAlongY) {
     expectClose(problem.result(), problem.expected.values, problem.tolerance);
 }
 
-TEST_F(AttentionPartsTest, theDefaultFormOfEveryFamilyDividesItsWorkgroup) {
+TEST_F(AttentionPartsTest, theDefaultFormOfEveryFamilyWorks) {
     for (const DeviceFamily family : {DeviceFamily::CpuDriver, DeviceFamily::Nvidia, DeviceFamily::Unknown}) {
         DeviceLimits limits = device().limits();
         limits.family = family;
-        AttentionProblem problem({"form", 1, 1, 50, 3, 8}, Precision::Fp32);
-        const KernelForm form = attentionForm(limits, problem.call);
-        SCOPED_TRACE(describe(form, Precision::Fp32));
-        EXPECT_EQ(form.localSize % form.groupLanes, 0u);
-        const DispatchBuilder builder(limits, Precision::Fp32);
-        ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, problem.everything())));
-        expectClose(problem.result(), problem.expected.values, problem.tolerance);
+        for (const int headChannels : {8, 128}) {
+            AttentionProblem problem({"form", 1, 1, 50, 3, headChannels}, Precision::Fp32);
+            const KernelForm form = attentionForm(limits, problem.call);
+            SCOPED_TRACE(describe(form, Precision::Fp32));
+            EXPECT_EQ(form.localSize % form.groupLanes, 0u);
+            const DispatchBuilder builder(limits, Precision::Fp32);
+            ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, problem.everything())));
+            expectClose(problem.result(), problem.expected.values, problem.tolerance);
+        }
     }
+}
+
+TEST_F(AttentionPartsTest, keysAreSharedOutWhereQueriesDoNotFillTheDevice) {
+    DeviceLimits limits = device().limits();
+    AttentionCall call;
+    call.heads = 6;
+    call.headChannels = 64;
+    const auto shares = [&](DeviceFamily family, int images) {
+        limits.family = family;
+        call.out.shape = {images, 1, 197, 6 * 64};
+        const KernelForm form = attentionForm(limits, call);
+        return form.localSize / form.groupLanes;
+    };
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 1), 8u);
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 16), 2u);
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 64), 1u);
+    EXPECT_EQ(shares(DeviceFamily::CpuDriver, 1), 1u);
 }
 
 }  // namespace
