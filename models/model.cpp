@@ -143,15 +143,11 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         name = request.config->architecture;
         saidBy = request.configFile;
     }
-    if (name.empty() && !weights.scheme().architecture.empty()) {
-        name = weights.scheme().architecture;
-        saidBy = request.weights.string() + " (" + weights.scheme().name + ")";
-    }
     if (name.empty() && weights.isFormula()) {
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
     if (name.empty()) {
-        const bool pytorch = weights.scheme().preprocess.has_value();
+        const bool pytorch = weights.scheme().padsSymmetrically;
         auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
         if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
         return recognised;
@@ -284,7 +280,7 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     DUNLIN_ASSIGN(Recognised recognised, chooseArchitecture(request, *weights));
     model->architecture = std::move(recognised.architecture);
     model->options = recognised.options;
-    if (!weights->scheme().preprocess) model->alsoFits = std::move(recognised.alsoFits);
+    if (!weights->scheme().padsSymmetrically) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
     PreprocessSpec preprocess = model->architecture.preprocess;

@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cpu/kernels/kernel.h"
+#include "runtime/cpu/schedule.h"
+
 namespace dunlin {
 namespace {
 
@@ -34,16 +37,47 @@ std::optional<uint64_t> containerAvailableBytes() {
     return *limit > *used ? *limit - *used : 0;
 }
 
-}  // namespace
-
-HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept) {
-    HostMemoryNeed need;
+uint64_t parameterBytes(const Graph& graph) {
+    uint64_t bytes = 0;
     for (const ParameterTensor& tensor : graph.parameters()) {
         uint64_t elements = 1;
         for (int64_t extent : tensor.shape) elements *= static_cast<uint64_t>(extent);
-        need.weightBytes += elements * sizeof(float);
+        bytes += elements * sizeof(float);
     }
+    return bytes;
+}
 
+// Weight and bias of a node that XNNPACK computes.
+uint64_t foldedBytes(const Graph& graph, const Node& node) {
+    uint64_t elements = 0;
+    if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+        const auto inputs = static_cast<uint64_t>(graph.shape(conv->input).c / conv->groups);
+        const auto taps = static_cast<uint64_t>(conv->kernelH) * static_cast<uint64_t>(conv->kernelW);
+        elements = static_cast<uint64_t>(conv->outChannels) * (inputs * taps + 1);
+    } else if (const auto* linear = std::get_if<Linear>(&node.op)) {
+        const auto inputs = static_cast<uint64_t>(graph.shape(linear->input).c);
+        elements = static_cast<uint64_t>(linear->outFeatures) * (inputs + 1);
+    }
+    return elements * sizeof(float);
+}
+
+// Maps that XNNPACK keeps between the nodes that it makes of one of ours: its activation, where that is no cut.
+uint64_t betweenBytes(const Graph& graph, const Node& node) {
+    const auto* op = std::get_if<Activate>(&node.op);
+    switch (op ? op->activation : cpu::activationOf(node.op)) {
+        case Activation::Silu:
+            return 2 * mapBytes(graph, node.output);
+        case Activation::HardSwish:
+        case Activation::HardSigmoid:
+        case Activation::Sigmoid:
+            return mapBytes(graph, node.output);
+        default:
+            return 0;
+    }
+}
+
+// XNNPACK has all the maps.
+uint64_t activationBytesOfOneRuntime(const Graph& graph, std::span<const ValueId> kept) {
     const size_t nodeCount = graph.nodes().size();
     std::vector<size_t> lastUse(graph.values().size(), 0);
     for (size_t index = 0; index < nodeCount; ++index)
@@ -52,20 +86,57 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept)
     // The input has a buffer of its own, which is filled before a run and never reused within it.
     lastUse[static_cast<size_t>(graph.input())] = nodeCount;
 
-    uint64_t live = mapBytes(graph, graph.input());
-    need.activationBytes = live;
+    uint64_t live = mapBytes(graph, graph.input()), largest = live;
     for (size_t index = 0; index < nodeCount; ++index) {
         const Node& node = graph.nodes()[index];
         const uint64_t outputBytes = mapBytes(graph, node.output);
         live += outputBytes;
         // An activation that is an op of its own has a second map, of the output's size, before it.
-        need.activationBytes = std::max(need.activationBytes, live + outputBytes);
+        largest = std::max(largest, live + outputBytes);
         for (ValueId value : inputsOf(node.op)) {
             size_t& last = lastUse[static_cast<size_t>(value)];
             if (last != index) continue;
             live -= mapBytes(graph, value);
             last = nodeCount;  // an op may read one value twice: it is freed once
         }
+    }
+    return largest;
+}
+
+// The maps are in our arena; each XNNPACK runtime and the kernels have some of their own besides.
+void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t threads, HostMemoryNeed& need) {
+    uint64_t scratchBytes = 0;
+    for (const cpu::Step& step : schedule) {
+        const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+        if (step.kind == cpu::Step::Kind::Kernel) {
+            const cpu::KernelNeed kernel = cpu::kernelNeed(graph, nodes[0], threads);
+            need.weightBytes += kernel.constantBytes;
+            scratchBytes = std::max(scratchBytes, kernel.scratchBytes);
+        } else if (step.kind == cpu::Step::Kind::Xnnpack) {
+            uint64_t folded = 0, between = 0;
+            for (const Node& node : nodes) {
+                folded += foldedBytes(graph, node);
+                between = std::max(between, betweenBytes(graph, node));
+            }
+            need.weightBytes += folded;
+            need.foldedBytes = std::max(need.foldedBytes, folded);
+            need.activationBytes += between;
+        }
+    }
+    need.activationBytes += scratchBytes;
+}
+
+}  // namespace
+
+HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept, size_t threads) {
+    const cpu::Schedule schedule = cpu::scheduleOf(graph);
+    HostMemoryNeed need;
+    if (cpu::isOneRuntime(schedule)) {
+        need.weightBytes = need.foldedBytes = parameterBytes(graph);
+        need.activationBytes = activationBytesOfOneRuntime(graph, kept);
+    } else {
+        need.activationBytes = cpu::planArena(graph, schedule, kept).bytes;
+        addNeedOfSteps(graph, schedule, threads, need);
     }
     return need;
 }

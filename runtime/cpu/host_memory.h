@@ -11,15 +11,15 @@
 namespace dunlin {
 
 struct HostMemoryNeed {
-    uint64_t weightBytes = 0;  // packed weights
-    uint64_t activationBytes =
-        0;  // the largest sum of maps that are alive at one op, and those that are kept to the end
-    // While a session is created, the weights exist twice: as folded and as packed.
-    uint64_t peakBytes() const { return 2 * weightBytes + activationBytes; }
+    uint64_t weightBytes = 0;  // packed weights, and what kernels have made of theirs
+    uint64_t foldedBytes = 0;  // the most of them that exist twice while a session is created: as folded and as packed
+    // The largest sum of maps that are alive at one op, of those that are kept to the end, and scratch.
+    uint64_t activationBytes = 0;
+    uint64_t peakBytes() const { return weightBytes + foldedBytes + activationBytes; }
 };
 
 // A close estimate from the graph alone; `kept` are values that live until the end of a run (outputs and taps).
-HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept);
+HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept, size_t threads = 1);
 
 // Bytes that may still be allocated without swapping: the machine's, or what a container leaves of its limit. Nothing
 // where the system does not say.

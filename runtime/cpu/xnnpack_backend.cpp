@@ -6,23 +6,12 @@
 #include <utility>
 
 #include "runtime/cpu/host_memory.h"
+#include "runtime/cpu/network.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin {
 namespace {
-
-// Aligned for the widest vectors that XNNPACK loads, and with the floats behind the end that it may read.
-struct AlignedDeleter {
-    void operator()(float* floats) const { ::operator delete[](floats, std::align_val_t{64}); }
-};
-using Buffer = std::unique_ptr<float[], AlignedDeleter>;
-Buffer makeBuffer(const Shape& shape) {
-    const size_t count = static_cast<size_t>(shape.elementCount()) + kXnnpackExtraFloats;
-    Buffer buffer(static_cast<float*>(::operator new[](count * sizeof(float), std::align_val_t{64})));
-    std::fill_n(buffer.get(), count, 0.0f);
-    return buffer;
-}
 
 Status initialiseXnnpack() {
     // Once a process, and never undone: XNNPACK counts nothing, so undoing it would pull it from under other sessions.
@@ -70,12 +59,10 @@ class XnnpackSession final : public Session {
     std::vector<OutputSlice> outputs_;
     uint64_t outputBytes_ = 0, deviceBytes_ = 0;
 
-    // In the order of construction: XNNPACK's runtime points to the pool and the buffers.
-    ThreadPool pool_;
-    Buffer inputBuffer_;
-    std::vector<Buffer> keptBuffers_;
     std::vector<KeptValue> kept_;  // the logits first
-    CompiledGraph compiled_;
+    ThreadPool pool_;              // before the network, which points to it
+    cpu::Network network_;
+    float* inputData_ = nullptr;  // of one image, in the network
 
     std::vector<float> probabilities_, topProbabilities_;
     std::vector<uint32_t> topClasses_;
@@ -133,10 +120,9 @@ Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& o
 }
 
 Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads) {
-    std::vector<ValueId> kept;  // what XNNPACK writes: the input is there already
-    for (const KeptValue& value : kept_)
-        if (value.value != graph.input()) kept.push_back(value.value);
-    const HostMemoryNeed need = hostMemoryNeed(graph, kept);
+    std::vector<ValueId> kept;
+    for (const KeptValue& value : kept_) kept.push_back(value.value);
+    const HostMemoryNeed need = hostMemoryNeed(graph, kept, static_cast<size_t>(threads));
     DUNLIN_TRY(checkFits(need.peakBytes(), availableHostBytes()));
     deviceBytes_ = need.weightBytes + need.activationBytes;
 
@@ -144,18 +130,10 @@ Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const
         pool_.reset(pthreadpool_create(static_cast<size_t>(threads)));
         if (!pool_) return error(StatusCode::OutOfHostMemory, "a pool of %d threads could not be started", threads);
     }
-    DUNLIN_ASSIGN(compiled_, compileForXnnpack(graph, *model.weights, kept, pool_.get(), options.progress));
-
-    inputBuffer_ = makeBuffer(graph.shape(graph.input()));
-    std::vector<xnn_external_value> externals = {{0, inputBuffer_.get()}};
-    for (KeptValue& value : kept_) {
-        value.data = inputBuffer_.get();
-        if (value.value == graph.input()) continue;
-        keptBuffers_.push_back(makeBuffer(graph.shape(value.value)));
-        value.data = keptBuffers_.back().get();
-        externals.push_back({static_cast<uint32_t>(externals.size()), keptBuffers_.back().get()});
-    }
-    DUNLIN_TRY(statusOf(xnn_setup_runtime(compiled_.runtime.get(), externals.size(), externals.data()), "the buffers"));
+    DUNLIN_ASSIGN(network_, cpu::Network::create(graph, *model.weights, kept, pool_.get(), static_cast<size_t>(threads),
+                                                 options.progress));
+    inputData_ = network_.data(graph.input());
+    for (KeptValue& value : kept_) value.data = network_.data(value.value);
 
     probabilities_.resize(static_cast<size_t>(outputs_[kProbabilities].shape.c));
     topClasses_.resize(static_cast<size_t>(outputs_[kTopClasses].shape.c));
@@ -197,11 +175,10 @@ Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) 
     for (int n = 0; n < input_.n; ++n) {
         const auto index = static_cast<size_t>(n);
         if (input.tensor.empty())
-            preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c,
-                       {inputBuffer_.get(), imageElements});
+            preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c, {inputData_, imageElements});
         else
-            fromPlanes(input.tensor.data() + index * imageElements, image, inputBuffer_.get());
-        DUNLIN_TRY(statusOf(xnn_invoke_runtime(compiled_.runtime.get()), "the network"));
+            fromPlanes(input.tensor.data() + index * imageElements, image, inputData_);
+        DUNLIN_TRY(network_.run());
         copyOutputs(n, output);
     }
     return {};

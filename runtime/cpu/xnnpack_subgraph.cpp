@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <type_traits>
 #include <utility>
 
@@ -22,9 +21,10 @@ struct Range {
     float low = -kInfinity, high = kInfinity;
 };
 
-// Activations that XNNPACK computes while it stores: those that only cut.
+// Activations that need no nodes of their own: XNNPACK applies those that only cut while it stores.
 bool isFused(Activation activation) {
-    return activation == Activation::None || activation == Activation::Relu || activation == Activation::Relu6;
+    return activation == Activation::None || activation == Activation::Relu || activation == Activation::Relu6 ||
+           leavesActivation(activation);
 }
 Range rangeOf(Activation activation) {
     if (activation == Activation::Relu) return {0, kInfinity};
@@ -55,6 +55,10 @@ std::vector<float> filtersLast(const std::vector<float>& weight, size_t outputs,
     return result;
 }
 
+uint32_t unsignedOf(int number) {
+    return static_cast<uint32_t>(number);
+}
+
 struct SubgraphDeleter {
     void operator()(xnn_subgraph_t subgraph) const { xnn_delete_subgraph(subgraph); }
 };
@@ -63,7 +67,7 @@ struct SubgraphDeleter {
 // that a formula of many nodes reads as a formula.
 class SubgraphWriter {
   public:
-    SubgraphWriter(xnn_subgraph_t subgraph, CompiledGraph& compiled) : subgraph_(subgraph), compiled_(compiled) {}
+    SubgraphWriter(xnn_subgraph_t subgraph, CompiledSegment& compiled) : subgraph_(subgraph), compiled_(compiled) {}
 
     const Status& status() const { return status_; }
 
@@ -119,11 +123,8 @@ class SubgraphWriter {
         node("an elementwise function", [=](xnn_subgraph_t g) { return define(g, x, y, 0u); });
     }
 
-    void geluTanh(const Shape& shape, uint32_t x, uint32_t y);
-    void gelu(const Shape& shape, uint32_t x, uint32_t y);
-
     xnn_subgraph_t subgraph_;
-    CompiledGraph& compiled_;
+    CompiledSegment& compiled_;
     std::vector<std::vector<float>> borrowed_;
     Status status_;
 };
@@ -156,63 +157,10 @@ void SubgraphWriter::activate(Activation activation, const Shape& shape, uint32_
             return;
         }
         case Activation::GeluTanh:
-            geluTanh(shape, x, y);
-            return;
         case Activation::Gelu:
-            gelu(shape, x, y);
+            status_ = error(StatusCode::Unsupported, "XNNPACK has no %s", name(activation));
             return;
     }
-}
-
-// (1 + tanh(u)) / 2 is sigmoid(2u), so the tanh form is x * sigmoid(x * (c + 0.044715 c x^2)) with c = 2 sqrt(2 / pi).
-void SubgraphWriter::geluTanh(const Shape& shape, uint32_t x, uint32_t y) {
-    const double c = 2 * std::sqrt(2 / std::numbers::pi);
-    const uint32_t square = map(shape), cubic = map(shape), slope = map(shape), inner = map(shape), gate = map(shape);
-    unary(xnn_define_square, x, square);
-    multiply(square, constant(static_cast<float>(0.044715 * c)), cubic);
-    add(cubic, constant(static_cast<float>(c)), slope);
-    multiply(x, slope, inner);
-    unary(xnn_define_sigmoid, inner, gate);
-    multiply(x, gate, y);
-}
-
-// With erf(|z|) = 1 - t (a1 + t (a2 + ... )) exp(-z^2), t = 1 / (1 + p |z|), z = x / sqrt(2): Abramowitz and Stegun,
-// Handbook of Mathematical Functions, 7.1.26; its error is below 1.5e-7. gelu is (x + |x| erf(|z|)) / 2.
-// XNNPACK has no erf and no exp, but elu(v) = exp(v) - 1 where v <= 0.
-void SubgraphWriter::gelu(const Shape& shape, uint32_t x, uint32_t y) {
-    constexpr float kP = 0.3275911f;
-    constexpr float kA[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f};
-    const auto scaled = [&](uint32_t v, float factor) {
-        const uint32_t result = map(shape);
-        multiply(v, constant(factor), result);
-        return result;
-    };
-    const auto plus = [&](uint32_t v, float term) {
-        const uint32_t result = map(shape);
-        add(v, constant(term), result);
-        return result;
-    };
-    const auto product = [&](uint32_t a, uint32_t b) {
-        const uint32_t result = map(shape);
-        multiply(a, b, result);
-        return result;
-    };
-
-    const uint32_t magnitude = map(shape);
-    unary(xnn_define_abs, x, magnitude);
-    const uint32_t denominator = plus(scaled(magnitude, kP / std::numbers::sqrt2_v<float>), 1);
-    const uint32_t t = map(shape), one = constant(1);
-    node("a division",
-         [=](xnn_subgraph_t g) { return xnn_define_divide(g, -kInfinity, kInfinity, one, denominator, t, 0); });
-    uint32_t polynomial = scaled(t, kA[0]);
-    for (size_t i = 1; i < std::size(kA); ++i) polynomial = product(plus(polynomial, kA[i]), t);
-
-    const uint32_t decay = map(shape), exponent = scaled(product(x, x), -0.5f);
-    node("an exponential", [=](xnn_subgraph_t g) { return xnn_define_elu(g, 1.0f, exponent, decay, 0); });
-    const uint32_t errorFunction = plus(scaled(product(polynomial, plus(decay, 1)), -1), 1);
-    const uint32_t doubled = map(shape);
-    add(x, product(magnitude, errorFunction), doubled);
-    multiply(doubled, constant(0.5f), y);
 }
 
 // One op of the graph after the other, as XNNPACK's nodes.
@@ -221,14 +169,14 @@ class GraphCompiler {
     GraphCompiler(const Graph& graph, const WeightsSource& weights, SubgraphWriter& writer)
         : graph_(graph), weights_(weights), writer_(writer), ids_(graph.values().size(), XNN_INVALID_VALUE_ID) {}
 
-    void defineExternals(std::span<const ValueId> kept) {
-        const auto define = [&](ValueId value, uint32_t external, uint32_t flags) {
+    void defineExternals(const Segment& segment) {
+        uint32_t external = 0;
+        const auto define = [&](ValueId value, uint32_t flags) {
             ids_[static_cast<size_t>(value)] =
-                writer_.value(dimensionsOf(graph_.shape(value)), nullptr, external, flags);
+                writer_.value(dimensionsOf(graph_.shape(value)), nullptr, external++, flags);
         };
-        define(graph_.input(), 0, XNN_VALUE_FLAG_EXTERNAL_INPUT);
-        for (size_t i = 0; i < kept.size(); ++i)
-            define(kept[i], static_cast<uint32_t>(i + 1), XNN_VALUE_FLAG_EXTERNAL_OUTPUT);
+        for (ValueId value : segment.inputs) define(value, XNN_VALUE_FLAG_EXTERNAL_INPUT);
+        for (ValueId value : segment.outputs) define(value, XNN_VALUE_FLAG_EXTERNAL_OUTPUT);
     }
 
     Status compile(const Node& node) {
@@ -279,9 +227,29 @@ class GraphCompiler {
         return {};
     }
 
+    Status define(const Node& node, const MaxPool& pool) {
+        writer_.node("a pooling", [&](xnn_subgraph_t g) {
+            return xnn_define_max_pooling_2d(g, unsignedOf(pool.padding.top), unsignedOf(pool.padding.right),
+                                             unsignedOf(pool.padding.bottom), unsignedOf(pool.padding.left),
+                                             unsignedOf(pool.kernelH), unsignedOf(pool.kernelW),
+                                             unsignedOf(pool.strideH), unsignedOf(pool.strideW), 1, 1, -kInfinity,
+                                             kInfinity, id(pool.input), id(node.output), 0);
+        });
+        return {};
+    }
+    // Without flags XNNPACK's pixel centres are at one half, as the op's are.
+    Status define(const Node& node, const Resize& resize) {
+        writer_.node("a resize", [&](xnn_subgraph_t g) {
+            return xnn_define_static_resize_bilinear_2d(g, static_cast<size_t>(resize.height),
+                                                        static_cast<size_t>(resize.width), id(resize.input),
+                                                        id(node.output), 0);
+        });
+        return {};
+    }
+
     template <typename Other>
     Status define(const Node&, const Other& op) {
-        return error(StatusCode::Unsupported, "the CPU backend has no %s", name(Op(op)));
+        return error(StatusCode::Unsupported, "XNNPACK has no %s", name(Op(op)));
     }
 
     // Calls define(range, output) so that the node's activation is applied to what it defines: fused where it only
@@ -380,35 +348,36 @@ Status statusOf(xnn_status status, const char* what) {
     }
 }
 
-Result<CompiledGraph> compileForXnnpack(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                        pthreadpool_t pool, const std::function<bool(float)>& progress) {
-    const auto goOn = [&](float share) { return !progress || progress(share); };
-    const Status cancelled(StatusCode::Cancelled, "the caller cancelled the creation of the session");
+bool leavesActivation(Activation activation) {
+    return activation == Activation::Gelu || activation == Activation::GeluTanh;
+}
 
+Result<CompiledSegment> compileForXnnpack(const Graph& graph, const Segment& segment, const WeightsSource& weights,
+                                          const SegmentOptions& options) {
     xnn_subgraph_t created = nullptr;
-    DUNLIN_TRY(statusOf(xnn_create_subgraph(static_cast<uint32_t>(kept.size() + 1), 0, &created), "a subgraph"));
+    const auto externals = static_cast<uint32_t>(segment.inputs.size() + segment.outputs.size());
+    DUNLIN_TRY(statusOf(xnn_create_subgraph(externals, 0, &created), "a subgraph"));
     const std::unique_ptr<xnn_subgraph, SubgraphDeleter> subgraph(created);
 
-    CompiledGraph compiled;
+    CompiledSegment compiled;
     SubgraphWriter writer(subgraph.get(), compiled);
     GraphCompiler compiler(graph, weights, writer);
-    compiler.defineExternals(kept);
-    const float steps = static_cast<float>(graph.nodes().size() + 1);
-    for (size_t index = 0; index < graph.nodes().size(); ++index) {
-        if (!goOn(static_cast<float>(index) / steps)) return cancelled;
-        const Node& node = graph.nodes()[index];
+    compiler.defineExternals(segment);
+    for (size_t index = 0; index < segment.nodes.size(); ++index) {
+        if (options.goOn && !options.goOn(index))
+            return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
+        const Node& node = segment.nodes[index];
         if (const Status status = compiler.compile(node); !status.ok()) return status.withContext(node.name);
     }
 
     uint32_t flags = 0;
 #ifdef XNN_FLAG_YIELD_WORKERS
     // Without it the pool's threads spin for milliseconds after every run, on cores that the application may need.
-    flags |= XNN_FLAG_YIELD_WORKERS;
+    if (options.sleepAfter) flags |= XNN_FLAG_YIELD_WORKERS;
 #endif
     xnn_runtime_t runtime = nullptr;
-    DUNLIN_TRY(statusOf(xnn_create_runtime_v2(subgraph.get(), pool, flags, &runtime), "a runtime"));
+    DUNLIN_TRY(statusOf(xnn_create_runtime_v2(subgraph.get(), options.pool, flags, &runtime), "a runtime"));
     compiled.runtime.reset(runtime);
-    if (!goOn(1)) return cancelled;
     return compiled;
 }
 

@@ -1,4 +1,4 @@
-// A graph as an XNNPACK runtime: which nodes XNNPACK gets, and how its weights are laid out.
+// Nodes of a graph as an XNNPACK runtime: what XNNPACK makes of them, and how its weights are laid out.
 #pragma once
 
 #include <xnnpack.h>
@@ -28,17 +28,33 @@ using ThreadPool = std::unique_ptr<pthreadpool, PoolDeleter>;
 // What went wrong inside XNNPACK, in `what`.
 Status statusOf(xnn_status status, const char* what);
 
-// A network compiled for XNNPACK. The graph's input and the kept values are external: index 0 is the input, index 1 + i
-// the i-th kept value; each must be given a buffer by xnn_setup_runtime before the first run.
-struct CompiledGraph {
+// Nodes that follow one another, and which of the graph's values have memory of the caller's. The external number of a
+// value is its place in `inputs`, then in `outputs`.
+struct Segment {
+    std::span<const Node> nodes;
+    std::vector<ValueId> inputs;   // read by these nodes and written before them
+    std::vector<ValueId> outputs;  // written by these nodes; a value that is in neither list has memory of XNNPACK's
+};
+
+// A segment compiled for XNNPACK: its externals must be given buffers by xnn_setup_runtime before the first run.
+struct CompiledSegment {
     // Static operands that the runtime reads while it runs; its copies of weights are its own.
     std::vector<std::unique_ptr<float[]>> constants;
     std::unique_ptr<xnn_runtime, RuntimeDeleter> runtime;
 };
 
-// `kept`: distinct values, none of them the input. The pool (null: the calling thread) must outlive the result.
-// `progress` is called with 0..1 and may be empty; returning false cancels.
-Result<CompiledGraph> compileForXnnpack(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                        pthreadpool_t pool, const std::function<bool(float)>& progress);
+// Whether XNNPACK leaves a node's activation to a pass over its output: Gelu and GeluTanh, of which it has no form.
+bool leavesActivation(Activation activation);
+
+struct SegmentOptions {
+    pthreadpool_t pool = nullptr;  // null: the calling thread; it must outlive the result
+    bool sleepAfter = false;       // let the pool's threads sleep after a run: for the last segment of a network
+    // Called before each node with its place in the segment; returning false cancels. May be empty.
+    std::function<bool(size_t)> goOn = {};
+};
+
+// The nodes' folded weights exist beside XNNPACK's copies until this returns. Errors name the node.
+Result<CompiledSegment> compileForXnnpack(const Graph& graph, const Segment& segment, const WeightsSource& weights,
+                                          const SegmentOptions& options);
 
 }  // namespace dunlin

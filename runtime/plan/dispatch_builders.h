@@ -124,10 +124,10 @@ struct ExportCall {
 // pixel and out a third of them; shape.c is four times that.
 struct AttentionCall {
     Operand in, out;
-    std::optional<Operand> constants;  // with windows: biases and a padded token, as prepack.h orders them
+    std::optional<Operand> constants = {};  // with windows: biases and a padded token, as prepack.h orders them
     int heads = 1, headChannels = 1;
     int patchH = 1, patchW = 1;
-    std::optional<AttentionWindows> windows;
+    std::optional<AttentionWindows> windows = {};
 };
 // in: groups of [score, 0, 0, 0], of keys and of values; shape.c is four times their number.
 struct SeparableAttentionCall {
@@ -136,7 +136,7 @@ struct SeparableAttentionCall {
 };
 struct LayerNormCall {
     Operand in, weights, out;
-    std::optional<Operand> moments;  // [n, 1, 1, 4]: what the moments kernel wrote, with its epsilon
+    std::optional<Operand> moments = {};  // [n, 1, 1, 4]: what the moments kernel wrote, with its epsilon
     float epsilon = 1e-5f;
 };
 struct MomentsCall {

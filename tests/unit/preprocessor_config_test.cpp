@@ -2,20 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <map>
-
-#include "models/model.h"
-#include "models/registry.h"
 #include "runtime/weights/name_schemes/layouts.h"
-#include "tests/published_names.h"
-#include "tests/weights_files.h"
 
 namespace dunlin {
 namespace {
-
-namespace fs = std::filesystem;
 
 PreprocessSpec changed(const std::string& json, PreprocessSpec spec = {}) {
     const auto config = parsePreprocessorConfig(json);
@@ -139,89 +129,6 @@ TEST(PublishedPreprocess, IsTheDefaultForMobileNets) {
     EXPECT_EQ(spec.interpolation, standard.interpolation);
     EXPECT_EQ(spec.inputWidth, standard.inputWidth);
     EXPECT_FALSE(spec.swapRedBlue);
-}
-
-// --- opening a folder as transformers publishes it
-
-// Every number is 1.
-std::string safetensorsOf(const test::PublishedNames& names, const Graph& graph) {
-    std::map<std::string, std::vector<int64_t>> shapes;
-    for (const ParameterTensor& tensor : graph.parameters()) shapes[tensor.name] = tensor.shape;
-    std::string header;
-    uint64_t offset = 0;
-    for (const test::PublishedTensor& tensor : names.tensors()) {
-        std::vector<int64_t> shape = shapes.at(tensor.canonical);
-        shape[0] /= tensor.pieces;
-        uint64_t sizeBytes = 2;
-        for (const int64_t dimension : shape) sizeBytes *= static_cast<uint64_t>(dimension);
-        header.append(header.empty() ? "{\"" : ",\"").append(tensor.file).append(R"(":{"dtype":"F16","shape":)");
-        header.append(describeShape(shape)).append(R"(,"data_offsets":[)").append(std::to_string(offset)).append(",");
-        offset += sizeBytes;
-        header.append(std::to_string(offset)).append("]}");
-    }
-    std::string data(offset, '\0');
-    for (size_t i = 1; i < data.size(); i += 2) data[i] = 0x3c;
-    return test::safetensorsFile(header + "}", data);
-}
-
-void write(const fs::path& path, const std::string& content) {
-    std::ofstream(path, std::ios::binary) << content;
-}
-
-class MobileViTFolder : public testing::Test {
-  protected:
-    void SetUp() override {
-        const auto network = findArchitecture("mobilevit_xxs");
-        if (!network.ok()) GTEST_SKIP() << "this build has no MobileViT";
-        fs::remove_all(folder_);
-        fs::create_directories(folder_);
-        const Graph graph = network->build({.classes = 3}, {1, 256, 256, 3});
-        write(folder_ / "model.safetensors", safetensorsOf(test::huggingFaceMobileViT(), graph));
-        write(folder_ / "config.json", R"({
-            "architectures": ["MobileViTForImageClassification"], "model_type": "mobilevit", "hidden_act": "silu",
-            "image_size": 256, "hidden_sizes": [64, 80, 96], "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320],
-            "id2label": {"0": "ant", "1": "bee", "2": "cat"}, "label2id": {"ant": 0, "bee": 1, "cat": 2}})");
-    }
-
-    fs::path folder_ = fs::path(testing::TempDir()) / "dunlin_preprocessor_config_test";
-};
-
-TEST_F(MobileViTFolder, OpensAsItIs) {
-    write(folder_ / "preprocessor_config.json", kMobileViT);
-    const auto model = openModel(folder_.string(), {});
-    ASSERT_TRUE(model.ok()) << model.status().message();
-    EXPECT_EQ((*model)->data.architecture, "mobilevit_xxs");
-    EXPECT_EQ((*model)->data.classes, 3);
-    EXPECT_EQ((*model)->labels, (std::vector<std::string>{"ant", "bee", "cat"}));
-    const PreprocessSpec& spec = (*model)->data.preprocess;
-    EXPECT_TRUE(spec.swapRedBlue);
-    EXPECT_EQ(spec.inputWidth, 256);
-    EXPECT_EQ(resizedShortSide(spec), 288);
-    EXPECT_EQ(spec.interpolation, Interpolation::Bilinear);
-    EXPECT_EQ(spec.mean, (std::array<float, 3>{0, 0, 0}));
-    EXPECT_EQ(spec.deviation, (std::array<float, 3>{1, 1, 1}));
-}
-
-TEST_F(MobileViTFolder, WantsBlueFirstUnlessItsConfigSaysOtherwise) {
-    auto model = openModel(folder_.string(), {});
-    ASSERT_TRUE(model.ok()) << model.status().message();
-    EXPECT_TRUE((*model)->data.preprocess.swapRedBlue);
-    EXPECT_EQ(resizedShortSide((*model)->data.preprocess), 288);
-
-    write(folder_ / "preprocessor_config.json", R"({"do_flip_channel_order": false, "size": 320})");
-    model = openModel(folder_.string(), {});
-    ASSERT_TRUE(model.ok()) << model.status().message();
-    EXPECT_FALSE((*model)->data.preprocess.swapRedBlue);
-    EXPECT_EQ(resizedShortSide((*model)->data.preprocess), 320);
-}
-
-TEST_F(MobileViTFolder, RefusesAPreprocessorConfigThatItCannotFollow) {
-    write(folder_ / "preprocessor_config.json", R"({"resample": 0})");
-    const auto model = openModel(folder_.string(), {});
-    ASSERT_FALSE(model.ok());
-    EXPECT_EQ(model.status().code(), StatusCode::BadFile);
-    EXPECT_NE(model.status().message().find("preprocessor_config.json: resample is 0"), std::string::npos)
-        << model.status().message();
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+// The ops that XNNPACK lacks, or is slow at: one object a node, made when a session is created.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "runtime/cpu/kernels/parallel.h"
+#include "runtime/graph/graph.h"
+#include "runtime/status.h"
+#include "runtime/weights/weights_source.h"
+
+namespace dunlin::cpu {
+
+// What a kernel needs besides its inputs and output.
+struct KernelNeed {
+    uint64_t constantBytes = 0;  // its weights and tables, for its lifetime
+    uint64_t scratchBytes = 0;   // while it runs
+};
+
+// Computes a node, without its activation. Immutable: one object may run on several maps at once, each with scratch of
+// its own. Nothing is allocated while it runs.
+class Kernel {
+  public:
+    virtual ~Kernel() = default;
+    // `inputs` in the order of inputsOf(op), NHWC; the output overlaps none of them. `scratch`: the scratchBytes of
+    // kernelNeed() for at least workers.count, aligned for doubles and pointers.
+    virtual void run(const Workers& workers, std::span<const float* const> inputs, float* output,
+                     std::byte* scratch) const = 0;
+};
+
+// Whether a node is computed by a kernel of this folder rather than by XNNPACK.
+bool hasKernel(const Graph& graph, const Node& node);
+
+// For nodes that have one. Known from the graph alone, before anything is read or allocated.
+KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers);
+
+// For nodes that have one; reads and folds its weights. Errors are those of the weights.
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights);
+
+}  // namespace dunlin::cpu

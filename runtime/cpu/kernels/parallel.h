@@ -1,0 +1,82 @@
+// Loops over a thread pool, compiled for the vectors of the processor that runs them.
+//
+// A job is a callable of one index, or of an index and a worker. What it computes for an index must not depend on other
+// indices or on the worker: then results have the same bits on any number of threads. Jobs and what they call are
+// marked DUNLIN_INLINE: their loops are compiled once for every processor and once for wide vectors with fused
+// multiply-add, and plain loops over kLanes floats become vector instructions in both.
+#pragma once
+
+#include <pthreadpool.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__GNUC__)
+#define DUNLIN_INLINE __attribute__((always_inline))
+#else
+#define DUNLIN_INLINE
+#endif
+#if defined(__x86_64__) && defined(__GNUC__)
+#define DUNLIN_HAS_WIDE_VECTORS 1
+#define DUNLIN_WIDE_VECTORS __attribute__((target("avx2,fma")))
+#else
+#define DUNLIN_HAS_WIDE_VECTORS 0
+#define DUNLIN_WIDE_VECTORS
+#endif
+
+namespace dunlin::cpu {
+
+// Independent partial results of a loop: two vectors of eight floats, or four of four.
+constexpr size_t kLanes = 16;
+
+struct Workers {
+    pthreadpool_t pool = nullptr;  // null: the calling thread
+    size_t count = 1;
+    // The pool's threads sleep after the loop instead of waiting busily for the next one: for the last of a run.
+    bool sleepAfter = false;
+
+    uint32_t flags() const {
+        // Numbers too small for full precision take a hundred times as long, here as in XNNPACK.
+        return PTHREADPOOL_FLAG_DISABLE_DENORMALS | (sleepAfter ? uint32_t{PTHREADPOOL_FLAG_YIELD_WORKERS} : 0u);
+    }
+};
+
+inline bool hasWideVectors() {
+#if DUNLIN_HAS_WIDE_VECTORS
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+template <typename Job>
+void runForAnyProcessor(void* job, size_t index) {
+    (*static_cast<Job*>(job))(index);
+}
+template <typename Job>
+DUNLIN_WIDE_VECTORS void runForWideVectors(void* job, size_t index) {
+    (*static_cast<Job*>(job))(index);
+}
+
+// Calls job(index) for 0 <= index < count, in any order and at once; returns when all are done.
+template <typename Job>
+void forEach(const Workers& workers, size_t count, Job job) {
+    const auto run = hasWideVectors() ? runForWideVectors<Job> : runForAnyProcessor<Job>;
+    pthreadpool_parallelize_1d(workers.pool, run, &job, count, workers.flags());
+}
+
+// Calls job(index, worker) likewise; no two calls have the same worker < workers.count at once, so that it may index
+// scratch memory.
+template <typename Job>
+void forEachWithWorker(const Workers& workers, size_t count, Job job) {
+    std::atomic<size_t> next = 0;
+    forEach(workers, std::min(workers.count, count), [&next, &job, count](size_t worker) DUNLIN_INLINE {
+        for (size_t index = next.fetch_add(1, std::memory_order_relaxed); index < count;
+             index = next.fetch_add(1, std::memory_order_relaxed))
+            job(index, worker);
+    });
+}
+
+}  // namespace dunlin::cpu

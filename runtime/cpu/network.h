@@ -1,0 +1,65 @@
+// A graph compiled for the CPU: steps by XNNPACK and by kernels of our own on one arena.
+#pragma once
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <new>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "runtime/cpu/kernels/kernel.h"
+#include "runtime/cpu/schedule.h"
+#include "runtime/cpu/xnnpack_subgraph.h"
+
+namespace dunlin::cpu {
+
+struct AlignedDeleter {
+    void operator()(std::byte* bytes) const { ::operator delete[](bytes, std::align_val_t{kArenaAlignment}); }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], AlignedDeleter>;
+
+// Not thread-safe: one run at a time.
+class Network {
+  public:
+    Network() = default;
+
+    // `kept`: distinct values that can be read after a run. The pool (null: the calling thread) has `threads` threads
+    // and must outlive the result. `progress` is called with 0..1 and may be empty; returning false cancels. Folded
+    // weights are released step by step.
+    static Result<Network> create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
+                                  pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress);
+
+    // Where the input, NHWC, is to be written before a run, and where a kept value lies after it.
+    float* data(ValueId value) const {
+        return reinterpret_cast<float*>(arena_.get() + plan_.offsets[static_cast<size_t>(value)]);
+    }
+
+    // The same input gives the same bits, on any number of threads.
+    Status run();
+
+  private:
+    struct KernelStep {
+        std::unique_ptr<Kernel> kernel;
+        std::vector<const float*> inputs;
+        float* output;
+    };
+    struct ActivationStep {
+        Activation activation;
+        float* map;
+        size_t count;
+    };
+    using RunnableStep = std::variant<CompiledSegment, KernelStep, ActivationStep>;
+
+    class Compiler;
+
+    ArenaPlan plan_;
+    AlignedBytes arena_, scratch_;
+    std::vector<RunnableStep> steps_;
+    Workers workers_;
+};
+
+}  // namespace dunlin::cpu

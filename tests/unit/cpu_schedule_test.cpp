@@ -1,0 +1,146 @@
+// Which steps compute a graph on the CPU, and that no two values that are needed at once share memory.
+#include "runtime/cpu/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include "runtime/cpu/host_memory.h"
+
+namespace dunlin::cpu {
+namespace {
+
+using Kind = Step::Kind;
+
+Parameters named(const std::string& name) {
+    return {.weight = name + ".weight", .bias = name + ".bias"};
+}
+
+// norm, fc1 (gelu), fc2, add: the second half of a transformer block.
+Graph mlp() {
+    Graph graph({1, 4, 4, 32});
+    const ValueId norm = graph.add("norm", LayerNorm{.input = 0, .parameters = named("norm")});
+    const ValueId fc1 = graph.add("fc1", Linear{norm, 128, Activation::Gelu, named("fc1")});
+    const ValueId fc2 = graph.add("fc2", Linear{fc1, 32, Activation::None, named("fc2")});
+    graph.setOutput(graph.add("add", Add{fc2, graph.input(), Activation::None}));
+    return graph;
+}
+
+TEST(CpuSchedule, CutsAroundKernelsAndAppliesGeluInPlace) {
+    const Schedule expected = {
+        {Kind::Kernel, 0, 1}, {Kind::Xnnpack, 1, 1}, {Kind::Activation, 1, 1}, {Kind::Xnnpack, 2, 2}};
+    EXPECT_EQ(scheduleOf(mlp()), expected);
+}
+
+TEST(CpuSchedule, WhatXnnpackComputesAloneIsOneRuntime) {
+    Graph graph({1, 8, 8, 16});
+    const ValueId conv = graph.add(
+        "conv", Conv2d{.input = 0, .outChannels = 16, .activation = Activation::Silu, .parameters = named("conv")});
+    const ValueId smaller = graph.add("pool", MaxPool{conv, 3, 3, 2, 2, {1, 1, 1, 1}});
+    const ValueId resized = graph.add("resize", Resize{smaller, 8, 8});
+    graph.setOutput(graph.add("mean", GlobalAvgPool{resized}));
+    EXPECT_EQ(scheduleOf(graph), (Schedule{{Kind::Xnnpack, 0, 4}}));
+    EXPECT_TRUE(isOneRuntime(scheduleOf(graph)));
+}
+
+TEST(CpuSchedule, OneRuntimeHasItsMapsButTheInputAndKeptOnes) {
+    Graph graph({1, 8, 8, 16});
+    const ValueId a = graph.add("a", Activate{0, Activation::Relu}), b = graph.add("b", Activate{a, Activation::Relu});
+    graph.setOutput(graph.add("mean", GlobalAvgPool{b}));
+    const ValueId kept[] = {a, graph.output()};
+    const ArenaPlan plan = planArena(graph, scheduleOf(graph), kept);
+    EXPECT_NE(plan.offsets[0], kNotInArena);
+    EXPECT_NE(plan.offsets[static_cast<size_t>(a)], kNotInArena);
+    EXPECT_EQ(plan.offsets[static_cast<size_t>(b)], kNotInArena);
+}
+
+// A chain of random widths in which an op may read any value before it.
+Graph randomGraph(uint32_t seed) {
+    std::mt19937 random(seed);
+    const auto pick = [&](int low, int high) { return std::uniform_int_distribution(low, high)(random); };
+    Graph graph({1, pick(1, 9), pick(1, 9), pick(1, 40)});
+    for (int i = 0; i < 30; ++i) {
+        const ValueId input = std::max(0, static_cast<ValueId>(graph.values().size()) - pick(1, 4));
+        const std::string name = "op" + std::to_string(i);
+        switch (pick(0, 3)) {
+            case 0:
+                graph.add(name, LayerNorm{.input = input, .parameters = named(name)});
+                break;
+            case 1:
+                graph.add(name, Concat{input, input});
+                break;
+            default:
+                graph.add(name, Linear{input, pick(1, 60), pick(0, 1) == 0 ? Activation::Gelu : Activation::None,
+                                       named(name)});
+        }
+    }
+    graph.setOutput(static_cast<ValueId>(graph.values().size()) - 1);
+    return graph;
+}
+
+TEST(CpuArena, ValuesThatAreNeededAtOnceDoNotOverlap) {
+    for (uint32_t seed = 0; seed < 50; ++seed) {
+        const Graph graph = randomGraph(seed);
+        const ValueId kept[] = {graph.output(), static_cast<ValueId>(seed % 20)};
+        const ArenaPlan plan = planArena(graph, scheduleOf(graph), kept);
+        const size_t nodes = graph.nodes().size();
+        const auto needed = [&](size_t value, size_t node) {  // by the definition, not by intervals
+            const auto id = static_cast<ValueId>(value);
+            const bool isWritten = id == graph.input() || static_cast<size_t>(graph.values()[value].producer) <= node;
+            bool isRead = id == graph.input() || id == kept[0] || id == kept[1] ||
+                          static_cast<size_t>(graph.values()[value].producer) == node;
+            for (size_t later = node; later < nodes && !isRead; ++later)
+                isRead = std::ranges::count(inputsOf(graph.nodes()[later].op), id) > 0;
+            return isWritten && isRead;
+        };
+        for (size_t a = 0; a < graph.values().size(); ++a) {
+            const uint64_t aBytes = static_cast<uint64_t>(graph.values()[a].shape.elementCount()) * 4;
+            ASSERT_EQ(plan.offsets[a] % kArenaAlignment, 0u);
+            ASSERT_LE(plan.offsets[a] + aBytes, plan.bytes);
+            for (size_t b = 0; b < a; ++b) {
+                const uint64_t bBytes = static_cast<uint64_t>(graph.values()[b].shape.elementCount()) * 4;
+                if (plan.offsets[a] + aBytes <= plan.offsets[b] || plan.offsets[b] + bBytes <= plan.offsets[a])
+                    continue;
+                for (size_t node = 0; node < nodes; ++node)
+                    ASSERT_FALSE(needed(a, node) && needed(b, node))
+                        << seed << ": " << a << " and " << b << " at " << node;
+            }
+        }
+    }
+}
+
+TEST(CpuArena, IsNotTheSumOfAllMaps) {
+    Graph graph({1, 16, 16, 64});
+    ValueId value = graph.input();
+    for (int i = 0; i < 20; ++i) value = graph.add("gelu", Activate{value, Activation::Gelu});
+    graph.setOutput(graph.add("mean", GlobalAvgPool{value}));
+    const ValueId kept[] = {graph.output()};
+    // The input to the end, one value and the next, and the mean of 64 floats; each with its slack.
+    EXPECT_LE(planArena(graph, scheduleOf(graph), kept).bytes, 3 * (16 * 16 * 64 * 4 + 64) + 320u);
+}
+
+TEST(CpuMemory, OfSeveralStepsIsTheArenaTheWeightsAndOneStepsFoldedWeights) {
+    const Graph graph = mlp();
+    const ValueId kept[] = {graph.output()};
+    const HostMemoryNeed need = hostMemoryNeed(graph, kept);
+    constexpr uint64_t kFc1 = (32 * 128 + 128) * 4, kFc2 = (128 * 32 + 32) * 4, kNorm = 2 * 32 * 4;
+    EXPECT_EQ(need.weightBytes, kFc1 + kFc2 + kNorm);
+    EXPECT_EQ(need.foldedBytes, kFc1);
+    EXPECT_EQ(need.activationBytes, planArena(graph, scheduleOf(graph), kept).bytes);
+    EXPECT_EQ(need.peakBytes(), need.weightBytes + need.foldedBytes + need.activationBytes);
+}
+
+TEST(CpuMemory, EveryThreadThatAttendsHasScratch) {
+    Graph graph({1, 16, 16, 96});
+    graph.setOutput(graph.add("attention", Attention{.input = 0, .heads = 2}));
+    const ValueId kept[] = {graph.output()};
+    const uint64_t one = hostMemoryNeed(graph, kept, 1).activationBytes,
+                   nine = hostMemoryNeed(graph, kept, 9).activationBytes;
+    // At least the keys and values of a head for each.
+    EXPECT_GE(nine - one, 8u * 2 * 16 * 16 * 16 * 4);
+}
+
+}  // namespace
+}  // namespace dunlin::cpu
