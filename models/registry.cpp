@@ -83,7 +83,7 @@ std::vector<Architecture> candidates(const TensorShapes& have) {
             if (auto member = findMobilenet(prefix + suffix)) all.push_back(*std::move(member));
         }
     }
-    std::ranges::stable_partition(all, [&have](const Architecture& architecture) {
+    std::stable_partition(all.begin(), all.end(), [&have](const Architecture& architecture) {
         return architecture.landmark.empty() || have.contains(architecture.landmark);
     });
     return all;
