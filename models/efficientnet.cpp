@@ -41,6 +41,13 @@ constexpr BlockRow kV2S[] = {
     {4, InvertedResidual, 9, 3, 1, 6, 160, 0.25, kSilu},  {5, InvertedResidual, 15, 3, 2, 6, 256, 0.25, kSilu},
 };
 
+// timm's, from the paper's table before its authors published their code: the first stage projects too.
+constexpr BlockRow kV2RwS[] = {
+    {0, FusedInvertedResidual, 2, 3, 1, 1, 24, 0, kSilu}, {1, FusedInvertedResidual, 4, 3, 2, 4, 48, 0, kSilu},
+    {2, FusedInvertedResidual, 4, 3, 2, 4, 64, 0, kSilu}, {3, InvertedResidual, 6, 3, 2, 4, 128, 0.25, kSilu},
+    {4, InvertedResidual, 9, 3, 1, 6, 160, 0.25, kSilu},  {5, InvertedResidual, 15, 3, 2, 6, 272, 0.25, kSilu},
+};
+
 constexpr BlockRow kV2M[] = {
     {0, ResidualConvolution, 3, 3, 1, 1, 24, 0, kSilu},   {1, FusedInvertedResidual, 5, 3, 2, 4, 48, 0, kSilu},
     {2, FusedInvertedResidual, 5, 3, 2, 4, 80, 0, kSilu}, {3, InvertedResidual, 7, 3, 2, 4, 160, 0.25, kSilu},
@@ -79,6 +86,7 @@ constexpr Family kV1 = {"EfficientNet", kB0, 32, 1280, kSilu, 0.9, false, false,
 constexpr Family kLite = {"EfficientNet-Lite", kLite0, 32, 1280, kRelu6, 0.9, true, true, true};
 constexpr Family kV2Base = {"EfficientNetV2", kV2B0, 32, 1280, kSilu, 0, false, false, false};
 constexpr Family kV2Small = {"EfficientNetV2", kV2S, 24, 1280, kSilu, 0.9, false, false, false};
+constexpr Family kV2SmallRw = {"EfficientNetV2", kV2RwS, 24, 1792, kSilu, 0.9, false, false, false};
 constexpr Family kV2Medium = {"EfficientNetV2", kV2M, 24, 1280, kSilu, 0.9, false, true, false};
 constexpr Family kV2Large = {"EfficientNetV2", kV2L, 32, 1280, kSilu, 0.9, false, true, false};
 constexpr Family kV2XLarge = {"EfficientNetV2", kV2Xl, 32, 1280, kSilu, 0.9, false, true, false};
@@ -100,6 +108,7 @@ using enum Colours;
 constexpr auto kBilinear = Interpolation::Bilinear;
 constexpr auto kBicubic = Interpolation::Bicubic;
 
+// Coefficients as in the paper and its authors' code; the rest as timm's first weights of each were trained.
 constexpr Member kMembers[] = {
     {"efficientnet_b0", kV1, 1.0, 1.0, 224, 0.875, ImageNet},
     {"efficientnet_b1", kV1, 1.0, 1.1, 240, 0.9, Half},
@@ -129,6 +138,7 @@ constexpr Member kMembers[] = {
     {"tf_efficientnet_lite2", kLite, 1.1, 1.2, 260, 0.890, Half},
     {"tf_efficientnet_lite3", kLite, 1.2, 1.4, 300, 0.904, Half, kBilinear},
     {"tf_efficientnet_lite4", kLite, 1.4, 1.8, 380, 0.920, Half, kBilinear},
+    {"efficientnetv2_rw_s", kV2SmallRw, 1.0, 1.0, 288, 1.0, ImageNet},
     {"efficientnetv2_s", kV2Small, 1.0, 1.0, 288, 1.0, ImageNet, kBicubic, false},
     {"efficientnetv2_m", kV2Medium, 1.0, 1.0, 320, 1.0, ImageNet, kBicubic, false},
     {"efficientnetv2_l", kV2Large, 1.0, 1.0, 384, 1.0, ImageNet, kBicubic, false},

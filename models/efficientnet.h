@@ -8,7 +8,8 @@
 
 namespace dunlin {
 
-// efficientnet_b0..b8, efficientnet_lite0..4, efficientnetv2_s..xl, and the same with tf_; tf_efficientnetv2_b0..b3.
+// efficientnet_b0..b8, efficientnet_lite0..4, efficientnetv2_s..xl, and the same with tf_; tf_efficientnetv2_b0..b3;
+// efficientnetv2_rw_s.
 std::vector<Architecture> efficientnetArchitectures();
 
 }  // namespace dunlin

@@ -292,12 +292,14 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
         DUNLIN_TRY(request.preprocessor->applyTo(preprocess).withContext(request.preprocessorFile));
     }
 
-    DUNLIN_ASSIGN(const Graph graph, buildChecked(model->architecture, model->options,
-                                                  {1, preprocess.inputHeight, preprocess.inputWidth, 3}));
+    const Result<Graph> graph =
+        buildChecked(model->architecture, model->options, {1, preprocess.inputHeight, preprocess.inputWidth, 3});
+    // An architecture's own size is right, so a wrong one was read from a file.
+    if (!graph.ok()) return graph.status().withContext(request.preprocessor ? kPreprocessorName : request.configFile);
     DUNLIN_TRY(
-        checkWeights(graph, *weights).withContext(model->weightsDescription + " as " + model->architecture.name));
+        checkWeights(*graph, *weights).withContext(model->weightsDescription + " as " + model->architecture.name));
     DUNLIN_TRY(chooseLabels(request, model->options.classes, *model));
-    if (weights->isFormula()) model->weightsBytes = float32Bytes(graph);
+    if (weights->isFormula()) model->weightsBytes = float32Bytes(*graph);
 
     model->data.architecture = model->architecture.name;
     model->data.weights = weights;

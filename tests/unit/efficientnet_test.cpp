@@ -49,13 +49,13 @@ TEST(EfficientNet, PadsAsTensorFlowDid) {
 
 TEST(EfficientNet, ParametersAreThoseOfThePapers) {
     constexpr std::pair<const char*, double> kPublished[] = {
-        {"efficientnet_b0", 5.3},       {"efficientnet_b1", 7.8},       {"efficientnet_b2", 9.2},
-        {"efficientnet_b3", 12},        {"efficientnet_b4", 19},        {"efficientnet_b5", 30},
-        {"efficientnet_b6", 43},        {"efficientnet_b7", 66},        {"efficientnet_lite0", 4.7},
-        {"efficientnet_lite1", 5.4},    {"efficientnet_lite2", 6.1},    {"efficientnet_lite3", 8.2},
-        {"efficientnet_lite4", 13.0},   {"efficientnetv2_s", 22},       {"efficientnetv2_m", 54},
-        {"efficientnetv2_l", 120},      {"efficientnetv2_xl", 208},     {"tf_efficientnetv2_b1", 8.1},
-        {"tf_efficientnetv2_b2", 10.1}, {"tf_efficientnetv2_b3", 14.4},
+        {"efficientnet_b0", 5.3},      {"efficientnet_b1", 7.8},       {"efficientnet_b2", 9.2},
+        {"efficientnet_b3", 12},       {"efficientnet_b4", 19},        {"efficientnet_b5", 30},
+        {"efficientnet_b6", 43},       {"efficientnet_b7", 66},        {"efficientnet_lite0", 4.7},
+        {"efficientnet_lite1", 5.4},   {"efficientnet_lite2", 6.1},    {"efficientnet_lite3", 8.2},
+        {"efficientnet_lite4", 13.0},  {"efficientnetv2_s", 22},       {"efficientnetv2_m", 54},
+        {"efficientnetv2_rw_s", 23.9}, {"efficientnetv2_l", 120},      {"efficientnetv2_xl", 208},
+        {"tf_efficientnetv2_b1", 8.1}, {"tf_efficientnetv2_b2", 10.1}, {"tf_efficientnetv2_b3", 14.4},
     };
     for (const auto& [name, millions] : kPublished) {
         EXPECT_NEAR(millionParameters(name), millions, 0.03 * millions) << name;

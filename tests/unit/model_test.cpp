@@ -116,6 +116,10 @@ TEST(HubConfig, RefusesValuesOutOfRange) {
          "model_args.pad_type is \"reflect\", but must be \"\" or \"same\""},
         {R"({"model_args": {"bn_eps": -1}})", "model_args.bn_eps is -1"},
         {R"({"model_args": {"in_chans": 1}})", "model_args.in_chans is 1"},
+        {R"({"model_args": {"depth_multiplier": 0}})",
+         "model_args.depth_multiplier is 0, but must be a number from 0.05"},
+        {R"({"model_args": {"norm_eps": 2}})", "model_args.norm_eps is 2"},
+        {R"({"model_args": {"conv_mlp": 1}})", "model_args.conv_mlp is 1, but must be true or false"},
         {R"({"model_args": {"act_layer": "gelu"}})",
          "model_args.act_layer is \"gelu\", but this argument is not supported"},
         {R"({"pretrained_cfg": {"mean": [0.5, 0.5]}})",
@@ -128,8 +132,7 @@ TEST(HubConfig, RefusesValuesOutOfRange) {
          "is \"lanczos\", but must be \"bilinear\" or \"bicubic\""},
         {R"({"pretrained_cfg": {"crop_pct": 0}})", "pretrained_cfg.crop_pct is 0"},
         {R"({"pretrained_cfg": {"crop_mode": "squash"}})", "crop_mode is \"squash\""},
-        {R"({"pretrained_cfg": {"input_size": [1, 224, 224]}})",
-         "input_size[0] is 1, but must be 3"},
+        {R"({"pretrained_cfg": {"input_size": [1, 224, 224]}})", "input_size[0] is 1, but must be 3"},
         {R"({"pretrained_cfg": {"input_size": [3, 224, 100000]}})",
          "input_size[2] is 100000, but must be a number from 32 to 1024"},
         {R"({"pretrained_cfg": {"label_offset": 7}})", "label_offset is 7"},
@@ -217,6 +220,34 @@ TEST(OpenModel, AppliesModelArguments) {
     options.modelArguments = R"({"channel_multiplier": "wide"})";
     expectFails("mobilenetv2_100", options, StatusCode::InvalidArgument,
                 "the model arguments: channel_multiplier is \"wide\"");
+}
+
+TEST(OpenModel, RefusesArgumentsThatTheNetworkDoesNotHeed) {
+    ModelOptions options = withWeights("synthetic");
+    options.modelArguments = R"({"num_classes": 7, "channel_multiplier": 0.5})";
+    expectFails("convnext_atto", options, StatusCode::InvalidArgument,
+                "the model arguments: convnext_atto does not know the argument channel_multiplier, only norm_eps, "
+                "conv_mlp");
+    expectFails("resnet18", options, StatusCode::InvalidArgument,
+                "resnet18 does not know the argument channel_multiplier, only num_classes");
+    options.modelArguments = R"({"num_classes": 7, "norm_eps": 1e-5, "drop_path_rate": 0.1})";
+    EXPECT_TRUE(openModel("convnext_atto", options).ok());
+}
+
+TEST(OpenModel, ArgumentsOfAFolderAreRefusedAlike) {
+    const fs::path folder = freshFolder("heeds");
+    write(folder / "config.json", R"({"architecture": "resnet18", "model_args": {"pad_type": "same"}})");
+    write(folder / "model.safetensors", safetensorsOf(smallNetwork(11)));
+    expectFails(folder.string(), {}, StatusCode::BadFile,
+                "config.json: resnet18 does not know the argument pad_type, only num_classes");
+}
+
+TEST(OpenModel, ChecksTheInputSizeOfAFolder) {
+    const fs::path folder = freshFolder("multiple");
+    write(folder / "config.json",
+          R"({"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"input_size": [3, 100, 224]}})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::InvalidArgument,
+                "config.json: an input of 100x224 pixels is not possible, vit_tiny_patch16_224 takes multiples of 16");
 }
 
 TEST(OpenModel, RefusesInputsOutOfRange) {
