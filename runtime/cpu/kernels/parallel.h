@@ -1,9 +1,10 @@
 // Loops over a thread pool, compiled for the vectors of the processor that runs them.
 //
-// A job is a callable of one index, or of an index and a worker. What it computes for an index must not depend on other
-// indices or on the worker: then results have the same bits on any number of threads. Jobs and what they call are
-// marked DUNLIN_INLINE: their loops are compiled once for every processor and once for wide vectors with fused
-// multiply-add, and plain loops over kLanes floats become vector instructions in both.
+// A job is a callable of one index, or of an index and a worker; it may take a vector tag after them. What it computes
+// for an index must not depend on other indices or on the worker: then results have the same bits on any number of
+// threads. Jobs and what they call are marked DUNLIN_INLINE: their loops are compiled once for every processor and once
+// for wide vectors with fused multiply-add. Plain loops over kLanes floats become vector instructions in both; where a
+// compiler must be told which partial results stay in registers, the tag says how long a vector is.
 #pragma once
 
 #include <pthreadpool.h>
@@ -12,13 +13,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
-#if defined(__GNUC__)
 #define DUNLIN_INLINE __attribute__((always_inline))
-#else
-#define DUNLIN_INLINE
-#endif
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__)
 #define DUNLIN_HAS_WIDE_VECTORS 1
 #define DUNLIN_WIDE_VECTORS __attribute__((target("avx2,fma")))
 #else
@@ -31,18 +29,7 @@ namespace dunlin::cpu {
 // Independent partial results of a loop: two vectors of eight floats, or four of four.
 constexpr size_t kLanes = 16;
 
-struct Workers {
-    pthreadpool_t pool = nullptr;  // null: the calling thread
-    size_t count = 1;
-    // The pool's threads sleep after the loop instead of waiting busily for the next one: for the last of a run.
-    bool sleepAfter = false;
-
-    uint32_t flags() const {
-        // Numbers too small for full precision take a hundred times as long, here as in XNNPACK.
-        return PTHREADPOOL_FLAG_DISABLE_DENORMALS | (sleepAfter ? uint32_t{PTHREADPOOL_FLAG_YIELD_WORKERS} : 0u);
-    }
-};
-
+// Whether this processor has what DUNLIN_WIDE_VECTORS asks for.
 inline bool hasWideVectors() {
 #if DUNLIN_HAS_WIDE_VECTORS
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -51,19 +38,58 @@ inline bool hasWideVectors() {
 #endif
 }
 
+struct Workers {
+    pthreadpool_t pool = nullptr;  // null: the calling thread
+    size_t count = 1;
+    // The pool's threads sleep after the loop instead of waiting busily for the next one: for the last of a run.
+    bool sleepAfter = false;
+    bool useWideVectors = hasWideVectors();
+
+    uint32_t flags() const {
+        // Numbers too small for full precision take a hundred times as long, here as in XNNPACK.
+        return PTHREADPOOL_FLAG_DISABLE_DENORMALS | (sleepAfter ? uint32_t{PTHREADPOOL_FLAG_YIELD_WORKERS} : 0u);
+    }
+};
+
+// Vectors of GCC's and Clang's language extension, 4 or 8 floats. Never arguments or results of functions that are not
+// inlined: how those are passed differs between processors.
+template <size_t floats>
+struct VectorTag {
+    static constexpr size_t kFloats = floats;
+    static constexpr size_t kInLanes = kLanes / floats;
+    typedef float Vector __attribute__((vector_size(floats * sizeof(float))));
+    // The same anywhere in memory, which also floats may be read from.
+    typedef float Unaligned __attribute__((vector_size(floats * sizeof(float)), aligned(alignof(float)), may_alias));
+
+    DUNLIN_INLINE static const Unaligned& at(const float* floatsInMemory) {
+        return *reinterpret_cast<const Unaligned*>(floatsInMemory);
+    }
+    DUNLIN_INLINE static Unaligned& at(float* floatsInMemory) { return *reinterpret_cast<Unaligned*>(floatsInMemory); }
+};
+using NarrowVectors = VectorTag<4>;
+using WideVectors = VectorTag<8>;
+
+template <typename Tag, typename Job, typename... Indices>
+DUNLIN_INLINE inline void callWithTag(Job& job, Indices... indices) {
+    if constexpr (std::is_invocable_v<Job&, Indices..., Tag>)
+        job(indices..., Tag());
+    else
+        job(indices...);
+}
+
 template <typename Job>
 void runForAnyProcessor(void* job, size_t index) {
-    (*static_cast<Job*>(job))(index);
+    callWithTag<NarrowVectors>(*static_cast<Job*>(job), index);
 }
 template <typename Job>
 DUNLIN_WIDE_VECTORS void runForWideVectors(void* job, size_t index) {
-    (*static_cast<Job*>(job))(index);
+    callWithTag<WideVectors>(*static_cast<Job*>(job), index);
 }
 
 // Calls job(index) for 0 <= index < count, in any order and at once; returns when all are done.
 template <typename Job>
 void forEach(const Workers& workers, size_t count, Job job) {
-    const auto run = hasWideVectors() ? runForWideVectors<Job> : runForAnyProcessor<Job>;
+    const auto run = workers.useWideVectors ? runForWideVectors<Job> : runForAnyProcessor<Job>;
     pthreadpool_parallelize_1d(workers.pool, run, &job, count, workers.flags());
 }
 
@@ -72,10 +98,10 @@ void forEach(const Workers& workers, size_t count, Job job) {
 template <typename Job>
 void forEachWithWorker(const Workers& workers, size_t count, Job job) {
     std::atomic<size_t> next = 0;
-    forEach(workers, std::min(workers.count, count), [&next, &job, count](size_t worker) DUNLIN_INLINE {
+    forEach(workers, std::min(workers.count, count), [&next, &job, count](size_t worker, auto tag) DUNLIN_INLINE {
         for (size_t index = next.fetch_add(1, std::memory_order_relaxed); index < count;
              index = next.fetch_add(1, std::memory_order_relaxed))
-            job(index, worker);
+            callWithTag<decltype(tag)>(job, index, worker);
     });
 }
 
