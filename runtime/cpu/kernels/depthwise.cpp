@@ -46,19 +46,23 @@ DUNLIN_INLINE inline void DepthwiseKernel::computeStrip(Tag, const float* const*
     const size_t channels = bias_.size(), kernelW = sizeOf(conv_.kernelW), stride = sizeOf(conv_.strideW);
     typename Tag::Vector sums[kStrip][2];
     for (size_t o = 0; o < kStrip; ++o)
-        for (size_t v = 0; v < 2; ++v) sums[o][v] = Tag::at(bias_.data() + channel + v * kFloats);
+        for (size_t v = 0; v < 2; ++v) Tag::load(sums[o][v], bias_.data() + channel + v * kFloats);
     const float* weight = weight_.data() + channel;
     for (size_t ky = 0; ky < sizeOf(conv_.kernelH); ++ky, pixels += stripInputs(conv_))
         for (size_t kx = 0; kx < kernelW; ++kx, weight += channels) {
-            const typename Tag::Vector first = Tag::at(weight), second = Tag::at(weight + kFloats);
+            typename Tag::Vector first, second, input;
+            Tag::load(first, weight);
+            Tag::load(second, weight + kFloats);
             for (size_t o = 0; o < kStrip; ++o) {
                 const float* const pixel = pixels[o * stride + kx] + channel;
-                sums[o][0] += Tag::at(pixel) * first;
-                sums[o][1] += Tag::at(pixel + kFloats) * second;
+                Tag::load(input, pixel);
+                sums[o][0] += input * first;
+                Tag::load(input, pixel + kFloats);
+                sums[o][1] += input * second;
             }
         }
     for (size_t o = 0; o < count; ++o)
-        for (size_t v = 0; v < 2; ++v) Tag::at(output + o * channels + channel + v * kFloats) = sums[o][v];
+        for (size_t v = 0; v < 2; ++v) Tag::store(output + o * channels + channel + v * kFloats, sums[o][v]);
 }
 
 // The last channels, fewer than two vectors.

@@ -38,7 +38,9 @@ DUNLIN_INLINE inline void multiply(Tag, Rows<const float> a, Rows<const float> b
             const float* const factors = a.data + row * a.stride;
             const float* other = b.data + column;
             for (size_t k = 0; k < depth; ++k, other += b.stride) {
-                const typename Tag::Vector first = Tag::at(other), second = Tag::at(other + kFloats);
+                typename Tag::Vector first, second;
+                Tag::load(first, other);
+                Tag::load(second, other + kFloats);
                 for (size_t r = 0; r < kMatrixRows; ++r) {
                     sums[r][0] += factors[r * a.stride + k] * first;
                     sums[r][1] += factors[r * a.stride + k] * second;
@@ -46,8 +48,8 @@ DUNLIN_INLINE inline void multiply(Tag, Rows<const float> a, Rows<const float> b
             }
             float* to = result.data + row * result.stride + column;
             for (size_t r = 0; r < kMatrixRows; ++r, to += result.stride) {
-                Tag::at(to) = sums[r][0];
-                Tag::at(to + kFloats) = sums[r][1];
+                Tag::store(to, sums[r][0]);
+                Tag::store(to + kFloats, sums[r][1]);
             }
         }
 }

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #define DUNLIN_INLINE __attribute__((always_inline))
@@ -58,13 +59,10 @@ struct VectorTag {
     static constexpr size_t kFloats = floats;
     static constexpr size_t kInLanes = kLanes / floats;
     typedef float Vector __attribute__((vector_size(floats * sizeof(float))));
-    // The same anywhere in memory, which also floats may be read from.
-    typedef float Unaligned __attribute__((vector_size(floats * sizeof(float)), aligned(alignof(float)), may_alias));
 
-    DUNLIN_INLINE static const Unaligned& at(const float* floatsInMemory) {
-        return *reinterpret_cast<const Unaligned*>(floatsInMemory);
-    }
-    DUNLIN_INLINE static Unaligned& at(float* floatsInMemory) { return *reinterpret_cast<Unaligned*>(floatsInMemory); }
+    // From and to any place in memory: one instruction each.
+    DUNLIN_INLINE static void load(Vector& vector, const float* from) { std::memcpy(&vector, from, sizeof(Vector)); }
+    DUNLIN_INLINE static void store(float* to, const Vector& vector) { std::memcpy(to, &vector, sizeof(Vector)); }
 };
 using NarrowVectors = VectorTag<4>;
 using WideVectors = VectorTag<8>;
