@@ -25,6 +25,23 @@
 #define DUNLIN_WIDE_VECTORS
 #endif
 
+// The thread sanitizer does not see how an uninstrumented pool waits for its threads: it is told.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DUNLIN_THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define DUNLIN_THREAD_SANITIZER
+#endif
+#if defined(DUNLIN_THREAD_SANITIZER)
+#include <sanitizer/tsan_interface.h>
+#define DUNLIN_HAPPENS_BEFORE(address) __tsan_release(address)
+#define DUNLIN_HAPPENS_AFTER(address) __tsan_acquire(address)
+#else
+#define DUNLIN_HAPPENS_BEFORE(address) static_cast<void>(address)
+#define DUNLIN_HAPPENS_AFTER(address) static_cast<void>(address)
+#endif
+
 namespace dunlin::cpu {
 
 // Independent partial results of a loop: two vectors of eight floats, or four of four.
@@ -77,18 +94,24 @@ DUNLIN_INLINE inline void callWithTag(Job& job, Indices... indices) {
 
 template <typename Job>
 void runForAnyProcessor(void* job, size_t index) {
+    DUNLIN_HAPPENS_AFTER(job);
     callWithTag<NarrowVectors>(*static_cast<Job*>(job), index);
+    DUNLIN_HAPPENS_BEFORE(job);
 }
 template <typename Job>
 DUNLIN_WIDE_VECTORS void runForWideVectors(void* job, size_t index) {
+    DUNLIN_HAPPENS_AFTER(job);
     callWithTag<WideVectors>(*static_cast<Job*>(job), index);
+    DUNLIN_HAPPENS_BEFORE(job);
 }
 
 // Calls job(index) for 0 <= index < count, in any order and at once; returns when all are done.
 template <typename Job>
 void forEach(const Workers& workers, size_t count, Job job) {
     const auto run = workers.useWideVectors ? runForWideVectors<Job> : runForAnyProcessor<Job>;
+    DUNLIN_HAPPENS_BEFORE(&job);
     pthreadpool_parallelize_1d(workers.pool, run, &job, count, workers.flags());
+    DUNLIN_HAPPENS_AFTER(&job);
 }
 
 // Calls job(index, worker) likewise; no two calls have the same worker < workers.count at once, so that it may index
