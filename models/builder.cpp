@@ -38,11 +38,11 @@ int scaledChannels(int channels, double width) {
     return width == 1.0 ? channels : makeDivisible(channels * width);
 }
 
-void NetworkBuilder::tapStage(const std::string& name, ValueId map) {
-    graph_.tap(name, map);
-    const int stride = strideOf(graph_, map);
+void tapStage(Graph& graph, const std::string& name, ValueId map) {
+    graph.tap(name, map);
+    const int stride = strideOf(graph, map);
     for (const int tapped : {4, 8, 16, 32}) {
-        if (stride == tapped) graph_.tap("stride" + std::to_string(stride), map);
+        if (stride == tapped) graph.tap("stride" + std::to_string(stride), map);
     }
 }
 
@@ -99,14 +99,6 @@ ValueId NetworkBuilder::squeezeExcite(const std::string& name, ValueId input, in
 
 ValueId NetworkBuilder::add(const std::string& name, ValueId x, ValueId shortcut, Activation activation) {
     return graph_.add(name, Add{x, shortcut, activation});
-}
-
-ValueId NetworkBuilder::layerNorm(const std::string& name, ValueId input, double epsilon) {
-    LayerNorm norm;
-    norm.input = input;
-    norm.epsilon = epsilon;
-    norm.parameters = {.weight = name + ".weight", .bias = name + ".bias"};
-    return graph_.add(name, norm);
 }
 
 ValueId NetworkBuilder::pool(const std::string& name, ValueId input) {

@@ -14,6 +14,10 @@ int makeDivisible(double channels, double share = 0.9);
 // Channels times the width multiplier, rounded so.
 int scaledChannels(int channels, double width);
 
+// A stage's output, a map: a tap by its name, and by the pixels of the input that one of its own stands for, "stride4",
+// "stride8", "stride16" and "stride32". The last stage of a stride has that name.
+void tapStage(Graph& graph, const std::string& name, ValueId map);
+
 struct BuilderOptions {
     bool samePadding = false;  // TensorFlow's: output = ceil(input / stride), the odd zero at the bottom and right
     double epsilon = 1e-5;     // of BatchNorm
@@ -33,10 +37,6 @@ class NetworkBuilder {
     Graph take() { return std::move(graph_); }
     int channels(ValueId value) const { return graph_.shape(value).c; }
 
-    // A stage's output, a map: a tap by its name, and by the pixels of the input that one of its own stands for,
-    // "stride4", "stride8", "stride16" and "stride32". The last stage of a stride has that name.
-    void tapStage(const std::string& name, ValueId map);
-
     ValueId convNorm(const ConvNormNames& names, ValueId input, int outChannels, int kernel, int stride,
                      Activation activation);
     ValueId depthwise(const ConvNormNames& names, ValueId input, int kernel, int stride, Activation activation);
@@ -46,8 +46,6 @@ class NetworkBuilder {
     ValueId squeezeExcite(const std::string& name, ValueId input, int reducedChannels, Activation reduceActivation,
                           Activation gateActivation);
     ValueId add(const std::string& name, ValueId x, ValueId shortcut, Activation activation = Activation::None);
-    // Over the channels of each pixel.
-    ValueId layerNorm(const std::string& name, ValueId input, double epsilon);
     ValueId pool(const std::string& name, ValueId input);
     ValueId linear(const std::string& name, ValueId input, int outFeatures);
 

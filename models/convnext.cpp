@@ -3,6 +3,7 @@
 #include <array>
 
 #include "models/builder.h"
+#include "models/transformer.h"
 
 namespace dunlin {
 namespace {
@@ -53,7 +54,7 @@ class ConvNext {
                 x = block(name, x);
                 graph.tap(name, x);
             }
-            builder_.tapStage(stage, x);
+            tapStage(graph, stage, x);
         }
         graph.tap("features", x);
         x = builder_.pool("head.global_pool", x);
@@ -65,7 +66,7 @@ class ConvNext {
     }
 
   private:
-    ValueId norm(const std::string& name, ValueId input) { return builder_.layerNorm(name, input, epsilon_); }
+    ValueId norm(const std::string& name, ValueId input) { return layerNorm(builder_.graph(), name, input, epsilon_); }
 
     // Squares of side x side pixels become one; what hangs over the edge is left out.
     ValueId patches(const std::string& name, ValueId input, int outChannels, int side) {

@@ -105,7 +105,7 @@ ValueId appendStages(NetworkBuilder& builder, std::span<const BlockRow> rows, co
             x = blocks.append(name, row, repeat == 0 ? row.stride : 1, x);
             builder.graph().tap(name, x);
         }
-        if (i + 1 == rows.size() || rows[i + 1].stage != row.stage) builder.tapStage(stage, x);
+        if (i + 1 == rows.size() || rows[i + 1].stage != row.stage) tapStage(builder.graph(), stage, x);
     }
     return x;
 }

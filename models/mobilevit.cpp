@@ -15,49 +15,48 @@ constexpr int kMlpMultiple = 2;
 constexpr int kHeads = 4;  // MobileViT's; MobileViTv2 has one score a token
 constexpr double kLayerNormEpsilon = 1e-5;
 
-// Inverted residuals, the first one with the stride; then, where there are layers, a block that attends.
-struct StageRow {
-    int repeats, stride, channels;
-    int tokenChannels, layers;
-};
+// Of both papers' stages. Inverted residuals come first, the first one of them with the stride; then, where there are
+// layers, a block that attends.
+constexpr int kStrides[kStages] = {1, 2, 2, 2, 2};
+constexpr int kLayers[kStages] = {0, 0, 2, 4, 3};
 
 // One column of a paper's table.
 struct Network {
     bool second;  // MobileViTv2: separable attention, no fusion
     int stemChannels;
     double expansion;  // of the inverted residuals
-    StageRow rows[kStages];
-    int finalChannels;  // of the last 1x1 convolution; 0: there is none
+    int repeats[kStages];
+    int channels[kStages];
+    int tokenChannels[kStages];  // 0 where nothing attends
+    int finalChannels;           // of the last 1x1 convolution; 0: there is none
 };
 
-constexpr Network kXxs = {
-    false, 16, 2, {{1, 1, 16, 0, 0}, {3, 2, 24, 0, 0}, {1, 2, 48, 64, 2}, {1, 2, 64, 80, 4}, {1, 2, 80, 96, 3}}, 320};
-constexpr Network kXs = {
-    false, 16, 4, {{1, 1, 32, 0, 0}, {3, 2, 48, 0, 0}, {1, 2, 64, 96, 2}, {1, 2, 80, 120, 4}, {1, 2, 96, 144, 3}}, 384};
-constexpr Network kS = {
-    false,
-    16,
-    4,
-    {{1, 1, 32, 0, 0}, {3, 2, 64, 0, 0}, {1, 2, 96, 144, 2}, {1, 2, 128, 192, 4}, {1, 2, 160, 240, 3}},
-    640};
+struct NamedNetwork {
+    const char* name;
+    Network network;
+};
+constexpr NamedNetwork kFirst[] = {
+    {"mobilevit_xxs", {false, 16, 2, {1, 3, 1, 1, 1}, {16, 24, 48, 64, 80}, {0, 0, 64, 80, 96}, 320}},
+    {"mobilevit_xs", {false, 16, 4, {1, 3, 1, 1, 1}, {32, 48, 64, 80, 96}, {0, 0, 96, 120, 144}, 384}},
+    {"mobilevit_s", {false, 16, 4, {1, 3, 1, 1, 1}, {32, 64, 96, 128, 160}, {0, 0, 144, 192, 240}, 640}},
+};
 
-// MobileViTv2 is one network of several widths: tokens have half of the channels.
-constexpr int kSecondStem = 32;
-constexpr StageRow kSecondRows[kStages] = {
-    {1, 1, 64, 0, 0}, {2, 2, 128, 0, 0}, {1, 2, 256, 128, 2}, {1, 2, 384, 192, 4}, {1, 2, 512, 256, 3}};
+// MobileViTv2 is one network in several widths.
+constexpr Network kSecond = {true, 32, 2, {1, 2, 1, 1, 1}, {64, 128, 256, 384, 512}, {0, 0, 128, 192, 256}, 0};
 constexpr int kSecondWidths[] = {50, 75, 100, 125, 150, 175, 200};  // in hundredths
 
 Network secondNetwork(int hundredths) {
-    const auto scaled = [hundredths](int channels) { return channels * hundredths / 100; };
-    Network network{true, scaled(kSecondStem), 2, {}, 0};
-    for (int stage = 0; stage < kStages; ++stage) {
-        StageRow row = kSecondRows[stage];
-        row.channels = makeDivisible(scaled(row.channels));
-        if (row.layers > 0) row.tokenChannels = makeDivisible(row.channels / 2.0);
-        network.rows[stage] = row;
-    }
+    Network network = kSecond;
+    network.stemChannels = network.stemChannels * hundredths / 100;
+    for (int& channels : network.channels) channels = makeDivisible(channels * hundredths / 100);
+    for (int stage = kFirstAttentionStage; stage < kStages; ++stage)
+        network.tokenChannels[stage] = makeDivisible(network.channels[stage] / 2.0);
     return network;
 }
+
+struct BlockSize {
+    int channels, tokenChannels, layers;
+};
 
 // The blocks of both, as timm names their parts.
 class MobilevitBlocks {
@@ -75,33 +74,33 @@ class MobilevitBlocks {
     }
 
     // Local representation by convolutions, global representation by attention, and both fused.
-    ValueId first(const std::string& name, ValueId input, const StageRow& row, int patch) {
-        ValueId x = builder_.convNorm(convNorm(name + ".conv_kxk"), input, row.channels, 3, 1, kSilu);
-        x = pointwise(graph_, name + ".conv_1x1", x, row.tokenChannels, Bias::No);
+    ValueId first(const std::string& name, ValueId input, const BlockSize& size, int patch) {
+        ValueId x = builder_.convNorm(convNorm(name + ".conv_kxk"), input, size.channels, 3, 1, kSilu);
+        x = pointwise(graph_, name + ".conv_1x1", x, size.tokenChannels, Bias::No);
         const Shape map = graph_.shape(x);
         x = resized(name + ".unfold", x, roundUp(map.h, patch), roundUp(map.w, patch), false);
-        for (int layer = 0; layer < row.layers; ++layer) {
+        for (int layer = 0; layer < size.layers; ++layer) {
             const Attention attention = {.heads = kHeads, .patchH = patch, .patchW = patch};
             x = transformerLayer(graph_, name + ".transformer." + std::to_string(layer), x,
                                  {attention, kMlpMultiple, kSilu, kLayerNormEpsilon});
         }
         x = layerNorm(graph_, name + ".norm", x, kLayerNormEpsilon);
         x = resized(name + ".fold", x, map.h, map.w, false);
-        x = builder_.convNorm(convNorm(name + ".conv_proj"), x, row.channels, 1, 1, kSilu);
+        x = builder_.convNorm(convNorm(name + ".conv_proj"), x, size.channels, 1, 1, kSilu);
         x = graph_.add(name + ".concat", Concat{input, x});
-        return builder_.convNorm(convNorm(name + ".conv_fusion"), x, row.channels, 3, 1, kSilu);
+        return builder_.convNorm(convNorm(name + ".conv_fusion"), x, size.channels, 3, 1, kSilu);
     }
 
     // Where the patch does not divide the map, the block's result stays as large as its input was made.
-    ValueId second(const std::string& name, ValueId input, const StageRow& row, int patch) {
+    ValueId second(const std::string& name, ValueId input, const BlockSize& size, int patch) {
         const Shape map = graph_.shape(input);
         ValueId x = resized(name + ".unfold", input, roundUp(map.h, patch), roundUp(map.w, patch), true);
         x = builder_.depthwise(convNorm(name + ".conv_kxk"), x, 3, 1, kSilu);
-        x = pointwise(graph_, name + ".conv_1x1", x, row.tokenChannels, Bias::No);
-        for (int layer = 0; layer < row.layers; ++layer)
+        x = pointwise(graph_, name + ".conv_1x1", x, size.tokenChannels, Bias::No);
+        for (int layer = 0; layer < size.layers; ++layer)
             x = separableLayer(name + ".transformer." + std::to_string(layer), x, patch);
         x = layerNorm(graph_, name + ".norm", x, kLayerNormEpsilon, LayerNorm::Over::Image);
-        return builder_.convNorm(convNorm(name + ".conv_proj"), x, row.channels, 1, 1, Activation::None);
+        return builder_.convNorm(convNorm(name + ".conv_proj"), x, size.channels, 1, 1, Activation::None);
     }
 
   private:
@@ -133,26 +132,26 @@ class MobilevitBlocks {
 };
 
 ValueId stage(int index, const Network& network, int patch, NetworkBuilder& builder, ValueId x) {
-    const StageRow& row = network.rows[index];
     const std::string name = "stages." + std::to_string(index);
+    const BlockSize size = {network.channels[index], network.tokenChannels[index], kLayers[index]};
     MobilevitBlocks blocks(builder, network.expansion);
-    for (int repeat = 0; repeat < row.repeats; ++repeat) {
+    for (int repeat = 0; repeat < network.repeats[index]; ++repeat) {
         const std::string block = name + "." + std::to_string(repeat);
-        x = blocks.invertedResidual(block, x, row.channels, repeat == 0 ? row.stride : 1);
+        x = blocks.invertedResidual(block, x, size.channels, repeat == 0 ? kStrides[index] : 1);
         builder.graph().tap(block, x);
     }
-    if (row.layers > 0) {
-        const std::string block = name + "." + std::to_string(row.repeats);
-        x = network.second ? blocks.second(block, x, row, patch) : blocks.first(block, x, row, patch);
+    if (size.layers > 0) {
+        const std::string block = name + "." + std::to_string(network.repeats[index]);
+        x = network.second ? blocks.second(block, x, size, patch) : blocks.first(block, x, size, patch);
         builder.graph().tap(block, x);
     }
-    builder.graph().tap(name, x);
+    tapStage(builder.graph(), name, x);
     return x;
 }
 
 Graph build(const Network& network, const ArchitectureOptions& options, const Shape& input) {
     const double epsilon = options.batchNormEpsilon > 0 ? options.batchNormEpsilon : 1e-5;
-    NetworkBuilder builder(input, {.samePadding = options.samePadding, .epsilon = epsilon});
+    NetworkBuilder builder(input, {.epsilon = epsilon});
     Graph& graph = builder.graph();
 
     ValueId x = builder.convNorm({"stem.conv", "stem.bn"}, graph.input(), network.stemChannels, 3, 2, kSilu);
@@ -197,8 +196,8 @@ Architecture architecture(std::string name, const Network& network) {
 }  // namespace
 
 std::vector<Architecture> mobilevitArchitectures() {
-    std::vector<Architecture> all = {architecture("mobilevit_xxs", kXxs), architecture("mobilevit_xs", kXs),
-                                     architecture("mobilevit_s", kS)};
+    std::vector<Architecture> all;
+    for (const auto& [name, network] : kFirst) all.push_back(architecture(name, network));
     for (int width : kSecondWidths) all.push_back(architecture(secondName(width), secondNetwork(width)));
     return all;
 }

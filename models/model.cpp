@@ -29,6 +29,7 @@ struct Request {
     std::optional<HubConfig> config;
     std::string configFile;
     std::optional<PreprocessorConfig> preprocessor;
+    std::string preprocessorFile;
 };
 
 bool looksLikePath(const std::string& name) {
@@ -53,6 +54,7 @@ Status readPreprocessor(const fs::path& folder, Request& request) {
     auto config = parsePreprocessorConfig({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()});
     if (!config.ok()) return config.status().withContext(file.name);
     request.preprocessor = *std::move(config);
+    request.preprocessorFile = file.name;
     return {};
 }
 
@@ -143,15 +145,11 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
         name = request.config->architecture;
         saidBy = request.configFile;
     }
-    if (name.empty() && !weights.scheme().architecture.empty()) {
-        name = weights.scheme().architecture;
-        saidBy = request.weights.string() + " (" + weights.scheme().name + ")";
-    }
     if (name.empty() && weights.isFormula()) {
         return error(StatusCode::InvalidArgument, "formula weights need the name of an architecture");
     }
     if (name.empty()) {
-        const bool pytorch = weights.scheme().preprocess.has_value();
+        const bool pytorch = weights.scheme().padsSymmetrically;
         auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
         if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
         return recognised;
@@ -284,13 +282,15 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     DUNLIN_ASSIGN(Recognised recognised, chooseArchitecture(request, *weights));
     model->architecture = std::move(recognised.architecture);
     model->options = recognised.options;
-    if (!weights->scheme().preprocess) model->alsoFits = std::move(recognised.alsoFits);
+    if (!weights->scheme().padsSymmetrically) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
     PreprocessSpec preprocess = model->architecture.preprocess;
     if (weights->scheme().preprocess) preprocess = specOf(*weights->scheme().preprocess);
     if (request.config) request.config->preprocess.applyTo(preprocess);
-    if (request.preprocessor) request.preprocessor->applyTo(preprocess);
+    if (request.preprocessor) {
+        DUNLIN_TRY(request.preprocessor->applyTo(preprocess).withContext(request.preprocessorFile));
+    }
 
     DUNLIN_ASSIGN(const Graph graph, buildChecked(model->architecture, model->options,
                                                   {1, preprocess.inputHeight, preprocess.inputWidth, 3}));

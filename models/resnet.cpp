@@ -82,7 +82,7 @@ Graph build(const Member& member, const ArchitectureOptions& options, const Shap
                                              : bottleneck(builder, name, x, kChannels[stage], stride);
             graph.tap(name, x);
         }
-        builder.tapStage(layer, x);
+        tapStage(graph, layer, x);
     }
     graph.tap("features", x);
     x = builder.pool("global_pool", x);

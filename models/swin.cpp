@@ -1,5 +1,6 @@
 #include "models/swin.h"
 
+#include "models/builder.h"
 #include "models/transformer.h"
 
 namespace dunlin {
@@ -53,7 +54,7 @@ ValueId stage(Graph& graph, const Member& member, int index, ValueId x) {
         x = transformerLayer(graph, blockName, x, {attention, kMlpMultiple, Activation::Gelu, kEpsilon});
         graph.tap(blockName, x);
     }
-    graph.tap(name, x);
+    tapStage(graph, name, x);
     return x;
 }
 

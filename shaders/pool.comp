@@ -1,6 +1,8 @@
-// pool: the mean over the pixels of each image, out[image][c] = sum over pixels of in[image][pixel][c] / pixels.
+// pool: the mean over some pixels of each image, in row-major order:
 //
-// Layouts    input [images][pixels][groups] of 4 channels; output [images][groups].
+//   out[image][c] = sum over pixel in [pixelBegin, pixelBegin + pixels) of in[image][pixel][c] / pixels
+//
+// Layouts    input [images][pixelsPerImage][groups] of 4 channels; output [images][groups].
 // Work       kGroupLanes invocations take channel groups, times kShareLanes lanes. Each lane adds up every so-manieth pixel in float32;
 //            lane 0 adds up the lanes in order, so the same input gives the same bits.
 // Needs      padding lanes of the input are zero, and so are those of the output.
@@ -28,7 +30,8 @@ void main() {
 
     vec4 sum = vec4(0.0);
     for (uint pixel = shareLane(); working && pixel < p.pixels; pixel += kShareLanes) {
-        sum += vec4(loadInput(int((image * p.pixels + pixel) * p.groups + group) + p.inBase));
+        const uint index = (image * p.pixelsPerImage + p.pixelBegin + pixel) * p.groups + group;
+        sum += vec4(loadInput(int(index) + p.inBase));
     }
     laneSums[gl_LocalInvocationIndex] = sum;
     barrier();

@@ -10,6 +10,10 @@
 //   pool            in, out
 //   head            logits, result
 //   export          in, result
+//   attention       in, constants, out
+//   separable_attention, moments, resize, max_pool: in, out
+//   layer_norm      in, weights, moments, out
+//   embed_tokens    in, constants, out
 //
 // Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
@@ -22,6 +26,14 @@
 //   pool            workgroups at [ceil(groups / group lanes), image]
 //   head            workgroup.x = image
 //   export          flat: group, pixel
+//   attention       workgroups of group lanes queries (tiles of tileX), numbered by query, head, set of tokens, image;
+//   the
+//                   lanes that are left share out the keys
+//   separable_attention  workgroup.x = block of group lanes groups, then place in the patch; workgroup.y = image
+//   layer_norm      workgroups of pixels; group lanes share one
+//   moments         workgroup.x = image
+//   embed_tokens    flat: group, token, image
+//   resize, max_pool  flat: group, column, row, image
 #pragma once
 
 #include <optional>
@@ -47,7 +59,8 @@ struct KernelForm {
     uint8_t tileX = 1, tileY = 1;
     uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
-    // pixels.
+    // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
+    // keys of each. Divides localSize.
     uint32_t groupLanes = 1;
 };
 
@@ -96,6 +109,7 @@ struct SqueezeExciteCall {
 };
 struct PoolCall {
     Operand in, out;
+    int begin = 0, count = 0;  // pixels of each image, in row-major order; count 0: all that follow
 };
 struct HeadCall {
     Operand logits, result;  // result: the output buffer
@@ -105,6 +119,42 @@ struct HeadCall {
 struct ExportCall {
     Operand in, result;
     uint64_t resultBytes = 0;  // offset of the map in the output buffer
+};
+// Tensors of heads: each is padded to whole channel groups, so in has 3 * heads * channelGroups(headChannels) groups a
+// pixel and out a third of them; shape.c is four times that.
+struct AttentionCall {
+    Operand in, out;
+    std::optional<Operand> constants = {};  // with windows: biases and a padded token, as prepack.h orders them
+    int heads = 1, headChannels = 1;
+    int patchH = 1, patchW = 1;
+    std::optional<AttentionWindows> windows = {};
+};
+// in: groups of [score, 0, 0, 0], of keys and of values; shape.c is four times their number.
+struct SeparableAttentionCall {
+    Operand in, out;
+    int patchH = 1, patchW = 1;
+};
+struct LayerNormCall {
+    Operand in, weights, out;
+    std::optional<Operand> moments = {};  // [n, 1, 1, 4]: what the moments kernel wrote, with its epsilon
+    float epsilon = 1e-5f;
+};
+struct MomentsCall {
+    Operand in, out;  // out: [n, 1, 1, 4]
+    float epsilon = 1e-5f;
+};
+struct EmbedTokensCall {
+    Operand in, constants, out;
+    int prefix = 0;
+};
+struct ResizeCall {
+    Operand in, out;
+    bool alignCorners = false;
+};
+struct MaxPoolCall {
+    Operand in, out;
+    int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
+    Padding padding = {};
 };
 
 class DispatchBuilder {
@@ -118,6 +168,14 @@ class DispatchBuilder {
     Dispatch pool(const PoolCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch head(const HeadCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch exportMap(const ExportCall& call, const KernelForm& form, const Extent& extent) const;
+    // Whole images only, as are separable attention, moments and embedTokens.
+    Dispatch attention(const AttentionCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch separableAttention(const SeparableAttentionCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch layerNorm(const LayerNormCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch moments(const MomentsCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch embedTokens(const EmbedTokensCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch resize(const ResizeCall& call, const KernelForm& form, const Extent& extent) const;
+    Dispatch maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const;
     // Of one image; the rest of its push constants waits for the source (vulkan/recorder).
     Dispatch preprocess(const Operand& out, int image, const KernelForm& form) const;
 
@@ -134,6 +192,7 @@ class DispatchBuilder {
     Binding bindAll(const Operand& operand, int64_t groupCount) const;
     Binding bindOutput(const Operand& result, uint64_t endBytes) const;
     std::array<uint32_t, 3> flatWorkgroups(int64_t items, const KernelForm& form) const;
+    std::array<uint32_t, 3> spreadWorkgroups(int64_t count) const;
     Variant variant(Kernel kernel, const KernelForm& form) const;
 
     DeviceLimits limits_;

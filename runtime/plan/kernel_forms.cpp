@@ -144,4 +144,43 @@ KernelForm elementwiseForm(const DeviceLimits& limits) {
     return formOf(limits, {1, 1});
 }
 
+KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call) {
+    if (limits.family == DeviceFamily::CpuDriver) {
+        // A load is what costs there, so four queries share each, unless they are so wide that this takes seconds to
+        // compile. Small workgroups, so that every core gets some.
+        constexpr uint32_t kLocal = 16;
+        constexpr int kWidestGroups = 16;
+        const bool isWide = channelGroups(call.headChannels) > kWidestGroups;
+        return {preferredLoad(limits), static_cast<uint8_t>(isWide ? 1 : 4), 1, kLocal, kLocal};
+    }
+    // A query an invocation while they fill the device; then up to eight that share out the keys.
+    constexpr uint32_t kMostShares = 8;
+    KernelForm form = formOf(limits, {1, 1});
+    form.groupLanes = form.localSize;
+    const int64_t queries = call.out.shape.pixelCount() * call.heads;
+    for (uint32_t shares = 1; shares <= kMostShares; shares *= 2) {
+        form.groupLanes = form.localSize / shares;
+        if (queries * shares >= fillingInvocations(limits)) break;
+    }
+    return form;
+}
+
+KernelForm separableAttentionForm(const DeviceLimits& limits, const Shape& out) {
+    KernelForm form = formOf(limits, {1, 1});
+    form.groupLanes = groupLanes(channelGroups(out.c));
+    return form;
+}
+
+KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out) {
+    KernelForm form = formOf(limits, {1, 1});
+    // Neighbouring invocations read neighbouring groups, except where that is worth nothing and barriers cost.
+    const bool isCpu = limits.family == DeviceFamily::CpuDriver;
+    if (!isCpu || out.pixelCount() < fillingInvocations(limits)) form.groupLanes = groupLanes(channelGroups(out.c));
+    return form;
+}
+
+KernelForm momentsForm(const DeviceLimits& limits) {
+    return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
+}
+
 }  // namespace dunlin

@@ -13,6 +13,11 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool sque
 KernelForm squeezeExciteForm(const DeviceLimits& limits);
 KernelForm poolForm(const DeviceLimits& limits, const Shape& in);
 KernelForm headForm(const DeviceLimits& limits);
-KernelForm elementwiseForm(const DeviceLimits& limits);  // preprocess and export
+// preprocess, export, embedTokens, resize, maxPool
+KernelForm elementwiseForm(const DeviceLimits& limits);
+KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call);
+KernelForm separableAttentionForm(const DeviceLimits& limits, const Shape& out);
+KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out);
+KernelForm momentsForm(const DeviceLimits& limits);
 
 }  // namespace dunlin

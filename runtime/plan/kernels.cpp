@@ -60,9 +60,24 @@ constexpr ConstantRow kSqueezeExciteConstants[] = {{"reduce_activation", Constan
                                                    {"max_groups", ConstantKind::Number},
                                                    {"max_reduced_groups", ConstantKind::Number}};
 
-// pool, head and export: from one map to one buffer.
+// pool, head, export and others: from one map to one buffer.
 constexpr BindingRow kInOutBindings[] = {{"input", BindingKind::Activation, false},
                                          {"output", BindingKind::Storage, true}};
+
+constexpr BindingRow kAttentionBindings[] = {
+    {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kAttentionConstants[] = {
+    {"head_groups", ConstantKind::Number}, {"windows", ConstantKind::Flag}, {"padding", ConstantKind::Flag}};
+constexpr Tile kAttentionTiles[] = {{1, 1}, {4, 1}};
+
+constexpr BindingRow kLayerNormBindings[] = {{"input", BindingKind::Activation, false},
+                                             {"weights", Weights, false},
+                                             {"moments", TexelNative, false},
+                                             {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kLayerNormConstants[] = {{"moments", ConstantKind::Flag}};
+
+constexpr BindingRow kEmbedTokensBindings[] = {
+    {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
 
 // In the order of enum Kernel.
 constexpr KernelRow kTable[] = {
@@ -77,6 +92,20 @@ constexpr KernelRow kTable[] = {
     {Kernel::Pool, "pool", kInOutBindings, sizeof(params::PoolParams), {}, kNoTiles},
     {Kernel::Head, "head", kInOutBindings, sizeof(params::HeadParams), {}, kNoTiles},
     {Kernel::Export, "export", kInOutBindings, sizeof(params::ExportParams), {}, kNoTiles},
+    {Kernel::Attention, "attention", kAttentionBindings, sizeof(params::AttentionParams), kAttentionConstants,
+     kAttentionTiles},
+    {Kernel::SeparableAttention,
+     "separable_attention",
+     kInOutBindings,
+     sizeof(params::SeparableAttentionParams),
+     {},
+     kNoTiles},
+    {Kernel::LayerNorm, "layer_norm", kLayerNormBindings, sizeof(params::LayerNormParams), kLayerNormConstants,
+     kNoTiles},
+    {Kernel::Moments, "moments", kInOutBindings, sizeof(params::MomentsParams), {}, kNoTiles},
+    {Kernel::EmbedTokens, "embed_tokens", kEmbedTokensBindings, sizeof(params::EmbedTokensParams), {}, kNoTiles},
+    {Kernel::Resize, "resize", kInOutBindings, sizeof(params::ResizeParams), {}, kNoTiles},
+    {Kernel::MaxPool, "max_pool", kInOutBindings, sizeof(params::MaxPoolParams), {}, kNoTiles},
 };
 
 constexpr bool tableIsInEnumOrder() {

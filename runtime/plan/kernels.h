@@ -58,6 +58,10 @@ struct KernelRow {
 //   pool            input, output
 //   head            logits, outputs
 //   export          input, output
+//   attention       input, constants, output
+//   separable_attention, moments, resize, max_pool: input, output
+//   layer_norm      input, weights, moments, output
+//   embed_tokens    input, constants, output
 const KernelRow& row(Kernel kernel);
 std::span<const KernelRow> kernelTable();
 // Whether a kernel has bindings that the load path decides on. Variants of one that has none are the same for both
@@ -84,6 +88,11 @@ constexpr uint32_t kReduceActivation = 2, kGateActivation = 3;
 constexpr uint32_t kMaxGroups =
     4;  // channel groups in shared memory at a time; a wider map is taken in chunks of so many
 constexpr uint32_t kMaxReducedGroups = 5;  // at least those of the bottleneck
+// attention
+constexpr uint32_t kHeadGroups = 2, kWindows = 3;
+constexpr uint32_t kPadding = 4;  // 1: windows hang over the map's end
+// layer_norm
+constexpr uint32_t kMoments = 2;  // 1: the statistics are given
 }  // namespace constant_id
 
 // The most that kMaxGroups should be: 8 KiB of shared memory. With kMaxReducedGroups up to 256 and 256 invocations the

@@ -15,13 +15,13 @@ namespace {
 
 constexpr uint32_t kFloatGroupBytes = 16;
 
-template <typename Call>
-void setWindow(Call& call, const Conv2d& conv) {
-    call.kernelH = conv.kernelH;
-    call.kernelW = conv.kernelW;
-    call.strideH = conv.strideH;
-    call.strideW = conv.strideW;
-    call.padding = conv.padding;
+template <typename Call, typename Window>
+void setWindow(Call& call, const Window& op) {
+    call.kernelH = op.kernelH;
+    call.kernelW = op.kernelW;
+    call.strideH = op.strideH;
+    call.strideW = op.strideW;
+    call.padding = op.padding;
 }
 
 ResidualOrder residualOrder(const Step& step) {
@@ -130,13 +130,24 @@ class Lowering {
                 return lowerConvolution(step);
             case Step::Kind::SqueezeExcite:
                 return lowerSqueezeExcite(step);
+            case Step::Kind::Moments:
+                return lowerMoments(step);
+            case Step::Kind::LayerNorm:
+                return lowerLayerNorm(step);
             case Step::Kind::Pool:
                 return lowerPool(step);
-            default:
-                break;
+            case Step::Kind::Attention:
+                return lowerAttention(step);
+            case Step::Kind::SeparableAttention:
+                return lowerSeparableAttention(step);
+            case Step::Kind::EmbedTokens:
+                return lowerEmbedTokens(step);
+            case Step::Kind::Resize:
+                return lowerResize(step);
+            case Step::Kind::MaxPool:
+                return lowerMaxPool(step);
         }
-        const Node& node = nodeOf(step);
-        return error(StatusCode::Unsupported, "%s: no kernel computes a %s", node.name.c_str(), name(node.op));
+        return {};
     }
 
     Status lowerConvolution(const Step& step) {
@@ -174,6 +185,12 @@ class Lowering {
         DUNLIN_ASSIGN(const Split chosen, split(name, out, form, build));
         for (const Extent& extent : chosen.extents) emit(build(chosen.form, extent), name);
         return {};
+    }
+
+    // For kernels that take whole images only.
+    template <typename Build>
+    Status emitWhole(const std::string& name, const KernelForm& form, Build build) {
+        return emitSplit(name, {1, 1, 1, 1}, form, build);
     }
 
     std::vector<Extent> stripsOf(const Shape& out, int strips) const {
@@ -291,17 +308,92 @@ class Lowering {
                          "%s has a bottleneck of %d channels, more than fit the device's %u bytes of shared memory",
                          expand.name.c_str(), call.reducedChannels, limits_.sharedMemoryBytes);
         }
-        return emitSplit(expand.name, {1, 1, 1, 1}, form, [&](const KernelForm& splitForm, const Extent& extent) {
+        return emitWhole(expand.name, form, [&](const KernelForm& splitForm, const Extent& extent) {
             return builder_.squeezeExcite(call, splitForm, extent);
         });
     }
 
     Status lowerPool(const Step& step) {
-        const Node& node = graph_.nodes()[static_cast<size_t>(step.node)];
-        const PoolCall call = {valueOperand(step.input), newValue(step.output, node.name)};
-        return emitSplit(
-            node.name, {1, 1, 1, 1}, poolForm(limits_, call.in.shape),
+        const Node& node = nodeOf(step);
+        const auto& pool = std::get<GlobalAvgPool>(node.op);
+        const PoolCall call = {valueOperand(step.input), newValue(step.output, node.name), pool.begin, pool.count};
+        return emitWhole(
+            node.name, poolForm(limits_, call.in.shape),
             [&](const KernelForm& form, const Extent& extent) { return builder_.pool(call, form, extent); });
+    }
+
+    Status lowerMoments(const Step& step) {
+        const Node& node = nodeOf(step);
+        moments_[step.node] = addActivation(node.name + ".moments", {microBatch_, 1, 1, kChannelGroup}, groupBytes_);
+        MomentsCall call = {valueOperand(step.input), operand(moments_.at(step.node))};
+        call.epsilon = static_cast<float>(std::get<LayerNorm>(node.op).epsilon);
+        return emitWhole(
+            node.name + ".moments", momentsForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.moments(call, form, extent); });
+    }
+
+    Status lowerLayerNorm(const Step& step) {
+        const Node& node = nodeOf(step);
+        const auto& norm = std::get<LayerNorm>(node.op);
+        LayerNormCall call = {valueOperand(step.input), constantOperand(step.node), newValue(step.output, node.name)};
+        if (norm.over == LayerNorm::Over::Image) call.moments = operand(moments_.at(step.node));
+        call.epsilon = static_cast<float>(norm.epsilon);
+        return emitSplit(
+            node.name, call.out.shape, layerNormForm(limits_, call.out.shape),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.layerNorm(call, form, extent); });
+    }
+
+    Status lowerAttention(const Step& step) {
+        const Node& node = nodeOf(step);
+        const auto& attention = std::get<Attention>(node.op);
+        AttentionCall call = {valueOperand(step.input), newValue(step.output, node.name)};
+        if (attention.windows) call.constants = constantOperand(step.node);
+        call.heads = attention.heads;
+        call.headChannels = graph_.shape(step.output).c / attention.heads;
+        call.patchH = attention.patchH;
+        call.patchW = attention.patchW;
+        call.windows = attention.windows;
+        return emitWhole(node.name, attentionForm(limits_, call), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.attention(call, form, extent);
+        });
+    }
+
+    Status lowerSeparableAttention(const Step& step) {
+        const Node& node = nodeOf(step);
+        const auto& attention = std::get<SeparableAttention>(node.op);
+        const SeparableAttentionCall call = {valueOperand(step.input), newValue(step.output, node.name),
+                                             attention.patchH, attention.patchW};
+        return emitWhole(node.name, separableAttentionForm(limits_, call.out.shape),
+                         [&](const KernelForm& form, const Extent& extent) {
+                             return builder_.separableAttention(call, form, extent);
+                         });
+    }
+
+    Status lowerEmbedTokens(const Step& step) {
+        const Node& node = nodeOf(step);
+        const EmbedTokensCall call = {valueOperand(step.input), constantOperand(step.node),
+                                      newValue(step.output, node.name), std::get<EmbedTokens>(node.op).prefix()};
+        return emitWhole(node.name, elementwiseForm(limits_), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.embedTokens(call, form, extent);
+        });
+    }
+
+    Status lowerResize(const Step& step) {
+        const Node& node = nodeOf(step);
+        const ResizeCall call = {valueOperand(step.input), newValue(step.output, node.name),
+                                 std::get<Resize>(node.op).alignCorners};
+        return emitSplit(
+            node.name, call.out.shape, elementwiseForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.resize(call, form, extent); });
+    }
+
+    Status lowerMaxPool(const Step& step) {
+        const Node& node = nodeOf(step);
+        MaxPoolCall call = {valueOperand(step.input), newValue(step.output, node.name)};
+        setWindow(call, std::get<MaxPool>(node.op));
+        return emitSplit(
+            node.name, call.out.shape, elementwiseForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.maxPool(call, form, extent); });
     }
 
     Status lowerHead() {
@@ -313,9 +405,9 @@ class Lowering {
         call.probabilitiesBytes = slice("probabilities").offsetBytes;
         call.topClassesBytes = slice("top_classes").offsetBytes;
         call.topProbabilitiesBytes = slice("top_probabilities").offsetBytes;
-        return emitSplit(
-            "softmax_top_k", {1, 1, 1, 1}, headForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.head(call, form, extent); });
+        return emitWhole("softmax_top_k", headForm(limits_), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.head(call, form, extent);
+        });
     }
 
     Status lowerTap(ValueId value, const OutputSlice& output) {

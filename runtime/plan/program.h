@@ -24,14 +24,21 @@ enum class Kernel : uint8_t {
     Pool,
     Head,
     Export,
+    Attention,
+    SeparableAttention,
+    LayerNorm,
+    Moments,
+    EmbedTokens,
+    Resize,
+    MaxPool,
 };
 
 // How a kernel reads its large inputs: through uniform texel buffers (faster on software drivers and Adreno, limited in
 // elements) or storage buffers.
 enum class LoadPath : uint8_t { Texel, Storage };
 
-// Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are listed by
-// kernel in kernels.h.
+// Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are
+// listed by kernel in kernels.h.
 constexpr size_t kMaxConstants = 10;
 
 // One pipeline: a SPIR-V module (kernel, precision, load path, tile) and its specialization constants.
@@ -64,14 +71,14 @@ enum class Storage : uint8_t {
 struct Tensor {
     std::string name;
     Storage storage = Storage::Arena;
-    Shape shape;              // logical; {} for scratch
-    uint32_t groupBytes = 16; // bytes of one vec4: 16 for float32, 8 for float16
+    Shape shape;               // logical; {} for scratch
+    uint32_t groupBytes = 16;  // bytes of one vec4: 16 for float32, 8 for float16
     uint64_t sizeBytes = 0;
-    int constantIndex = -1;   // into constantsOf(graph), for Storage::Constant
+    int constantIndex = -1;  // into constantsOf(graph), for Storage::Constant
 };
 
-// One binding of a dispatch, in the order of the kernel's table row. The range is what the descriptor covers; `offsetBytes`
-// is a multiple of DeviceLimits::offsetAlignment from the tensor's start.
+// One binding of a dispatch, in the order of the kernel's table row. The range is what the descriptor covers;
+// `offsetBytes` is a multiple of DeviceLimits::offsetAlignment from the tensor's start.
 struct Binding {
     TensorId tensor = -1;  // -1: unused by this variant (bound to whatever is at hand, never read)
     uint64_t offsetBytes = 0;
@@ -102,18 +109,18 @@ struct PushConstants {
 };
 
 struct Dispatch {
-    std::string name;     // the graph node that it ends with: "blocks.1.0.conv_dw"
+    std::string name;  // the graph node that it ends with: "blocks.1.0.conv_dw"
     Variant variant;
     std::vector<Binding> bindings;
-    PushConstants push;   // preprocess: completed at record time, when the source is known
+    PushConstants push;  // preprocess: completed at record time, when the source is known
     std::array<uint32_t, 3> workgroups = {1, 1, 1};
-    int image = 0;        // preprocess only: which image of the batch
+    int image = 0;  // preprocess only: which image of the batch
 };
 
 // Where a caller finds an output in the output buffer.
 struct OutputSlice {
-    std::string name;      // "logits", "probabilities", "top_classes", "top_probabilities", or a tap's
-    Shape shape;           // [n, 1, 1, classes] and so on; NHWC for maps
+    std::string name;        // "logits", "probabilities", "top_classes", "top_probabilities", or a tap's
+    Shape shape;             // [n, 1, 1, classes] and so on; NHWC for maps
     bool isInteger = false;  // uint32 instead of float32
     uint64_t offsetBytes = 0, sizeBytes = 0;
 };

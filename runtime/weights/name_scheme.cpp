@@ -125,10 +125,12 @@ class RenamedWeights final : public CanonicalWeights {
 Result<std::shared_ptr<const CanonicalWeights>> withCanonicalNames(std::shared_ptr<const WeightsSource> source) {
     const FileNames names(source->tensors());
     const Layout* layout = findLayout(names);
-    NameScheme scheme{"timm", 0, {}, std::nullopt};
-    if (layout != nullptr) {
-        scheme = {std::string(layout->name), layout->batchNormEpsilon, std::string(layout->architecture),
-                  layout->preprocess};
+    NameScheme scheme{.name = "timm"};
+    if (layout != nullptr) {  // both libraries are PyTorch's
+        scheme = {.name = std::string(layout->name),
+                  .batchNormEpsilon = layout->batchNormEpsilon,
+                  .padsSymmetrically = true,
+                  .preprocess = layout->preprocess};
     }
     auto renamed = std::make_shared<RenamedWeights>(std::move(source), std::move(scheme));
     DUNLIN_TRY(renamed->rename(layout, names));

@@ -23,12 +23,10 @@ struct PublishedPreprocess {
 
 // What a scheme tells about a file besides names.
 struct NameScheme {
-    std::string name;             // "timm", "torchvision MobileNetV3-Large"
-    double batchNormEpsilon = 0;  // that these files were trained with; 0: the architecture's own
-    // Which architecture such a file is, where its tensors leave that open: torchvision's EfficientNets pad alike on
-    // all sides, while a network with the very same tensors, TensorFlow's, does not. Empty: whatever the tensors fit.
-    std::string architecture;
-    std::optional<PublishedPreprocess> preprocess;  // absent: the architecture's own
+    std::string name;                // "timm", "torchvision MobileNetV3-Large"
+    double batchNormEpsilon = 0;     // that these files were trained with; 0: the architecture's own
+    bool padsSymmetrically = false;  // trained by PyTorch's padding, not TensorFlow's; false: not told
+    std::optional<PublishedPreprocess> preprocess = std::nullopt;  // absent: the architecture's own
 };
 
 // A source under canonical names, and in the shapes that belong to them (a Linear that timm has as a 1x1 convolution, a

@@ -93,9 +93,10 @@ struct SqueezeExciteParams {
     int sumsBase, gateBase;
 };
 
-// pool: the mean over each image's pixels.
+// pool: the mean over each image's pixels [pixelBegin, pixelBegin + pixels).
 struct PoolParams {
-    uint pixels;  // of one image
+    uint pixelBegin, pixels;
+    uint pixelsPerImage;
     uint groups;
     uint imageBegin, images;
     int inBase, outBase;
@@ -115,6 +116,79 @@ struct ExportParams {
     uint pixelBegin, pixels;  // counted over the whole batch
     uint channels, groups;
     int inBase, outBase;      // outBase counts floats
+};
+
+// attention: sets of tokens, as attention.comp lays them out. Strides count pixels.
+struct AttentionParams {
+    uint mapHeight, mapWidth;
+    uint heads;
+    uint setHeight, setWidth;      // tokens of a set
+    uint setsDown, setsAcross;     // of one image
+    uint setStepH, setStepW;       // from one set to the next
+    uint tokenStepH, tokenStepW;   // from one token to the next
+    int shiftH, shiftW;            // windows only; less than the map
+    float scale;                   // 1 / sqrt(channels of a head)
+    uint imageBegin, images;
+    int inBase, outBase;
+};
+
+// separable attention, over sets of tokens as above.
+struct SeparableAttentionParams {
+    uint mapHeight, mapWidth;
+    uint groups;                   // channel groups of the output
+    uint patchH, patchW;
+    uint imageBegin;
+    int inBase, outBase;
+};
+
+// layer_norm. With moments, epsilon is in them.
+struct LayerNormParams {
+    uint pixelBegin, pixels;  // counted over the whole batch
+    uint pixelsPerImage;
+    uint groups;
+    uint channels;            // logical count
+    float epsilon;
+    int inBase, momentsBase, outBase;
+};
+
+// moments: of each image's pixels and channels.
+struct MomentsParams {
+    uint pixels;    // of one image
+    uint groups;
+    uint channels;  // logical count
+    float epsilon;
+    uint imageBegin;
+    int inBase, outBase;
+};
+
+// embed_tokens: `prefix` tokens before an image's pixels.
+struct EmbedTokensParams {
+    uint pixels;  // of one image
+    uint prefix;
+    uint groups;
+    uint imageBegin, images;
+    int inBase, outBase;
+};
+
+// resize: bilinear.
+struct ResizeParams {
+    uint inHeight, inWidth, outHeight, outWidth;
+    uint groups;
+    uint imageBegin, images;
+    uint rowBegin, rows;  // output rows of each image
+    int inBase, outBase;
+    uint alignCorners;    // 0 or 1
+};
+
+// max_pool: one pipeline for every window.
+struct MaxPoolParams {
+    uint inHeight, inWidth, outHeight, outWidth;
+    uint groups;
+    int padTop, padLeft;
+    int kernelH, kernelW, strideH, strideW;
+    uint imageBegin, images;
+    uint rowBegin, rows;  // output rows of each image
+    int inBase, outBase;
 };
 
 #ifdef __cplusplus

@@ -177,6 +177,18 @@ TEST(Softmax, NormalisesEachPixelAndDoesNotOverflow) {
     EXPECT_EQ(output.values[3], 0.5);
 }
 
+TEST(Resize, PixelCentresLieAtOneHalf) {
+    const Tensor input = tensor({1, 1, 3, 1}, {0, 4, 8});
+    expectValues(evaluateOne(Resize{.height = 1, .width = 4}, input), {1, 1, 4, 1}, {0, 2.5, 5.5, 8});
+}
+
+TEST(Resize, CornersMayKeepTheirPlaces) {
+    const Tensor input = tensor({1, 3, 1, 1}, {0, 3, 9});
+    expectValues(evaluateOne(Resize{.height = 4, .width = 1, .alignCorners = true}, input), {1, 4, 1, 1}, {0, 2, 5, 9});
+    const Tensor one = tensor({1, 1, 1, 1}, {7});
+    expectValues(evaluateOne(Resize{.height = 2, .width = 2, .alignCorners = true}, one), {1, 2, 2, 1}, {7, 7, 7, 7});
+}
+
 TEST(Tensors, NchwBecomesNhwc) {
     expectValues(fromNchw({1, 1, 2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6}), {1, 1, 2, 3}, {1, 3, 5, 2, 4, 6});
 }

@@ -71,8 +71,8 @@ constexpr PublishedPreprocess kPreprocess = {
     .resize = 288, .crop = 256, .swapRedBlue = true, .mean = {0, 0, 0}, .deviation = {1, 1, 1}};
 
 constexpr Layout kLayouts[] = {
-    {"Hugging Face MobileViT", kV1, kBlocks, kPreprocess, 1e-5, "", "mobilevit."},
-    {"Hugging Face MobileViTv2", kV2, kBlocksV2, kPreprocess, 1e-5, "", "mobilevitv2."},
+    {"Hugging Face MobileViT", kV1, kBlocks, kPreprocess, 1e-5, "mobilevit."},
+    {"Hugging Face MobileViTv2", kV2, kBlocksV2, kPreprocess, 1e-5, "mobilevitv2."},
 };
 
 }  // namespace

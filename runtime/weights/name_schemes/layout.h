@@ -55,7 +55,6 @@ struct Layout {
     std::span<const Block> blocks;
     std::optional<PublishedPreprocess> preprocess;
     double batchNormEpsilon = 0;
-    std::string_view architecture = {};      // NameScheme::architecture
     std::string_view prefix = {};            // may stand before some names, or before none
     std::span<const int> stageLengths = {};  // for '@': blocks of each stage ...
     int firstBlock = 0;                      // ... and the number of the first one in the file

@@ -85,17 +85,17 @@ constexpr PublishedPreprocess kPreprocessV2L = {
 
 // B1 was published twice under the same names; these are the numbers of the first weights (the second: 255, bilinear).
 constexpr Layout kLayouts[] = {
-    {"torchvision EfficientNet-B1", kB1, kOfSeven, bicubic(256, 240), 1e-5, "efficientnet_b1"},
-    {"torchvision EfficientNet-B0", kB0, kOfSeven, bicubic(256, 224), 1e-5, "efficientnet_b0"},
-    {"torchvision EfficientNet-B2", kB2, kOfSeven, bicubic(288, 288), 1e-5, "efficientnet_b2"},
-    {"torchvision EfficientNet-B3", kB3, kOfSeven, bicubic(320, 300), 1e-5, "efficientnet_b3"},
-    {"torchvision EfficientNet-B4", kB4, kOfSeven, bicubic(384, 380), 1e-5, "efficientnet_b4"},
-    {"torchvision EfficientNet-B5", kB5, kOfSeven, bicubic(456, 456), 1e-3, "efficientnet_b5"},
-    {"torchvision EfficientNet-B6", kB6, kOfSeven, bicubic(528, 528), 1e-3, "efficientnet_b6"},
-    {"torchvision EfficientNet-B7", kB7, kOfSeven, bicubic(600, 600), 1e-3, "efficientnet_b7"},
-    {"torchvision EfficientNetV2-L", kV2L, kOfSeven, kPreprocessV2L, 1e-3, "efficientnetv2_l"},
-    {"torchvision EfficientNetV2-M", kV2M, kOfSeven, bilinear(480, 480), 1e-3, "efficientnetv2_m"},
-    {"torchvision EfficientNetV2-S", kV2S, kOfSix, bilinear(384, 384), 1e-3, "efficientnetv2_s"},
+    {"torchvision EfficientNet-B1", kB1, kOfSeven, bicubic(256, 240), 1e-5},
+    {"torchvision EfficientNet-B0", kB0, kOfSeven, bicubic(256, 224), 1e-5},
+    {"torchvision EfficientNet-B2", kB2, kOfSeven, bicubic(288, 288), 1e-5},
+    {"torchvision EfficientNet-B3", kB3, kOfSeven, bicubic(320, 300), 1e-5},
+    {"torchvision EfficientNet-B4", kB4, kOfSeven, bicubic(384, 380), 1e-5},
+    {"torchvision EfficientNet-B5", kB5, kOfSeven, bicubic(456, 456), 1e-3},
+    {"torchvision EfficientNet-B6", kB6, kOfSeven, bicubic(528, 528), 1e-3},
+    {"torchvision EfficientNet-B7", kB7, kOfSeven, bicubic(600, 600), 1e-3},
+    {"torchvision EfficientNetV2-L", kV2L, kOfSeven, kPreprocessV2L, 1e-3},
+    {"torchvision EfficientNetV2-M", kV2M, kOfSeven, bilinear(480, 480), 1e-3},
+    {"torchvision EfficientNetV2-S", kV2S, kOfSix, bilinear(384, 384), 1e-3},
 };
 
 }  // namespace

@@ -74,9 +74,9 @@ constexpr Sign kSignsSmall[] = {{"features.12.0.weight"}};
 // torchvision builds its MobileNetV3 with BatchNorm2d(eps=0.001), its V2 with PyTorch's default.
 constexpr PublishedPreprocess kPreprocess = {};
 constexpr Layout kLayouts[] = {
-    {"torchvision MobileNetV2", kSignsV2, kBlocksV2, kPreprocess, 0, "", "", kStagesV2, 1},
-    {"torchvision MobileNetV3-Large", kSignsLarge, kBlocksLarge, kPreprocess, 1e-3, "", "", kStagesLarge, 1},
-    {"torchvision MobileNetV3-Small", kSignsSmall, kBlocksSmall, kPreprocess, 1e-3, "", "", kStagesSmall, 1},
+    {"torchvision MobileNetV2", kSignsV2, kBlocksV2, kPreprocess, 0, "", kStagesV2, 1},
+    {"torchvision MobileNetV3-Large", kSignsLarge, kBlocksLarge, kPreprocess, 1e-3, "", kStagesLarge, 1},
+    {"torchvision MobileNetV3-Small", kSignsSmall, kBlocksSmall, kPreprocess, 1e-3, "", kStagesSmall, 1},
 };
 
 }  // namespace
