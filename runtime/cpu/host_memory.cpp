@@ -76,6 +76,25 @@ uint64_t betweenBytes(const Graph& graph, const Node& node) {
     }
 }
 
+// XNNPACK looks up where the inputs of a window lie: a pointer for each output pixel and tap; in a depthwise
+// convolution, neighbours share those of the columns that they share. A 1x1 convolution of stride 1 needs none.
+uint64_t pointerBytes(const Graph& graph, const Node& node) {
+    const Shape& output = graph.shape(node.output);
+    const auto pixels = static_cast<uint64_t>(output.pixelCount());
+    uint64_t perPixel = 0;
+    if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+        const bool isDepthwise = conv->groups > 1 && conv->groups == graph.shape(conv->input).c;
+        const bool isProduct = conv->kernelH * conv->kernelW * conv->strideH * conv->strideW == 1;
+        const int columns = isDepthwise ? std::min(conv->strideW, conv->kernelW) : conv->kernelW;
+        if (!isProduct) perPixel = static_cast<uint64_t>(conv->kernelH) * static_cast<uint64_t>(columns);
+    } else if (const auto* pool = std::get_if<MaxPool>(&node.op)) {
+        perPixel = static_cast<uint64_t>(pool->kernelH) * static_cast<uint64_t>(pool->kernelW);
+    } else if (std::holds_alternative<Resize>(node.op)) {
+        perPixel = 4;
+    }
+    return pixels * perPixel * sizeof(void*);
+}
+
 // XNNPACK has all the maps.
 uint64_t activationBytesOfOneRuntime(const Graph& graph, std::span<const ValueId> kept) {
     const size_t nodeCount = graph.nodes().size();
@@ -116,6 +135,7 @@ void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t th
             uint64_t folded = 0, between = 0;
             for (const Node& node : nodes) {
                 folded += foldedBytes(graph, node);
+                need.activationBytes += pointerBytes(graph, node);
                 between = std::max(between, betweenBytes(graph, node));
             }
             need.weightBytes += folded;
@@ -134,6 +154,7 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept,
     if (cpu::isOneRuntime(schedule)) {
         need.weightBytes = need.foldedBytes = parameterBytes(graph);
         need.activationBytes = activationBytesOfOneRuntime(graph, kept);
+        for (const Node& node : graph.nodes()) need.activationBytes += pointerBytes(graph, node);
     } else {
         need.activationBytes = cpu::planArena(graph, schedule, kept).bytes;
         addNeedOfSteps(graph, schedule, threads, need);

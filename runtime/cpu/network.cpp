@@ -99,7 +99,7 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
                                 pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress) {
     const Schedule schedule = scheduleOf(graph);
     Network network;
-    network.workers_ = {pool, threads, false};
+    network.workers_ = {.pool = pool, .count = threads};
     network.plan_ = planArena(graph, schedule, kept);
     network.arena_ = allocate(network.plan_.bytes);
     uint64_t scratchBytes = 0;

@@ -64,6 +64,25 @@ TEST(HostMemory, KeptValuesLiveToTheEnd) {
     EXPECT_EQ(hostMemoryNeed(graph, kept).activationBytes, (1 + 2 + 2 + 1 + 1) * 1024u);
 }
 
+TEST(HostMemory, CountsThePointersToTheInputsOfWindows) {
+    const auto activationBytes = [](int kernel, int groups) {
+        Graph graph({1, 8, 8, 16});
+        const int before = (kernel - 1) / 2;
+        graph.setOutput(graph.add("conv", Conv2d{.input = 0,
+                                                 .outChannels = 16,
+                                                 .kernelH = kernel,
+                                                 .kernelW = kernel,
+                                                 .padding = {before, before, before, before},
+                                                 .groups = groups,
+                                                 .parameters = {.weight = "conv.weight"}}));
+        const ValueId kept[] = {graph.output()};
+        return hostMemoryNeed(graph, kept).activationBytes;
+    };
+    const uint64_t without = activationBytes(1, 1);
+    EXPECT_EQ(activationBytes(3, 1) - without, 8u * 8 * 9 * sizeof(void*));
+    EXPECT_EQ(activationBytes(3, 16) - without, 8u * 8 * 3 * sizeof(void*));
+}
+
 TEST(HostMemory, TheMachineHasSome) {
 #ifdef __linux__
     ASSERT_TRUE(availableHostBytes().has_value());

@@ -133,7 +133,8 @@ void AttentionKernel::spreadBias(const AttentionWindows& windows, const FoldedWe
 }
 
 // An item is a chunk of a group's queries in one head of one image.
-DUNLIN_INLINE inline void AttentionKernel::attend(const float* input, float* output, size_t item,
+template <typename Tag>
+DUNLIN_INLINE inline void AttentionKernel::attend(Tag tag, const float* input, float* output, size_t item,
                                                   float* scratch) const {
     const size_t chunks = (layout_.tokens + kQueryChunk - 1) / kQueryChunk;
     const size_t firstQuery = item % chunks * kQueryChunk, head = item / chunks % heads_;
@@ -146,7 +147,7 @@ DUNLIN_INLINE inline void AttentionKernel::attend(const float* input, float* out
     gather(imageInput, group, head, buffers);
     const size_t end = std::min(firstQuery + kQueryChunk, layout_.tokens);
     for (size_t query = firstQuery; query < end; query += kQueryBlock)
-        attendFrom(imageInput, imageOutput, group, head, query, std::min(kQueryBlock, end - query), buffers);
+        attendFrom(tag, imageInput, imageOutput, group, head, query, std::min(kQueryBlock, end - query), buffers);
 }
 
 // Keys with the tokens of a channel side by side, values with the channels of a token; zeros where rows are padded.
@@ -166,8 +167,10 @@ DUNLIN_INLINE inline void AttentionKernel::gather(const float* image, size_t gro
         std::fill(buffers.keys + c * stride + layout_.tokens, buffers.keys + (c + 1) * stride, 0.0f);
 }
 
-DUNLIN_INLINE inline void AttentionKernel::attendFrom(const float* image, float* output, size_t group, size_t head,
-                                                      size_t firstQuery, size_t queries, const Buffers& buffers) const {
+template <typename Tag>
+DUNLIN_INLINE inline void AttentionKernel::attendFrom(Tag tag, const float* image, float* output, size_t group,
+                                                      size_t head, size_t firstQuery, size_t queries,
+                                                      const Buffers& buffers) const {
     const size_t channels = sizeOf(shape_.c), d = layout_.headChannels;
     const float scale = 1 / std::sqrt(static_cast<float>(d));
     const int32_t* const places = places_.data() + group * layout_.tokens + firstQuery;
@@ -183,12 +186,12 @@ DUNLIN_INLINE inline void AttentionKernel::attendFrom(const float* image, float*
         for (size_t c = 0; c < d; ++c) query[c] = pixel[c] * scale;
     }
 
-    multiply({buffers.queries, d}, {buffers.keys, layout_.tokenStride}, {buffers.scores, layout_.tokenStride}, rows, d,
-             layout_.tokenStride);
+    multiply(tag, {buffers.queries, d}, {buffers.keys, layout_.tokenStride}, {buffers.scores, layout_.tokenStride},
+             rows, d, layout_.tokenStride);
     float sums[kQueryBlock] = {};
     for (size_t i = 0; i < queries; ++i)
         shareOut(buffers.scores + i * layout_.tokenStride, group, head, firstQuery + i, &sums[i]);
-    multiply({buffers.scores, layout_.tokenStride}, {buffers.values, layout_.headStride},
+    multiply(tag, {buffers.scores, layout_.tokenStride}, {buffers.values, layout_.headStride},
              {buffers.sums, layout_.headStride}, rows, layout_.tokens, layout_.headStride);
 
     for (size_t i = 0; i < queries; ++i) {
@@ -228,8 +231,8 @@ void AttentionKernel::run(const Workers& workers, std::span<const float* const> 
     const float* const input = inputs[0];
     auto* const buffers = reinterpret_cast<float*>(scratch);
     forEachWithWorker(workers, sizeOf(shape_.n) * groups_ * heads_ * chunks,
-                      [=, this](size_t item, size_t worker)
-                          DUNLIN_INLINE { attend(input, output, item, buffers + worker * scratchFloats); });
+                      [=, this](size_t item, size_t worker, auto tag)
+                          DUNLIN_INLINE { attend(tag, input, output, item, buffers + worker * scratchFloats); });
 }
 
 }  // namespace dunlin::cpu

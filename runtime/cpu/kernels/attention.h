@@ -34,10 +34,12 @@ class AttentionKernel final : public Kernel {
     void placeWindows(const AttentionWindows& windows);
     void spreadBias(const AttentionWindows& windows, const FoldedWeights& weights);
 
-    void attend(const float* input, float* output, size_t item, float* scratch) const;
+    template <typename Tag>
+    void attend(Tag tag, const float* input, float* output, size_t item, float* scratch) const;
     void gather(const float* image, size_t group, size_t head, const Buffers& buffers) const;
-    void attendFrom(const float* image, float* output, size_t group, size_t head, size_t firstQuery, size_t queries,
-                    const Buffers& buffers) const;
+    template <typename Tag>
+    void attendFrom(Tag tag, const float* image, float* output, size_t group, size_t head, size_t firstQuery,
+                    size_t queries, const Buffers& buffers) const;
     void shareOut(float* scores, size_t group, size_t head, size_t query, float* sum) const;
 
     Shape shape_;  // of the output

@@ -1,7 +1,5 @@
 #include "runtime/cpu/kernels/depthwise.h"
 
-#include <type_traits>
-
 namespace dunlin::cpu {
 namespace {
 
@@ -40,25 +38,51 @@ DepthwiseKernel::DepthwiseKernel(const Conv2d& conv, const Shape& input, const S
         for (size_t tap = 0; tap < taps; ++tap) weight_[tap * channels + c] = weights.weight[c * taps + tap];
 }
 
-// `count` outputs of `lanes` channels each. The number of lanes is a constant but for the last channels.
-template <typename Lanes>
-DUNLIN_INLINE inline void DepthwiseKernel::computeStrip(const float* const* pixels, float* output, size_t count,
-                                                        size_t channel, Lanes lanes) const {
+// `count` outputs of two vectors of channels, from `channel` on.
+template <typename Tag>
+DUNLIN_INLINE inline void DepthwiseKernel::computeStrip(Tag, const float* const* pixels, float* output, size_t count,
+                                                        size_t channel) const {
+    constexpr size_t kFloats = Tag::kFloats;
     const size_t channels = bias_.size(), kernelW = sizeOf(conv_.kernelW), stride = sizeOf(conv_.strideW);
-    float sums[kStrip][kLanes];
+    typename Tag::Vector sums[kStrip][2];
     for (size_t o = 0; o < kStrip; ++o)
-        for (size_t l = 0; l < lanes; ++l) sums[o][l] = bias_[channel + l];
+        for (size_t v = 0; v < 2; ++v) Tag::load(sums[o][v], bias_.data() + channel + v * kFloats);
     const float* weight = weight_.data() + channel;
     for (size_t ky = 0; ky < sizeOf(conv_.kernelH); ++ky, pixels += stripInputs(conv_))
-        for (size_t kx = 0; kx < kernelW; ++kx, weight += channels)
-            for (size_t o = 0; o < kStrip; ++o)
-                for (size_t l = 0; l < lanes; ++l) sums[o][l] += pixels[o * stride + kx][channel + l] * weight[l];
+        for (size_t kx = 0; kx < kernelW; ++kx, weight += channels) {
+            typename Tag::Vector first, second, input;
+            Tag::load(first, weight);
+            Tag::load(second, weight + kFloats);
+            for (size_t o = 0; o < kStrip; ++o) {
+                const float* const pixel = pixels[o * stride + kx] + channel;
+                Tag::load(input, pixel);
+                sums[o][0] += input * first;
+                Tag::load(input, pixel + kFloats);
+                sums[o][1] += input * second;
+            }
+        }
     for (size_t o = 0; o < count; ++o)
-        for (size_t l = 0; l < lanes; ++l) output[o * channels + channel + l] = sums[o][l];
+        for (size_t v = 0; v < 2; ++v) Tag::store(output + o * channels + channel + v * kFloats, sums[o][v]);
+}
+
+// The last channels, fewer than two vectors.
+DUNLIN_INLINE inline void DepthwiseKernel::computeRest(const float* const* pixels, float* output, size_t count,
+                                                       size_t channel) const {
+    const size_t channels = bias_.size(), kernelW = sizeOf(conv_.kernelW), stride = sizeOf(conv_.strideW);
+    for (; channel < channels; ++channel)
+        for (size_t o = 0; o < count; ++o) {
+            float sum = bias_[channel];
+            for (size_t tap = 0; tap < weight_.size() / channels; ++tap) {
+                const float* const pixel = pixels[tap / kernelW * stripInputs(conv_) + o * stride + tap % kernelW];
+                sum += pixel[channel] * weight_[tap * channels + channel];
+            }
+            output[o * channels + channel] = sum;
+        }
 }
 
 // One row of outputs of one image. `pixels`: scratch for where the inputs of a strip lie.
-DUNLIN_INLINE inline void DepthwiseKernel::computeRow(const float* input, float* output, size_t row,
+template <typename Tag>
+DUNLIN_INLINE inline void DepthwiseKernel::computeRow(Tag tag, const float* input, float* output, size_t row,
                                                       const float** pixels) const {
     const size_t channels = bias_.size(), width = sizeOf(output_.w);
     const int image = static_cast<int>(row) / output_.h, outY = static_cast<int>(row) % output_.h;
@@ -76,9 +100,9 @@ DUNLIN_INLINE inline void DepthwiseKernel::computeRow(const float* input, float*
         float* const strip = output + (row * width + first) * channels;
         const size_t count = std::min(kStrip, width - first);
         size_t channel = 0;
-        for (; channel + kLanes <= channels; channel += kLanes)
-            computeStrip(pixels, strip, count, channel, std::integral_constant<size_t, kLanes>());
-        if (channel < channels) computeStrip(pixels, strip, count, channel, channels - channel);
+        for (; channel + 2 * Tag::kFloats <= channels; channel += 2 * Tag::kFloats)
+            computeStrip(tag, pixels, strip, count, channel);
+        computeRest(pixels, strip, count, channel);
     }
 }
 
@@ -88,8 +112,8 @@ void DepthwiseKernel::run(const Workers& workers, std::span<const float* const> 
     auto* const pointers = reinterpret_cast<const float**>(scratch);
     const size_t pointersAWorker = pointerCount(conv_);
     forEachWithWorker(workers, sizeOf(output_.n) * sizeOf(output_.h),
-                      [=, this](size_t row, size_t worker)
-                          DUNLIN_INLINE { computeRow(input, output, row, pointers + worker * pointersAWorker); });
+                      [=, this](size_t row, size_t worker, auto tag)
+                          DUNLIN_INLINE { computeRow(tag, input, output, row, pointers + worker * pointersAWorker); });
 }
 
 }  // namespace dunlin::cpu

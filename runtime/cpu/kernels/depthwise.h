@@ -18,9 +18,11 @@ class DepthwiseKernel final : public Kernel {
              std::byte* scratch) const override;
 
   private:
-    void computeRow(const float* input, float* output, size_t row, const float** pixels) const;
-    template <typename Lanes>
-    void computeStrip(const float* const* pixels, float* output, size_t count, size_t channel, Lanes lanes) const;
+    template <typename Tag>
+    void computeRow(Tag tag, const float* input, float* output, size_t row, const float** pixels) const;
+    template <typename Tag>
+    void computeStrip(Tag, const float* const* pixels, float* output, size_t count, size_t channel) const;
+    void computeRest(const float* const* pixels, float* output, size_t count, size_t channel) const;
 
     Conv2d conv_;
     Shape input_, output_;

@@ -27,18 +27,30 @@ constexpr size_t kMatrixRows = 4;  // that multiply() takes at a time
 
 // result = a b with `rows` rows, a multiple of kMatrixRows, and `columns` columns, a multiple of kLanes. a has `depth`
 // columns. float32 accumulation in the order of the depth.
-DUNLIN_INLINE inline void multiply(Rows<const float> a, Rows<const float> b, Rows<float> result, size_t rows,
+template <typename Tag>
+DUNLIN_INLINE inline void multiply(Tag, Rows<const float> a, Rows<const float> b, Rows<float> result, size_t rows,
                                    size_t depth, size_t columns) {
+    constexpr size_t kFloats = Tag::kFloats;
+    // Two vectors a row: with more, the partial results and their factors would not fit the registers.
     for (size_t row = 0; row < rows; row += kMatrixRows)
-        for (size_t column = 0; column < columns; column += kLanes) {
-            float sums[kMatrixRows][kLanes] = {};
-            const float* factors = a.data + row * a.stride;
+        for (size_t column = 0; column < columns; column += 2 * kFloats) {
+            typename Tag::Vector sums[kMatrixRows][2] = {};
+            const float* const factors = a.data + row * a.stride;
             const float* other = b.data + column;
-            for (size_t k = 0; k < depth; ++k, other += b.stride)
-                for (size_t r = 0; r < kMatrixRows; ++r)
-                    for (size_t l = 0; l < kLanes; ++l) sums[r][l] += factors[r * a.stride + k] * other[l];
-            for (size_t r = 0; r < kMatrixRows; ++r)
-                for (size_t l = 0; l < kLanes; ++l) result.data[(row + r) * result.stride + column + l] = sums[r][l];
+            for (size_t k = 0; k < depth; ++k, other += b.stride) {
+                typename Tag::Vector first, second;
+                Tag::load(first, other);
+                Tag::load(second, other + kFloats);
+                for (size_t r = 0; r < kMatrixRows; ++r) {
+                    sums[r][0] += factors[r * a.stride + k] * first;
+                    sums[r][1] += factors[r * a.stride + k] * second;
+                }
+            }
+            float* to = result.data + row * result.stride + column;
+            for (size_t r = 0; r < kMatrixRows; ++r, to += result.stride) {
+                Tag::store(to, sums[r][0]);
+                Tag::store(to + kFloats, sums[r][1]);
+            }
         }
 }
 
