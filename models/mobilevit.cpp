@@ -151,7 +151,7 @@ ValueId stage(int index, const Network& network, int patch, NetworkBuilder& buil
 
 Graph build(const Network& network, const ArchitectureOptions& options, const Shape& input) {
     const double epsilon = options.batchNormEpsilon > 0 ? options.batchNormEpsilon : 1e-5;
-    NetworkBuilder builder(input, {.samePadding = options.samePadding, .epsilon = epsilon});
+    NetworkBuilder builder(input, {.epsilon = epsilon});
     Graph& graph = builder.graph();
 
     ValueId x = builder.convNorm({"stem.conv", "stem.bn"}, graph.input(), network.stemChannels, 3, 2, kSilu);

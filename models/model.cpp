@@ -29,6 +29,7 @@ struct Request {
     std::optional<HubConfig> config;
     std::string configFile;
     std::optional<PreprocessorConfig> preprocessor;
+    std::string preprocessorFile;
 };
 
 bool looksLikePath(const std::string& name) {
@@ -53,6 +54,7 @@ Status readPreprocessor(const fs::path& folder, Request& request) {
     auto config = parsePreprocessorConfig({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()});
     if (!config.ok()) return config.status().withContext(file.name);
     request.preprocessor = *std::move(config);
+    request.preprocessorFile = file.name;
     return {};
 }
 
@@ -286,7 +288,9 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     PreprocessSpec preprocess = model->architecture.preprocess;
     if (weights->scheme().preprocess) preprocess = specOf(*weights->scheme().preprocess);
     if (request.config) request.config->preprocess.applyTo(preprocess);
-    if (request.preprocessor) request.preprocessor->applyTo(preprocess);
+    if (request.preprocessor) {
+        DUNLIN_TRY(request.preprocessor->applyTo(preprocess).withContext(request.preprocessorFile));
+    }
 
     const Result<Graph> graph =
         buildChecked(model->architecture, model->options, {1, preprocess.inputHeight, preprocess.inputWidth, 3});

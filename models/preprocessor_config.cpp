@@ -1,6 +1,5 @@
 #include "models/preprocessor_config.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <new>
@@ -151,9 +150,6 @@ Result<PreprocessorConfig> read(const Json& json) {
         config.mean = fields.colours("image_mean", -1000, 1000);
         config.deviation = fields.colours("image_std", 1e-6, 1000);
     }
-    if (config.resize && config.crop && *config.resize < *config.crop) {
-        fields.fail("crop_size", *config.crop, "must be at most the resized side, " + std::to_string(*config.resize));
-    }
     if (!fields.status().ok()) return fields.status();
     return config;
 }
@@ -177,13 +173,18 @@ PreprocessSpec specOf(const PublishedPreprocess& published) {
             .swapRedBlue = published.swapRedBlue};
 }
 
-void PreprocessorConfig::applyTo(PreprocessSpec& spec) const {
+Status PreprocessorConfig::applyTo(PreprocessSpec& spec) const {
     if (mean) spec.mean = *mean;
     if (deviation) spec.deviation = *deviation;
     if (interpolation) spec.interpolation = *interpolation;
     if (swapRedBlue) spec.swapRedBlue = *swapRedBlue;
     if (crop) spec.inputHeight = spec.inputWidth = *crop;
-    if (resize) spec.cropFraction = cropFraction(std::min(spec.inputHeight, *resize), *resize);
+    if (!resize) return {};
+    if (*resize < spec.inputHeight) {
+        return error(StatusCode::BadFile, "size is %d, but must be at least the crop's %d", *resize, spec.inputHeight);
+    }
+    spec.cropFraction = cropFraction(spec.inputHeight, *resize);
+    return {};
 }
 
 Result<PreprocessorConfig> parsePreprocessorConfig(std::string_view json) {

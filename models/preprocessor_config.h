@@ -16,13 +16,14 @@ PreprocessSpec specOf(const PublishedPreprocess& published);
 
 // What is absent leaves the value that it is applied to.
 struct PreprocessorConfig {
-    std::optional<int> resize;  // of the short side, in pixels; at least the crop where both are given
+    std::optional<int> resize;  // of the short side, in pixels
     std::optional<int> crop;    // a square's side, in pixels
     std::optional<Interpolation> interpolation;
     std::optional<std::array<float, 3>> mean, deviation;
     std::optional<bool> swapRedBlue;
 
-    void applyTo(PreprocessSpec& spec) const;
+    // BadFile where the resized side is smaller than the crop.
+    Status applyTo(PreprocessSpec& spec) const;
 };
 
 // Every value is checked: BadFile names the first that is of another type, out of its range, or asks for what is not

@@ -106,6 +106,14 @@ void preprocessAsTensorFlow(Recognised& found) {
     found.options.samePadding = true;
 }
 
+// DeiT is ViT trained in another way, with pictures of another mean and deviation. Empty: there is no such network.
+std::string deitOf(const std::string& name) {
+    const std::string vit = "vit_";
+    if (!name.starts_with(vit)) return {};
+    const Result<Architecture> deit = findArchitecture("deit_" + name.substr(vit.size()));
+    return deit.ok() ? deit->name : "";
+}
+
 // Tensors do not say how a network pads. What else is known of where it was trained decides.
 Recognised betweenTwins(Recognised found, const TensorShapes& have, TrainedWith trainedWith) {
     const std::string prefix = "tf_", name = found.architecture.name;
@@ -115,6 +123,7 @@ Recognised betweenTwins(Recognised found, const TensorShapes& have, TrainedWith 
     Result<Architecture> twin = findArchitecture(prefix + name);
     if (!twin.ok() || !fits(*twin, found.options, have)) {
         if (hasBackground && mayBeTensorFlow && heeds(found.architecture, "pad_type")) preprocessAsTensorFlow(found);
+        found.alsoFits = deitOf(name);
         return found;
     }
     found.alsoFits = twin->name;
@@ -175,6 +184,8 @@ Result<Recognised> recognise(const WeightsSource& weights, TrainedWith trainedWi
     ArchitectureOptions options;
     DUNLIN_ASSIGN(const int classes, countClasses(have));
     if (classes > 0) options.classes = classes;
+    // A ViT that reads the mean of its tokens normalises that instead of them.
+    if (have.contains("fc_norm.weight")) options.globalPool = GlobalPool::Average;
     size_t fewest = SIZE_MAX;
     Recognised nearest;
     for (Architecture& architecture : candidates(have)) {

@@ -65,7 +65,7 @@ Result<Architecture> findArchitecture(std::string_view name);
 struct Recognised {
     Architecture architecture;
     ArchitectureOptions options;
-    std::string alsoFits;  // another architecture with the same tensors, which pads differently; empty: none
+    std::string alsoFits;  // another architecture with the same tensors, which takes pictures differently; empty: none
 };
 enum class TrainedWith { Unknown, PyTorch };  // PyTorch pads symmetrically
 // Where a network and its tf_ twin both fit, the latter is meant by a classifier of 1001 classes, as TensorFlow's with

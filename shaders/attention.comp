@@ -14,7 +14,7 @@
 //            queries and results in registers. kGroupLanes invocations take queries side by side; the other
 //            kShareLanes share out the keys of each and are merged in order, so the same input gives the same bits.
 //            Products, scores and sums are float32 in every precision: what float16 holds overflows none of them.
-// Memory     12 KiB for 256 invocations (24 bytes each if TILE_X were 1), none with kShareLanes == 1.
+// Memory     40 bytes an invocation: 10 KiB for 256. Next to none with kShareLanes == 1.
 // Needs      kPadding == 1 where windows hang over the map's end. Padded queries are not stored.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X.
 // Dispatch   ceil(images * sets * heads * ceil(tokens of a set / TILE_X) / kGroupLanes) workgroups over x and y.
@@ -41,7 +41,7 @@ WRITES(2, storeOutput)
 const float kLowest = -3.402823466e38;
 const int kTileGroups = TILE_X * kHeadGroups;
 const uint kShared = kShareLanes > 1u ? kInvocations : 1u;
-shared vec4 laneSums[kShared];
+shared vec4 laneSums[2u * kShared];
 shared float laneLargest[kShared];
 shared float laneWeights[kShared];
 
@@ -187,14 +187,15 @@ void mergeLanes(int x) {
     weights[x] = weight;
     const float factor = share(largest[x] - largestOfAll);
     [[unroll]] for (int group = 0; group < kHeadGroups; ++group) {
-        laneSums[gl_LocalInvocationIndex] = sums[x * kHeadGroups + group] * factor;
+        // Two parts in turn: nobody writes to one before all have read what it held.
+        const uint part = uint(group % 2) * kShared;
+        laneSums[part + gl_LocalInvocationIndex] = sums[x * kHeadGroups + group] * factor;
         barrier();
         vec4 sum = vec4(0.0);
         for (uint lane = 0; shareLane() == 0 && lane < kShareLanes; ++lane) {
-            sum += laneSums[lane * kGroupLanes + groupLane()];
+            sum += laneSums[part + lane * kGroupLanes + groupLane()];
         }
         sums[x * kHeadGroups + group] = sum;
-        barrier();
     }
 }
 

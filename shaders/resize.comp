@@ -1,5 +1,6 @@
-// resize: bilinear, without antialiasing, pixel centres at one half (PyTorch's align_corners=False): row i of the output
-// is read at max((i + 1/2) * inHeight / outHeight - 1/2, 0) of the input, and columns likewise.
+// resize: bilinear, without antialiasing. Row i of the output is read at this row of the input, and columns likewise:
+//   max((i + 1/2) * inHeight / outHeight - 1/2, 0)   pixel centres at one half (PyTorch's align_corners=False)
+//   i * (inHeight - 1) / (outHeight - 1)             the corners' centres meet (align_corners=True)
 //
 // Layouts    input, output [images][height][width][groups] of 4 channels.
 // Needs      sides below 32,768: positions are computed in integers, exactly. Reads only the input rows that the rows
@@ -24,9 +25,11 @@ struct Neighbours {
 };
 
 Neighbours neighboursOf(uint at, uint from, uint to) {
-    const uint position = max((2 * at + 1) * from, to) - to;  // in units of 1 / (2 to)
-    const uint before = min(position / (2 * to), from - 1);
-    return Neighbours(before, min(before + 1, from - 1), float(position - before * 2 * to) / float(2 * to));
+    const bool aligned = p.alignCorners == 1u;
+    const uint unit = aligned ? max(to - 1, 1) : 2 * to;  // position counts in units of 1 / unit
+    const uint position = aligned ? at * (from - 1) : max((2 * at + 1) * from, to) - to;
+    const uint before = min(position / unit, from - 1);
+    return Neighbours(before, min(before + 1, from - 1), float(position - before * unit) / float(unit));
 }
 
 vec4 across(uint row, Neighbours column, uint group) {

@@ -239,10 +239,11 @@ class GraphCompiler {
     }
     // Without flags XNNPACK's pixel centres are at one half, as the op's are.
     Status define(const Node& node, const Resize& resize) {
+        const uint32_t flags = resize.alignCorners ? XNN_FLAG_ALIGN_CORNERS : 0;
         writer_.node("a resize", [&](xnn_subgraph_t g) {
             return xnn_define_static_resize_bilinear_2d(g, static_cast<size_t>(resize.height),
                                                         static_cast<size_t>(resize.width), id(resize.input),
-                                                        id(node.output), 0);
+                                                        id(node.output), flags);
         });
         return {};
     }

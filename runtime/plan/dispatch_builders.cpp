@@ -382,6 +382,26 @@ Dispatch DispatchBuilder::attention(const AttentionCall& call, const KernelForm&
                       spreadWorkgroups(divideUp(sets * call.heads * tiles, int64_t{form.groupLanes})));
 }
 
+Dispatch DispatchBuilder::separableAttention(const SeparableAttentionCall& call, const KernelForm& form,
+                                             const Extent& extent) const {
+    const Shape& map = call.out.shape;
+    SeparableAttentionParams params{};
+    params.mapHeight = asUint(map.h);
+    params.mapWidth = asUint(map.w);
+    params.groups = asUint(channelGroups(map.c));
+    params.patchH = asUint(call.patchH);
+    params.patchW = asUint(call.patchW);
+    params.imageBegin = asUint(extent.imageBegin);
+    assert(channelGroups(call.in.shape.c) == static_cast<int>(1 + 2 * params.groups));
+    const Extent images = {extent.imageBegin, extent.images, 0, map.h};
+    const Bound in = bindRows(call.in, images, false), out = bindRows(call.out, images, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    const uint places = params.patchH * params.patchW;
+    return dispatchOf(variant(Kernel::SeparableAttention, form), {in.binding, out.binding}, PushConstants::of(params),
+                      {divideUp(params.groups, form.groupLanes) * places, asUint(extent.images), 1});
+}
+
 Dispatch DispatchBuilder::layerNorm(const LayerNormCall& call, const KernelForm& form, const Extent& extent) const {
     const Shape& shape = call.out.shape;
     LayerNormParams params{};
@@ -419,6 +439,73 @@ Dispatch DispatchBuilder::moments(const MomentsCall& call, const KernelForm& for
     params.outBase = out.base;
     return dispatchOf(variant(Kernel::Moments, form), {in.binding, out.binding}, PushConstants::of(params),
                       {asUint(extent.images), 1, 1});
+}
+
+Dispatch DispatchBuilder::embedTokens(const EmbedTokensCall& call, const KernelForm& form, const Extent& extent) const {
+    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
+    EmbedTokensParams params{};
+    params.pixels = asUint(int64_t{inShape.h} * inShape.w);
+    params.prefix = asUint(call.prefix);
+    params.groups = asUint(channelGroups(inShape.c));
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, inShape.h}, false);
+    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, outShape.h}, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    const int64_t imageGroups = groupsPerImage(outShape);
+    return dispatchOf(variant(Kernel::EmbedTokens, form),
+                      {in.binding, bindAll(call.constants, imageGroups), out.binding}, PushConstants::of(params),
+                      flatWorkgroups(imageGroups * extent.images, form));
+}
+
+Dispatch DispatchBuilder::resize(const ResizeCall& call, const KernelForm& form, const Extent& extent) const {
+    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
+    ResizeParams params{};
+    params.inHeight = asUint(inShape.h);
+    params.inWidth = asUint(inShape.w);
+    params.outHeight = asUint(outShape.h);
+    params.outWidth = asUint(outShape.w);
+    params.groups = asUint(channelGroups(outShape.c));
+    params.imageBegin = asUint(extent.imageBegin);
+    params.images = asUint(extent.images);
+    params.rowBegin = asUint(extent.rowBegin);
+    params.rows = asUint(extent.rows);
+    params.alignCorners = call.alignCorners;
+    // The first of the two input rows that an output row lies between, as in the shader.
+    const auto rowBefore = [&](int row) {
+        if (call.alignCorners) return static_cast<int>(int64_t{row} * (inShape.h - 1) / std::max(outShape.h - 1, 1));
+        const int64_t position = std::max((int64_t{2} * row + 1) * inShape.h - outShape.h, int64_t{0});
+        return static_cast<int>(position / (int64_t{2} * outShape.h));
+    };
+    Extent needed = {extent.imageBegin, extent.images, 0, inShape.h};
+    if (extent.images == 1) {
+        needed.rowBegin = rowBefore(extent.rowBegin);
+        needed.rows = std::min(rowBefore(extent.rowBegin + extent.rows - 1) + 2, inShape.h) - needed.rowBegin;
+    }
+    const Bound in = bindRows(call.in, needed, false), out = bindRows(call.out, extent, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    const int64_t items = int64_t{extent.images} * extent.rows * outShape.w * params.groups;
+    return dispatchOf(variant(Kernel::Resize, form), {in.binding, out.binding}, PushConstants::of(params),
+                      flatWorkgroups(items, form));
+}
+
+Dispatch DispatchBuilder::maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const {
+    MaxPoolParams params{};
+    setWindow(params, call, extent);
+    params.groups = asUint(channelGroups(call.out.shape.c));
+    params.kernelH = call.kernelH;
+    params.kernelW = call.kernelW;
+    params.strideH = call.strideH;
+    params.strideW = call.strideW;
+    const Extent needed = inputExtent(extent, call.in.shape, call.kernelH, call.strideH, call.padding.top);
+    const Bound in = bindRows(call.in, needed, false), out = bindRows(call.out, extent, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+    const int64_t items = int64_t{extent.images} * extent.rows * call.out.shape.w * params.groups;
+    return dispatchOf(variant(Kernel::MaxPool, form), {in.binding, out.binding}, PushConstants::of(params),
+                      flatWorkgroups(items, form));
 }
 
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels) {

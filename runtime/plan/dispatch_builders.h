@@ -149,11 +149,12 @@ struct EmbedTokensCall {
 };
 struct ResizeCall {
     Operand in, out;
+    bool alignCorners = false;
 };
 struct MaxPoolCall {
     Operand in, out;
     int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
-    Padding padding;
+    Padding padding = {};
 };
 
 class DispatchBuilder {

@@ -146,9 +146,12 @@ KernelForm elementwiseForm(const DeviceLimits& limits) {
 
 KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call) {
     if (limits.family == DeviceFamily::CpuDriver) {
-        // A load is what costs there, so four queries share each. Small workgroups, so that every core gets some.
+        // A load is what costs there, so four queries share each, unless they are so wide that this takes seconds to
+        // compile. Small workgroups, so that every core gets some.
         constexpr uint32_t kLocal = 16;
-        return {preferredLoad(limits), 4, 1, kLocal, kLocal};
+        constexpr int kWidestGroups = 16;
+        const bool isWide = channelGroups(call.headChannels) > kWidestGroups;
+        return {preferredLoad(limits), static_cast<uint8_t>(isWide ? 1 : 4), 1, kLocal, kLocal};
     }
     // A query an invocation while they fill the device; then up to eight that share out the keys.
     constexpr uint32_t kMostShares = 8;

@@ -68,7 +68,7 @@ constexpr BindingRow kAttentionBindings[] = {
     {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
 constexpr ConstantRow kAttentionConstants[] = {
     {"head_groups", ConstantKind::Number}, {"windows", ConstantKind::Flag}, {"padding", ConstantKind::Flag}};
-constexpr Tile kAttentionTiles[] = {{1, 1}, {2, 1}, {4, 1}};
+constexpr Tile kAttentionTiles[] = {{1, 1}, {4, 1}};
 
 constexpr BindingRow kLayerNormBindings[] = {{"input", BindingKind::Activation, false},
                                              {"weights", Weights, false},

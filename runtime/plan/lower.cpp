@@ -139,13 +139,13 @@ class Lowering {
             case Step::Kind::Attention:
                 return lowerAttention(step);
             case Step::Kind::SeparableAttention:
-                return error(StatusCode::Unsupported, "not yet");
+                return lowerSeparableAttention(step);
             case Step::Kind::EmbedTokens:
-                return error(StatusCode::Unsupported, "not yet");
+                return lowerEmbedTokens(step);
             case Step::Kind::Resize:
-                return error(StatusCode::Unsupported, "not yet");
+                return lowerResize(step);
             case Step::Kind::MaxPool:
-                return error(StatusCode::Unsupported, "not yet");
+                return lowerMaxPool(step);
         }
         return {};
     }
@@ -353,14 +353,48 @@ class Lowering {
         call.patchH = attention.patchH;
         call.patchW = attention.patchW;
         call.windows = attention.windows;
-        return emitWhole(
-            node.name, attentionForm(limits_, call),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.attention(call, form, extent); });
+        return emitWhole(node.name, attentionForm(limits_, call), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.attention(call, form, extent);
+        });
     }
 
+    Status lowerSeparableAttention(const Step& step) {
+        const Node& node = nodeOf(step);
+        const auto& attention = std::get<SeparableAttention>(node.op);
+        const SeparableAttentionCall call = {valueOperand(step.input), newValue(step.output, node.name),
+                                             attention.patchH, attention.patchW};
+        return emitWhole(node.name, separableAttentionForm(limits_, call.out.shape),
+                         [&](const KernelForm& form, const Extent& extent) {
+                             return builder_.separableAttention(call, form, extent);
+                         });
+    }
 
+    Status lowerEmbedTokens(const Step& step) {
+        const Node& node = nodeOf(step);
+        const EmbedTokensCall call = {valueOperand(step.input), constantOperand(step.node),
+                                      newValue(step.output, node.name), std::get<EmbedTokens>(node.op).prefix()};
+        return emitWhole(node.name, elementwiseForm(limits_), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.embedTokens(call, form, extent);
+        });
+    }
 
+    Status lowerResize(const Step& step) {
+        const Node& node = nodeOf(step);
+        const ResizeCall call = {valueOperand(step.input), newValue(step.output, node.name),
+                                 std::get<Resize>(node.op).alignCorners};
+        return emitSplit(
+            node.name, call.out.shape, elementwiseForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.resize(call, form, extent); });
+    }
 
+    Status lowerMaxPool(const Step& step) {
+        const Node& node = nodeOf(step);
+        MaxPoolCall call = {valueOperand(step.input), newValue(step.output, node.name)};
+        setWindow(call, std::get<MaxPool>(node.op));
+        return emitSplit(
+            node.name, call.out.shape, elementwiseForm(limits_),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.maxPool(call, form, extent); });
+    }
 
     Status lowerHead() {
         HeadCall call;
@@ -371,9 +405,9 @@ class Lowering {
         call.probabilitiesBytes = slice("probabilities").offsetBytes;
         call.topClassesBytes = slice("top_classes").offsetBytes;
         call.topProbabilitiesBytes = slice("top_probabilities").offsetBytes;
-        return emitWhole(
-            "softmax_top_k", headForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.head(call, form, extent); });
+        return emitWhole("softmax_top_k", headForm(limits_), [&](const KernelForm& form, const Extent& extent) {
+            return builder_.head(call, form, extent);
+        });
     }
 
     Status lowerTap(ValueId value, const OutputSlice& output) {

@@ -28,13 +28,14 @@ std::vector<Lifetime> lifetimesOf(const Program& program, uint64_t alignment) {
     return lifetimes;
 }
 
-uint64_t lowerBound(const std::vector<Lifetime>& lifetimes, size_t dispatchCount) {
-    std::vector<uint64_t> liveBytes(dispatchCount, 0);
+// By dispatch.
+std::vector<uint64_t> liveBytes(const std::vector<Lifetime>& lifetimes, size_t dispatchCount) {
+    std::vector<uint64_t> bytes(dispatchCount, 0);
     for (const Lifetime& lifetime : lifetimes) {
         if (lifetime.first < 0) continue;
-        for (int i = lifetime.first; i <= lifetime.last; ++i) liveBytes[static_cast<size_t>(i)] += lifetime.sizeBytes;
+        for (int i = lifetime.first; i <= lifetime.last; ++i) bytes[static_cast<size_t>(i)] += lifetime.sizeBytes;
     }
-    return liveBytes.empty() ? 0 : *std::ranges::max_element(liveBytes);
+    return bytes;
 }
 
 struct Placed {
@@ -57,32 +58,81 @@ uint64_t bestFit(const std::vector<Placed>& neighbours, uint64_t sizeBytes) {
     return best == UINT64_MAX ? end : best;
 }
 
+// One way to place the tensors: each in turn, beside those that live at the same time and are placed already.
+class Placement {
+  public:
+    Placement(const std::vector<Lifetime>& lifetimes, const std::vector<size_t>& order)
+        : offsets_(lifetimes.size(), UINT64_MAX) {
+        std::vector<size_t> placed;
+        for (size_t id : order) {
+            std::vector<Placed> neighbours;
+            for (size_t other : placed) {
+                if (lifetimes[other].overlaps(lifetimes[id]))
+                    neighbours.push_back({offsets_[other], lifetimes[other].sizeBytes});
+            }
+            std::ranges::sort(neighbours, {}, &Placed::offset);
+            offsets_[id] = bestFit(neighbours, lifetimes[id].sizeBytes);
+            const uint64_t endBytes = offsets_[id] + lifetimes[id].sizeBytes;
+            if (endBytes > arenaBytes_) {
+                arenaBytes_ = endBytes;
+                highest_ = placed.size();
+            }
+            placed.push_back(id);
+        }
+    }
+
+    uint64_t arenaBytes() const { return arenaBytes_; }
+    // The first in the order that reaches the arena's end.
+    size_t highest() const { return highest_; }
+    std::vector<uint64_t> takeOffsets() { return std::move(offsets_); }
+
+  private:
+    std::vector<uint64_t> offsets_;
+    uint64_t arenaBytes_ = 0;
+    size_t highest_ = 0;
+};
+
+// Tensors of the dispatches with the most live bytes first, the largest of each first.
+std::vector<size_t> byBreadth(const std::vector<Lifetime>& lifetimes, std::vector<size_t> order, size_t dispatchCount) {
+    const std::vector<uint64_t> live = liveBytes(lifetimes, dispatchCount);
+    const auto breadth = [&](size_t id) {
+        const auto begin = live.begin() + lifetimes[id].first, end = live.begin() + lifetimes[id].last + 1;
+        return std::pair(*std::max_element(begin, end), lifetimes[id].sizeBytes);
+    };
+    std::ranges::stable_sort(order, std::greater{}, breadth);
+    return order;
+}
+
 }  // namespace
 
 MemoryPlan planMemory(const Program& program, uint64_t alignment) {
     const std::vector<Lifetime> lifetimes = lifetimesOf(program, alignment);
-    MemoryPlan plan;
-    plan.offsets.assign(program.tensors.size(), UINT64_MAX);
-    plan.lowerBoundBytes = lowerBound(lifetimes, program.dispatches.size());
-
-    std::vector<size_t> order;
+    const size_t dispatchCount = program.dispatches.size();
+    std::vector<size_t> used;
     for (size_t id = 0; id < lifetimes.size(); ++id) {
-        if (lifetimes[id].first >= 0) order.push_back(id);
+        if (lifetimes[id].first >= 0) used.push_back(id);
     }
-    std::ranges::stable_sort(order, std::greater{}, [&](size_t id) { return lifetimes[id].sizeBytes; });
+    std::vector<size_t> bySize = used;
+    std::ranges::stable_sort(bySize, std::greater{}, [&](size_t id) { return lifetimes[id].sizeBytes; });
 
-    std::vector<size_t> placed;
-    for (size_t id : order) {
-        std::vector<Placed> neighbours;
-        for (size_t other : placed) {
-            if (lifetimes[other].overlaps(lifetimes[id])) {
-                neighbours.push_back({plan.offsets[other], lifetimes[other].sizeBytes});
+    MemoryPlan plan;
+    plan.offsets.assign(lifetimes.size(), UINT64_MAX);
+    const std::vector<uint64_t> live = liveBytes(lifetimes, dispatchCount);
+    plan.lowerBoundBytes = live.empty() ? 0 : *std::ranges::max_element(live);
+    plan.arenaBytes = used.empty() ? 0 : UINT64_MAX;
+    // Whoever had to go on top is placed earlier the next time.
+    constexpr int kAttempts = 32;
+    for (std::vector<size_t> order : {bySize, byBreadth(lifetimes, bySize, dispatchCount), used}) {
+        for (int attempt = 0; attempt < kAttempts && plan.arenaBytes > plan.lowerBoundBytes; ++attempt) {
+            Placement placement(lifetimes, order);
+            const auto highest = static_cast<std::ptrdiff_t>(placement.highest());
+            if (placement.arenaBytes() < plan.arenaBytes) {
+                plan.arenaBytes = placement.arenaBytes();
+                plan.offsets = placement.takeOffsets();
             }
+            std::rotate(order.begin(), order.begin() + highest,
+                        order.begin() + std::min<std::ptrdiff_t>(highest + 1, std::ssize(order)));
         }
-        std::ranges::sort(neighbours, {}, &Placed::offset);
-        plan.offsets[id] = bestFit(neighbours, lifetimes[id].sizeBytes);
-        plan.arenaBytes = std::max(plan.arenaBytes, plan.offsets[id] + lifetimes[id].sizeBytes);
-        placed.push_back(id);
     }
     return plan;
 }

@@ -15,7 +15,8 @@ struct MemoryPlan {
 };
 
 // Offsets are multiples of `alignment`. A tensor is live from the first dispatch that writes it to the last that reads it.
-// Largest first, best fit, after Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020).
+// Best fit, largest first or by the breadth of the dispatches, after Pisarchyk and Lee, "Efficient Memory Management for
+// Deep Neural Net Inference" (2020); then again with what lay on top placed earlier, while that helps.
 MemoryPlan planMemory(const Program& program, uint64_t alignment);
 
 }  // namespace dunlin

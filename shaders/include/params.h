@@ -177,6 +177,7 @@ struct ResizeParams {
     uint imageBegin, images;
     uint rowBegin, rows;  // output rows of each image
     int inBase, outBase;
+    uint alignCorners;    // 0 or 1
 };
 
 // max_pool: one pipeline for every window.

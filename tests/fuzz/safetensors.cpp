@@ -35,6 +35,14 @@ std::vector<std::string> corpus() {
             R"({"features.1.conv.0.0.weight":{"dtype":"BF16","shape":[1,1,1,1],"data_offsets":[0,2]},)"
             R"("classifier.1.weight":{"dtype":"F64","shape":[0,9],"data_offsets":[2,2]}})",
             "zz"),
+        test::safetensorsFile(  // one canonical tensor in three pieces
+            R"({"mobilevit.encoder.layer.2.transformer.layer.0.attention.attention.query.weight":)"
+            R"({"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},)"
+            R"("mobilevit.encoder.layer.2.transformer.layer.0.attention.attention.key.weight":)"
+            R"({"dtype":"F16","shape":[1,2],"data_offsets":[4,8]},)"
+            R"("mobilevit.encoder.layer.2.transformer.layer.0.attention.attention.value.weight":)"
+            R"({"dtype":"F16","shape":[1,2],"data_offsets":[8,12]}})",
+            std::string(12, 'v')),
     };
 }
 

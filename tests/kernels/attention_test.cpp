@@ -22,11 +22,11 @@ AttentionWindows windowsOf(int height, int width, int shiftH, int shiftW) {
 
 const AttentionCase kCases[] = {
     {"vit_197x64", 1, 1, 197, 2, 64},
-    {"single_token", 2, 1, 1, 3, 5},
+    {"single_token", 2, 1, 1, 3, 6},
     {"two_tokens_one_channel", 3, 1, 2, 1, 1},
     {"primes", 2, 7, 5, 3, 13},
     {"widest_head", 1, 3, 11, 2, 128},
-    {"sharp_softmax", 2, 1, 41, 3, 20, 1, 1, {}, 1.0f, 8.0f},
+    {"sharp_softmax", 2, 1, 41, 3, 14, 1, 1, {}, 1.0f, 8.0f},
     {"patches_16x16_d36", 1, 16, 16, 4, 36, 2, 2},
     {"patches_3x2", 2, 9, 10, 2, 6, 3, 2},
     {"patches_as_large_as_the_map", 2, 2, 3, 2, 4, 2, 3},
@@ -37,7 +37,7 @@ const AttentionCase kCases[] = {
     {"windows_padded", 2, 10, 9, 5, 6, 1, 1, windowsOf(7, 7, 0, 0)},
     {"windows_padded_shifted", 2, 10, 9, 5, 6, 1, 1, windowsOf(7, 7, 3, 3)},
     {"windows_of_two_sides", 2, 8, 11, 4, 7, 1, 1, windowsOf(3, 5, 1, 2)},
-    {"windows_shifted_along_one_side", 1, 4, 13, 2, 9, 1, 1, windowsOf(4, 4, 0, 2)},
+    {"windows_shifted_along_one_side", 1, 4, 13, 2, 8, 1, 1, windowsOf(4, 4, 0, 2)},
 };
 
 std::ostream& operator<<(std::ostream& stream, const AttentionCase& test) {
@@ -117,7 +117,15 @@ struct AttentionProblem : TestBuffers {
 class AttentionTest : public KernelTest, public ::testing::WithParamInterface<std::tuple<AttentionCase, Precision>> {};
 
 // Invocations of a workgroup, and how many of them take queries side by side.
-constexpr std::pair<uint32_t, uint32_t> kWorkgroups[] = {{64, 64}, {64, 8}, {33, 11}};
+constexpr std::pair<uint32_t, uint32_t> kWorkgroups[] = {{64, 64}, {33, 11}};
+
+// Large tiles of wide heads take the software driver long to compile, most of all with shared keys, and test nothing
+// that smaller ones do not.
+bool isQuicklyCompiled(const KernelForm& form, int headChannels) {
+    const int registers = form.tileX * channelGroups(headChannels);
+    const int most = form.localSize != form.groupLanes ? 16 : form.load == LoadPath::Storage ? 32 : 64;
+    return registers <= most;
+}
 
 TEST_P(AttentionTest, everyVariantAgreesWithTheOracle) {
     const auto& [test, precision] = GetParam();
@@ -126,6 +134,7 @@ TEST_P(AttentionTest, everyVariantAgreesWithTheOracle) {
     const DispatchBuilder builder(device().limits(), precision);
     for (const auto& [localSize, groupLanes] : kWorkgroups) {
         for (const KernelForm& form : formsOf(Kernel::Attention, localSize, groupLanes)) {
+            if (!isQuicklyCompiled(form, test.headChannels)) continue;
             SCOPED_TRACE(describe(form, precision));
             ASSERT_NO_FATAL_FAILURE(problem.runTwice(builder.attention(problem.call, form, problem.everything())));
             expectClose(problem.result(), problem.expected.values, problem.tolerance);
@@ -153,7 +162,7 @@ TEST_P(AttentionRangeTest, largeInputsGiveNumbers) {
     AttentionProblem problem(test, GetParam());
     const DispatchBuilder builder(device().limits(), GetParam());
     for (const uint32_t groupLanes : {64u, 16u}) {
-        const KernelForm form = {LoadPath::Texel, 2, 1, 64, groupLanes};
+        const KernelForm form = {LoadPath::Texel, 4, 1, 64, groupLanes};
         SCOPED_TRACE(describe(form, GetParam()));
         ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, problem.everything())));
         // then every query takes the value of the key that wins
@@ -188,7 +197,7 @@ TEST_F(AttentionPartsTest, aMicroBatchCountsItsImagesOn) {
     AttentionProblem problem(test, Precision::Fp32);
     const DispatchBuilder builder(device().limits(), Precision::Fp32);
     problem.call.in.firstImage = problem.call.out.firstImage = 4;
-    const KernelForm form = {LoadPath::Storage, 2, 1, 64, 64};
+    const KernelForm form = {LoadPath::Storage, 4, 1, 64, 64};
     ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, {4, 2, 0, 6})));
     expectClose(problem.result(), problem.expected.values, problem.tolerance);
 }
@@ -204,18 +213,37 @@ TEST_F(AttentionPartsTest, theGridGrowsAlongY) {
     expectClose(problem.result(), problem.expected.values, problem.tolerance);
 }
 
-TEST_F(AttentionPartsTest, theDefaultFormOfEveryFamilyDividesItsWorkgroup) {
+TEST_F(AttentionPartsTest, theDefaultFormOfEveryFamilyWorks) {
     for (const DeviceFamily family : {DeviceFamily::CpuDriver, DeviceFamily::Nvidia, DeviceFamily::Unknown}) {
         DeviceLimits limits = device().limits();
         limits.family = family;
-        AttentionProblem problem({"form", 1, 1, 50, 3, 8}, Precision::Fp32);
-        const KernelForm form = attentionForm(limits, problem.call);
-        SCOPED_TRACE(describe(form, Precision::Fp32));
-        EXPECT_EQ(form.localSize % form.groupLanes, 0u);
-        const DispatchBuilder builder(limits, Precision::Fp32);
-        ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, problem.everything())));
-        expectClose(problem.result(), problem.expected.values, problem.tolerance);
+        for (const int headChannels : {8, 128}) {
+            AttentionProblem problem({"form", 1, 1, 50, 3, headChannels}, Precision::Fp32);
+            const KernelForm form = attentionForm(limits, problem.call);
+            SCOPED_TRACE(describe(form, Precision::Fp32));
+            EXPECT_EQ(form.localSize % form.groupLanes, 0u);
+            const DispatchBuilder builder(limits, Precision::Fp32);
+            ASSERT_NO_FATAL_FAILURE(problem.run(builder.attention(problem.call, form, problem.everything())));
+            expectClose(problem.result(), problem.expected.values, problem.tolerance);
+        }
     }
+}
+
+TEST_F(AttentionPartsTest, keysAreSharedOutWhereQueriesDoNotFillTheDevice) {
+    DeviceLimits limits = device().limits();
+    AttentionCall call;
+    call.heads = 6;
+    call.headChannels = 64;
+    const auto shares = [&](DeviceFamily family, int images) {
+        limits.family = family;
+        call.out.shape = {images, 1, 197, 6 * 64};
+        const KernelForm form = attentionForm(limits, call);
+        return form.localSize / form.groupLanes;
+    };
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 1), 8u);
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 16), 2u);
+    EXPECT_EQ(shares(DeviceFamily::Nvidia, 64), 1u);
+    EXPECT_EQ(shares(DeviceFamily::CpuDriver, 1), 1u);
 }
 
 }  // namespace

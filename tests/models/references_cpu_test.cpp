@@ -1,4 +1,4 @@
-// Every MobileNet on the CPU against float64 results of an implementation that is not ours: the logits, and the mean
+// Networks of every family on the CPU against float64 results of an implementation that is not ours: the logits, and the mean
 // and deviation of every stage on the way, so that a failure names the first stage that goes wrong.
 #include <gtest/gtest.h>
 
@@ -8,16 +8,16 @@
 #include "models/reference_file.h"
 #include "runtime/cpu/reference.h"
 #include "runtime/cpu/xnnpack_backend.h"
-#include "tests/models/mobilenet_references.h"
+#include "tests/models/references.h"
 #include "tests/models/reference_run.h"
 #include "tests/support.h"
 
 namespace dunlin {
 namespace {
 
-class MobilenetOnCpu : public testing::TestWithParam<const char*> {};
+class NetworkOnCpu : public testing::TestWithParam<const char*> {};
 
-TEST_P(MobilenetOnCpu, MatchesItsReferenceStageByStage) {
+TEST_P(NetworkOnCpu, MatchesItsReferenceStageByStage) {
     DUNLIN_NEEDS_SHARED("reference");
     test::ReferenceRun run;
     ASSERT_NO_FATAL_FAILURE(run.open(GetParam()));
@@ -29,9 +29,9 @@ TEST_P(MobilenetOnCpu, MatchesItsReferenceStageByStage) {
 }
 
 // The oracle is what everything else is tested against, so it is held against somebody else's results itself.
-class MobilenetOnOracle : public testing::TestWithParam<const char*> {};
+class NetworkOnOracle : public testing::TestWithParam<const char*> {};
 
-TEST_P(MobilenetOnOracle, MatchesItsReference) {
+TEST_P(NetworkOnOracle, MatchesItsReference) {
     DUNLIN_NEEDS_SHARED("reference");
     const auto reference = loadReference(test::sharedFolder() / "reference" / (std::string(GetParam()) + ".json"));
     ASSERT_TRUE(reference.ok()) << reference.status().message();
@@ -49,12 +49,12 @@ TEST_P(MobilenetOnOracle, MatchesItsReference) {
     EXPECT_LE(compareWithReference(*reference, values, Precision::Fp32).maxRelativeError, 2e-6);
 }
 
-INSTANTIATE_TEST_SUITE_P(References, MobilenetOnOracle,
+INSTANTIATE_TEST_SUITE_P(References, NetworkOnOracle,
                          testing::Values("mobilenetv2_050", "mobilenetv3_small_050",
                                          "tf_mobilenetv3_small_minimal_100"),
                          [](const auto& info) { return test::parameterName(info.param); });
 
-INSTANTIATE_TEST_SUITE_P(References, MobilenetOnCpu, testing::ValuesIn(test::kMobilenetReferences),
+INSTANTIATE_TEST_SUITE_P(References, NetworkOnCpu, testing::ValuesIn(test::kReferences),
                          [](const auto& info) { return test::parameterName(info.param); });
 
 }  // namespace

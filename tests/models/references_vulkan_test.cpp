@@ -1,11 +1,11 @@
-// Every MobileNet on Vulkan, in both precisions, against float64 results of an implementation that is not ours, with the
+// Networks of every family on Vulkan, in both precisions, against float64 results of an implementation that is not ours, with the
 // statistics of every stage on the way.
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "runtime/vulkan/backend.h"
-#include "tests/models/mobilenet_references.h"
+#include "tests/models/references.h"
 #include "tests/models/reference_run.h"
 
 namespace dunlin {
@@ -13,7 +13,7 @@ namespace {
 
 using Parameter = std::tuple<const char*, Precision>;
 
-class MobilenetOnVulkan : public testing::TestWithParam<Parameter> {
+class NetworkOnVulkan : public testing::TestWithParam<Parameter> {
   protected:
     // One device for all: pipelines that networks share are compiled once.
     static void SetUpTestSuite() {
@@ -29,9 +29,9 @@ class MobilenetOnVulkan : public testing::TestWithParam<Parameter> {
 
     static std::unique_ptr<vulkan::VulkanBackend> backend_;
 };
-std::unique_ptr<vulkan::VulkanBackend> MobilenetOnVulkan::backend_;
+std::unique_ptr<vulkan::VulkanBackend> NetworkOnVulkan::backend_;
 
-TEST_P(MobilenetOnVulkan, MatchesItsReferenceStageByStage) {
+TEST_P(NetworkOnVulkan, MatchesItsReferenceStageByStage) {
     DUNLIN_NEEDS_SHARED("reference");
     if (!backend_) GTEST_SKIP() << "no usable Vulkan device";
     const auto& [name, precision] = GetParam();
@@ -53,8 +53,8 @@ TEST_P(MobilenetOnVulkan, MatchesItsReferenceStageByStage) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(References, MobilenetOnVulkan,
-                         testing::Combine(testing::ValuesIn(test::kMobilenetReferences),
+INSTANTIATE_TEST_SUITE_P(References, NetworkOnVulkan,
+                         testing::Combine(testing::ValuesIn(test::kReferences),
                                           testing::Values(Precision::Fp32, Precision::Fp16)),
                          [](const auto& info) {
                              const bool fp32 = std::get<1>(info.param) == Precision::Fp32;

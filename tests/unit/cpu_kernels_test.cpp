@@ -294,7 +294,9 @@ TEST(CpuKernels, ResizesUpDownAndToAndFromOnePixel) {
     for (const Shape& input : {Shape{1, 1, 1, 5}, Shape{2, 7, 9, 3}, Shape{1, 8, 8, 16}})
         for (const auto& [height, width] : {std::pair(1, 1), {2, 3}, {7, 9}, {8, 10}, {16, 16}, {23, 4}}) {
             SCOPED_TRACE(describe(input) + " to " + std::to_string(height) + "x" + std::to_string(width));
-            expectMatchesOracle(networkOf([h = height, w = width](ValueId x) { return Resize{x, h, w}; }), input);
+            for (const bool aligned : {false, true})
+                expectMatchesOracle(
+                    networkOf([=, h = height, w = width](ValueId x) { return Resize{x, h, w, aligned}; }), input);
         }
 }
 

@@ -36,7 +36,7 @@ TEST(MobileVit2, ComputesTheReferencesNumbers) {
     test::expectNumbers("mobilevitv2_100", test::kOracleBound);
 }
 
-TEST(MobileVit, MultiplyAddsAreThoseOfThePapers) {
+TEST(MobileVit, MultiplyAddsAreThePublishedOnes) {
     const auto near = [](const char* name, double billions) {
         EXPECT_NEAR(billionMultiplyAdds(name), billions, 0.05 * billions) << name;
     };
@@ -130,7 +130,7 @@ TEST(MobileVit, PatchesAreAnArgumentOfTheModel) {
     expectRefused("mobilevit_xxs", R"({"patch_size": [8, 4]})", "patch_size is [8,4], but must be a list of three");
     expectRefused("mobilevit_xxs", R"({"patch_size": [8, 0, 2]})", "patch_size[1] is 0, but must be a number from 1");
     expectRefused("mobilevit_xxs", R"({"patch_size": 1000})", "patch_size is 1000");
-    expectRefused("mobilenetv2_100", R"({"patch_size": 2})", "mobilenetv2_100 has no such option");
+    expectRefused("mobilenetv2_100", R"({"patch_size": 2})", "mobilenetv2_100 does not know the argument patch_size");
 }
 
 TEST(MobileVit, EveryBlockIsATap) {

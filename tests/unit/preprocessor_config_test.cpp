@@ -10,7 +10,7 @@ namespace {
 PreprocessSpec changed(const std::string& json, PreprocessSpec spec = {}) {
     const auto config = parsePreprocessorConfig(json);
     EXPECT_TRUE(config.ok()) << config.status().message();
-    if (config.ok()) config->applyTo(spec);
+    EXPECT_TRUE(config.ok() && config->applyTo(spec).ok());
     return spec;
 }
 
@@ -92,8 +92,6 @@ TEST(PreprocessorConfig, RefusesWhatIsNotSupported) {
              Refusal{R"({"crop_size": {"height": 224, "width": 256}})", "must be the height and width of a square"},
              Refusal{R"({"crop_size": {"height": 224}})", "must be the height and width of a square"},
              Refusal{R"({"crop_size": 1e9})", "crop_size is 1000000000.0, but must be a number from 32 to 1024"},
-             Refusal{R"({"size": 224, "crop_size": 256})",
-                     "crop_size is 256, but must be at most the resized side, 224"},
              Refusal{R"({"image_mean": [1, 2]})", "image_mean is [1,2], but must be a list of three numbers"},
              Refusal{R"({"image_std": [1, 0, 1]})", "image_std[1] is 0, but must be a number from 1e-06"},
          }) {
@@ -101,6 +99,17 @@ TEST(PreprocessorConfig, RefusesWhatIsNotSupported) {
         ASSERT_FALSE(config.ok()) << refusal.reason;
         EXPECT_EQ(config.status().code(), StatusCode::BadFile);
         EXPECT_NE(config.status().message().find(refusal.reason), std::string::npos) << config.status().message();
+    }
+}
+
+TEST(PreprocessorConfig, RefusesToResizeToLessThanTheCrop) {
+    for (const char* json : {R"({"size": 224, "crop_size": 256})", R"({"size": 200})"}) {
+        const auto config = parsePreprocessorConfig(json);
+        ASSERT_TRUE(config.ok()) << config.status().message();
+        PreprocessSpec spec;
+        const Status status = config->applyTo(spec);
+        EXPECT_EQ(status.code(), StatusCode::BadFile);
+        EXPECT_NE(status.message().find("but must be at least the crop's"), std::string::npos) << status.message();
     }
 }
 

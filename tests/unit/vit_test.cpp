@@ -2,6 +2,7 @@
 
 #include "models/hub_config.h"
 #include "models/model.h"
+#include "runtime/weights/weights_source.h"
 #include "tests/unit/network_support.h"
 
 namespace dunlin {
@@ -94,6 +95,41 @@ TEST(Vit, PoolingIsAnArgumentOfTheModel) {
     ASSERT_FALSE(refused.ok());
     EXPECT_NE(refused.status().message().find("mobilenetv2_100 has no class token"), std::string::npos)
         << refused.status().message();
+}
+
+class ListedWeights : public WeightsSource {
+  public:
+    explicit ListedWeights(const Graph& graph) {
+        for (const ParameterTensor& tensor : graph.parameters())
+            tensors_.push_back({tensor.name, tensor.shape, DType::F32});
+    }
+    const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+    Status read(std::string_view, std::span<const int64_t>, std::span<float>) const override { return {}; }
+
+  private:
+    std::vector<TensorInfo> tensors_;
+};
+
+TEST(Vit, IsRecognisedByItsTensorsWhicheverItPools) {
+    for (const GlobalPool pool : {GlobalPool::Own, GlobalPool::Average}) {
+        ArchitectureOptions options;
+        options.classes = 10;
+        options.globalPool = pool;
+        const auto recognised = recognise(ListedWeights(buildNetwork("vit_small_patch32_384", 384, 384, options)));
+        ASSERT_TRUE(recognised.ok()) << recognised.status().message();
+        EXPECT_EQ(recognised->architecture.name, "vit_small_patch32_384");
+        EXPECT_EQ(recognised->options.classes, 10);
+        EXPECT_EQ(recognised->options.globalPool, pool);
+        EXPECT_EQ(recognised->alsoFits, "");
+    }
+}
+
+// The tensors are the same, the pictures are not.
+TEST(Vit, MayBeDeit) {
+    const auto recognised = recognise(ListedWeights(buildNetwork("deit_base_patch16_384", 384, 384)));
+    ASSERT_TRUE(recognised.ok()) << recognised.status().message();
+    EXPECT_EQ(recognised->architecture.name, "vit_base_patch16_384");
+    EXPECT_EQ(recognised->alsoFits, "deit_base_patch16_384");
 }
 
 // As the hub's folders have it: beside model_args, which go before it.

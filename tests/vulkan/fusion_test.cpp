@@ -75,18 +75,19 @@ class FusionTest : public test::VulkanTest {
             if (precision == Precision::Fp16 && !device_->enabled().fp16()) continue;
             SCOPED_TRACE(precision == Precision::Fp32 ? "fp32" : "fp16");
             const double bound = precision == Precision::Fp32 ? kFp32Bound : kFp16Bound;
-            EXPECT_LT(errorOf(model, input, precision, keepsMap), bound);
+            EXPECT_LT(errorOf(model, input, precision, keepsMap ? "map" : ""), bound);
         }
     }
 
+    // Of a tap, or of the logits where it is empty.
     double errorOf(const std::shared_ptr<const ModelData>& model, const Shape& input, Precision precision,
-                   bool keepsMap) {
+                   const std::string& tap) {
         VulkanSessionOptions options;
         options.session.batch = input.n;
         options.session.height = input.h;
         options.session.width = input.w;
         options.session.precision = precision;
-        if (keepsMap) options.session.taps = {"map"};
+        if (!tap.empty()) options.session.taps = {tap};
         auto session = backend_->createSession(model, options);
         EXPECT_TRUE(session.ok()) << session.status().message();
         if (!session.ok()) return INFINITY;
@@ -99,10 +100,10 @@ class FusionTest : public test::VulkanTest {
         EXPECT_TRUE(status.ok()) << status.message();
 
         const Result<Graph> graph = model->buildGraph(input);
-        const ValueId wanted[] = {keepsMap ? *graph->findTap("map") : graph->output()};
+        const ValueId wanted[] = {tap.empty() ? graph->output() : *graph->findTap(tap)};
         const auto expected = reference::evaluate(*graph, *model->weights, reference::fromNchw(input, nchw), wanted);
         EXPECT_TRUE(expected.ok()) << expected.status().message();
-        const OutputSlice& slice = keepsMap ? (*session)->outputs().back() : (*session)->outputs().front();
+        const OutputSlice& slice = !tap.empty() ? (*session)->outputs().back() : (*session)->outputs().front();
         return test::relativeError(test::floatsOf(output, slice), reference::toFloats(expected->front()));
     }
 
@@ -150,7 +151,107 @@ TEST_F(FusionTest, aLayerNormOfAFarMeanKeepsItsDigits) {
     }));
     model->weights = std::make_shared<MovedWeights>("stem.bias", 300.0f);
     // then the layer sees the deviations; float16 cannot hold them
-    EXPECT_LT(errorOf(model, {1, 32, 32, 3}, Precision::Fp32, true), 1e-4);
+    EXPECT_LT(errorOf(model, {1, 32, 32, 3}, Precision::Fp32, "map"), 1e-4);
+}
+
+TEST_F(FusionTest, aLayerNormThatIsKeptIsWrittenAndFoldedAsWell) {
+    const Body body = [](Graph& graph, ValueId x) {
+        x = convolve(graph, x, "stem", 10, 3, 2);
+        const ValueId norm = layerNorm(graph, x, "norm");
+        graph.tap("norm", norm);
+        return graph.add("sum", Add{linear(graph, norm, "layer", 10), norm});
+    };
+    expectAgrees(body, {2, 32, 32, 3});
+    const auto model = modelOf(body);
+    EXPECT_LT(errorOf(model, {2, 32, 40, 3}, Precision::Fp32, "norm"), kFp32Bound);
+}
+
+TEST_F(FusionTest, aLayerNormOverImagesTakesTheirMoments) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 10, 3, 2);
+            const ValueId norm = layerNorm(graph, x, "norm", LayerNorm::Over::Image);
+            const ValueId wide = convolve(graph, norm, "fc1", 22);
+            return layerNorm(graph, convolve(graph, wide, "fc2", 10), "last", LayerNorm::Over::Image);
+        },
+        {3, 32, 40, 3});
+}
+
+TEST_F(FusionTest, headsOfAnyWidthArePaddedBetweenTheirLayers) {
+    for (const int heads : {1, 3}) {
+        SCOPED_TRACE(heads);
+        expectAgrees(
+            [heads](Graph& graph, ValueId x) {
+                const int channels = 5 * heads;
+                x = convolve(graph, x, "stem", channels, 4, 4);
+                const ValueId qkv = linear(graph, layerNorm(graph, x, "norm"), "qkv", 3 * channels);
+                const ValueId seen = graph.add("attn", Attention{qkv, heads, 2, 2, {}});
+                return graph.add("add", Add{linear(graph, seen, "proj", channels), x});
+            },
+            {2, 32, 40, 3});
+    }
+}
+
+TEST_F(FusionTest, windowsAreShiftedAndPaddedWithTheirLayersBias) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 12, 4, 4);
+            for (const int shift : {0, 2}) {
+                const std::string name = "blocks." + std::to_string(shift);
+                const ValueId qkv = linear(graph, layerNorm(graph, x, name + ".norm"), name + ".qkv", 36);
+                const AttentionWindows windows = {
+                    5, 5, shift, shift, name + ".relative_position_bias_table", name + ".qkv.bias"};
+                const ValueId seen = graph.add(name, Attention{qkv, 2, 1, 1, windows});
+                x = graph.add(name + ".add", Add{linear(graph, seen, name + ".proj", 12), x});
+            }
+            return x;
+        },
+        {2, 36, 44, 3});  // a map of 9x11
+}
+
+TEST_F(FusionTest, separableAttentionReadsItsScoreKeysAndValues) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 10, 4, 4);
+            const ValueId qkv = convolve(graph, layerNorm(graph, x, "norm", LayerNorm::Over::Image), "qkv", 21);
+            const ValueId seen = graph.add("attn", SeparableAttention{qkv, 2, 2});
+            return graph.add("add", Add{convolve(graph, seen, "proj", 10), x});
+        },
+        {2, 32, 40, 3});
+}
+
+TEST_F(FusionTest, mapsAreResizedAndPooled) {
+    expectAgrees(
+        [](Graph& graph, ValueId x) {
+            x = convolve(graph, x, "stem", 6, 3, 2);
+            x = graph.add("pool", MaxPool{x, 3, 3, 2, 2, {1, 1, 1, 1}});
+            x = graph.add("up", Resize{x, 11, 14});
+            return graph.add("down", Resize{x, 7, 9, true});
+        },
+        {2, 37, 41, 3});
+}
+
+// A class token and positions for a map of 3x3.
+ValueId tokens(Graph& graph, ValueId x) {
+    x = convolve(graph, x, "patches", 14, 16, 16);
+    x = graph.add("embed", EmbedTokens{x, 3, "cls_token", "pos_embed"});
+    const ValueId qkv = linear(graph, layerNorm(graph, x, "norm1"), "qkv", 42);
+    x = graph.add("add", Add{linear(graph, graph.add("attn", Attention{qkv, 2}), "proj", 14), x});
+    return graph.add("class", GlobalAvgPool{layerNorm(graph, x, "norm"), 0, 1});
+}
+
+TEST_F(FusionTest, sessionsOfSeveralSizesHaveTheirOwnPositionsAndShareTheRest) {
+    if (!device_) return;
+    const auto model = modelOf(tokens);
+    // given a living session of one size
+    VulkanSessionOptions options;
+    options.session.height = options.session.width = 48;
+    const auto first = backend_->createSession(model, options);
+    ASSERT_TRUE(first.ok()) << first.status().message();
+    // when others are made, wider and higher ones of as many tokens included
+    // then each has the positions of its own map
+    for (const Shape& input : {Shape{2, 48, 48, 3}, Shape{1, 32, 64, 3}, Shape{1, 64, 32, 3}, Shape{1, 80, 48, 3}})
+        expectAgrees(model, input, true);
 }
 
 TEST_F(FusionTest, anActivationMayFollowTheShortcut) {

@@ -226,7 +226,7 @@ Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
     const std::string other = otherArchitectureOf(model.model.handle());
     if (!other.empty() && !options.common.quiet) {
-        printError(fmt::format("{} fits {} and {}, which pad differently; taken as {}; give --architecture",
+        printError(fmt::format("{} fits {} and {}, which take pictures differently; taken as {}; give --architecture",
                                model.info.weights, model.info.architecture, other, model.info.architecture));
     }
     std::vector<std::string> labels;

@@ -25,8 +25,8 @@ struct ReferenceVerdict {
 Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
                                        const std::function<void(float)>& progress);
 
-// Another architecture that the weights of a model fit as well, which pads differently; empty where there is none or the
-// architecture was given.
+// Another architecture that the weights of a model fit as well, which takes pictures differently; empty where there is
+// none or the architecture was given.
 std::string otherArchitectureOf(DunlinModel model);
 
 }  // namespace dunlin::cli

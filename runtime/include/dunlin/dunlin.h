@@ -289,8 +289,9 @@ typedef struct DunlinModelOptions {
 
 /* `name` is an architecture, a weights file as published (.safetensors, PyTorch's .pth), or a folder as published on
  * the hub (config.json and model.safetensors). What ends in .safetensors or .pth or contains a slash is a path, the
- * rest a name. No conversion is needed: tensor names of timm and torchvision are understood. The number of classes
- * comes from the classifier's shape; preprocessing from config.json, else from the naming scheme, else from the family.
+ * rest a name. No conversion is needed: tensor names of timm and torchvision, and of Hugging Face's transformers for
+ * MobileViT, are understood. The number of classes comes from the classifier's shape; preprocessing from
+ * preprocessor_config.json and config.json, else from the naming scheme, else from the family.
  *
  * Files stay memory-mapped while the model lives and must not be changed meanwhile. Nothing in a checkpoint is
  * executed. `options` is optional. The model is immutable.
