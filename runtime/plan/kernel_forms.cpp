@@ -1,6 +1,7 @@
 #include "runtime/plan/kernel_forms.h"
 
 #include <algorithm>
+#include <bit>
 #include <span>
 
 namespace dunlin {
@@ -181,6 +182,20 @@ KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out) {
 
 KernelForm momentsForm(const DeviceLimits& limits) {
     return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
+}
+
+KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups) {
+    // Every workgroup pools for itself. On a CPU, as many as cores; on a GPU enough to load the weights in parallel;
+    // fewer where pooling would be more than a quarter of the work. The batch does not count, so that an image's bits
+    // do not hang on it.
+    const bool isCpu = limits.family == DeviceFamily::CpuDriver;
+    const int fewest = isCpu ? 2 : 8, most = isCpu ? 4 : 16;
+    const int workgroups = std::clamp(outGroups / std::max(in.h * in.w, 1), fewest, most);
+    // There a shared memory load costs more than a texel, so four output groups share each.
+    const int tile = isCpu ? 4 : 1;
+    const uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
+    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, tile), workgroups)));
+    return {preferredLoad(limits), 1, static_cast<uint8_t>(tile), localSize, std::min(lanes, localSize)};
 }
 
 }  // namespace dunlin

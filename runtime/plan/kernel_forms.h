@@ -19,5 +19,6 @@ KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call);
 KernelForm separableAttentionForm(const DeviceLimits& limits, const Shape& out);
 KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out);
 KernelForm momentsForm(const DeviceLimits& limits);
+KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups);
 
 }  // namespace dunlin

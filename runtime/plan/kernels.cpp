@@ -79,6 +79,11 @@ constexpr ConstantRow kLayerNormConstants[] = {{"moments", ConstantKind::Flag}};
 constexpr BindingRow kEmbedTokensBindings[] = {
     {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
 
+constexpr BindingRow kPooledLinearBindings[] = {
+    {"input", BindingKind::Activation, false}, {"weights", Weights, false}, {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kPooledLinearConstants[] = {{"activation", ConstantKind::Activation}};
+constexpr Tile kPooledLinearTiles[] = {{1, 1}, {1, 4}};
+
 // In the order of enum Kernel.
 constexpr KernelRow kTable[] = {
     {Kernel::Preprocess, "preprocess", kPreprocessBindings, sizeof(params::PreprocessParams), {}, kPreprocessSources},
@@ -106,6 +111,8 @@ constexpr KernelRow kTable[] = {
     {Kernel::EmbedTokens, "embed_tokens", kEmbedTokensBindings, sizeof(params::EmbedTokensParams), {}, kNoTiles},
     {Kernel::Resize, "resize", kInOutBindings, sizeof(params::ResizeParams), {}, kNoTiles},
     {Kernel::MaxPool, "max_pool", kInOutBindings, sizeof(params::MaxPoolParams), {}, kNoTiles},
+    {Kernel::PooledLinear, "pooled_linear", kPooledLinearBindings, sizeof(params::PooledLinearParams),
+     kPooledLinearConstants, kPooledLinearTiles},
 };
 
 constexpr bool tableIsInEnumOrder() {

@@ -62,6 +62,7 @@ struct KernelRow {
 //   separable_attention, moments, resize, max_pool: input, output
 //   layer_norm      input, weights, moments, output
 //   embed_tokens    input, constants, output
+//   pooled_linear   input, weights, output
 const KernelRow& row(Kernel kernel);
 std::span<const KernelRow> kernelTable();
 // Whether a kernel has bindings that the load path decides on. Variants of one that has none are the same for both
@@ -70,7 +71,7 @@ bool hasLoadPath(const KernelRow& kernel);
 
 // Specialization constants after the workgroup size (id 0) and the lanes for channel groups (id 1), by kernel.
 namespace constant_id {
-// conv2d, pointwise, depthwise
+// conv2d, pointwise, depthwise, pooled_linear
 constexpr uint32_t kActivation = 2;
 // pointwise
 constexpr uint32_t kResidual = 3;  // 1: after the activation, 2: before it
