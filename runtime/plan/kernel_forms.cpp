@@ -184,18 +184,21 @@ KernelForm momentsForm(const DeviceLimits& limits) {
     return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
 }
 
+// Every workgroup pools for itself, so there are few. The batch does not count, so that an image's bits do not hang on
+// it.
 KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups) {
-    // Every workgroup pools for itself. On a CPU, as many as cores; on a GPU enough to load the weights in parallel;
-    // fewer where pooling would be more than a quarter of the work. The batch does not count, so that an image's bits
-    // do not hang on it.
-    const bool isCpu = limits.family == DeviceFamily::CpuDriver;
-    const int fewest = isCpu ? 2 : 8, most = isCpu ? 4 : 16;
-    const int workgroups = std::clamp(outGroups / std::max(in.h * in.w, 1), fewest, most);
-    // There a shared memory load costs more than a texel, so four output groups share each.
-    const int tile = isCpu ? 4 : 1;
-    const uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
-    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, tile), workgroups)));
-    return {preferredLoad(limits), 1, static_cast<uint8_t>(tile), localSize, std::min(lanes, localSize)};
+    uint8_t tile = 1;
+    uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
+    int workgroups = limits.family == DeviceFamily::Nvidia || limits.family == DeviceFamily::Amd ? 16 : 8;
+    if (limits.family == DeviceFamily::CpuDriver) {
+        // Shared memory is slow there, so four output groups share each mean. Two to four cores get some; three and
+        // four only where pooling, which takes as long as two weights a pixel, stays within a quarter of the work.
+        tile = 4;
+        localSize = std::min(localSize, kWorkgroup);
+        workgroups = std::clamp(outGroups / std::max(2 * in.h * in.w, 1), 2, 4);
+    }
+    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, int{tile}), workgroups)));
+    return {preferredLoad(limits), 1, tile, localSize, std::min(lanes, localSize)};
 }
 
 }  // namespace dunlin
