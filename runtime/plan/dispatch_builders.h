@@ -14,6 +14,7 @@
 //   separable_attention, moments, resize, max_pool: in, out
 //   layer_norm      in, weights, moments, out
 //   embed_tokens    in, constants, out
+//   inverted_residual  in, first weights, depthwise weights, project weights, residual, out, sums
 //
 // Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
@@ -34,6 +35,8 @@
 //   moments         workgroup.x = image
 //   embed_tokens    flat: group, token, image
 //   resize, max_pool  flat: group, column, row, image
+//   inverted_residual  workgroups numbered by slice of group lanes groups (not with projection), column tile, row tile,
+//                   image; each tile is one partial
 #pragma once
 
 #include <optional>
@@ -60,7 +63,7 @@ struct KernelForm {
     uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
-    // keys of each. Divides localSize.
+    // keys of each. Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
     uint32_t groupLanes = 1;
 };
 
@@ -156,6 +159,22 @@ struct MaxPoolCall {
     int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
     Padding padding = {};
 };
+// A first convolution (Gemm packing), a depthwise one behind it, and optionally the projection to `out` with its
+// shortcut, which is added after the activation. Hidden channels are hidden.c; without projection out.c too.
+struct InvertedResidualCall {
+    Operand in, firstWeights, depthwiseWeights, out;
+    std::optional<Operand> projectWeights = {}, residual = {};  // absent: the depthwise output is written
+    std::optional<Operand> sums = {};                           // [n, 1, partials, c], float32; without projection only
+    int partialBegin = 0;                                       // of this extent's first partial
+    Shape hidden;                                               // of the first convolution's output, whole tensor
+    int firstKernelH = 1, firstKernelW = 1, firstStrideH = 1, firstStrideW = 1;
+    Padding firstPadding = {};
+    Activation firstActivation = Activation::None;
+    int kernelH = 3, kernelW = 3, strideH = 1, strideW = 1;
+    Padding padding = {};
+    Activation activation = Activation::None;
+    Activation projectActivation = Activation::None;
+};
 
 class DispatchBuilder {
   public:
@@ -176,11 +195,15 @@ class DispatchBuilder {
     Dispatch embedTokens(const EmbedTokensCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch resize(const ResizeCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const;
+    // With a form that invertedResidualSharedBytes() and projectedGroups() allow (kernel_forms.h chooses such).
+    Dispatch invertedResidual(const InvertedResidualCall& call, const KernelForm& form, const Extent& extent) const;
     // Of one image; the rest of its push constants waits for the source (vulkan/recorder).
     Dispatch preprocess(const Operand& out, int image, const KernelForm& form) const;
 
     // Partials of one image that a depthwise dispatch over this many rows writes.
     static int partialCount(const Shape& out, int rows, const KernelForm& form);
+    // The same for inverted residual.
+    static int invertedResidualPartials(const Shape& out, int rows, const KernelForm& form);
 
   private:
     struct Bound {
@@ -201,6 +224,12 @@ class DispatchBuilder {
 
 // Channel groups whose means squeeze-excite keeps in shared memory at a time; 0 if the bottleneck alone does not fit.
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels);
+
+// What an inverted residual takes of a workgroup's shared memory in this form.
+uint64_t invertedResidualSharedBytes(const InvertedResidualCall& call, const KernelForm& form);
+// Output groups that each of its invocations sums up, rounded up to one of the few numbers that pipelines are made for;
+// nothing if that is more than registers hold.
+std::optional<uint32_t> projectedGroups(int outGroups, const KernelForm& form);
 
 // Whether every binding of the dispatch respects the device's buffer limits.
 bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits);

@@ -79,6 +79,30 @@ constexpr ConstantRow kLayerNormConstants[] = {{"moments", ConstantKind::Flag}};
 constexpr BindingRow kEmbedTokensBindings[] = {
     {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
 
+// Texels all: with both storage buffers for results, a device that allows only four of them is enough.
+constexpr BindingRow kInvertedResidualBindings[] = {{"input", TexelNative, false},
+                                                    {"first_weights", TexelNative, false},
+                                                    {"depthwise_weights", TexelNative, false},
+                                                    {"project_weights", TexelNative, false},
+                                                    {"residual", TexelNative, false},
+                                                    {"output", BindingKind::Storage, true},
+                                                    {"sums", BindingKind::Storage, true}};
+constexpr ConstantRow kInvertedResidualConstants[] = {{"activation", ConstantKind::Activation},
+                                                      {"squeeze", ConstantKind::Flag},
+                                                      {"kernel_h", ConstantKind::Number},
+                                                      {"kernel_w", ConstantKind::Number},
+                                                      {"stride_h", ConstantKind::Number},
+                                                      {"stride_w", ConstantKind::Number},
+                                                      {"first_activation", ConstantKind::Activation},
+                                                      {"first_kernel_h", ConstantKind::Number},
+                                                      {"first_kernel_w", ConstantKind::Number},
+                                                      {"first_stride_h", ConstantKind::Number},
+                                                      {"first_stride_w", ConstantKind::Number},
+                                                      {"project", ConstantKind::Option},
+                                                      {"project_activation", ConstantKind::Activation},
+                                                      {"residual", ConstantKind::Flag}};
+constexpr Tile kInvertedResidualTiles[] = {{4, 4}, {8, 4}};
+
 // In the order of enum Kernel.
 constexpr KernelRow kTable[] = {
     {Kernel::Preprocess, "preprocess", kPreprocessBindings, sizeof(params::PreprocessParams), {}, kPreprocessSources},
@@ -106,6 +130,8 @@ constexpr KernelRow kTable[] = {
     {Kernel::EmbedTokens, "embed_tokens", kEmbedTokensBindings, sizeof(params::EmbedTokensParams), {}, kNoTiles},
     {Kernel::Resize, "resize", kInOutBindings, sizeof(params::ResizeParams), {}, kNoTiles},
     {Kernel::MaxPool, "max_pool", kInOutBindings, sizeof(params::MaxPoolParams), {}, kNoTiles},
+    {Kernel::InvertedResidual, "inverted_residual", kInvertedResidualBindings, sizeof(params::InvertedResidualParams),
+     kInvertedResidualConstants, kInvertedResidualTiles},
 };
 
 constexpr bool tableIsInEnumOrder() {
