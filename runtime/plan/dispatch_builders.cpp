@@ -20,6 +20,8 @@ uint asUint(int64_t value) {
 // Squeeze-excite's shared memory grows in steps, so that a network's layers share few pipelines.
 constexpr uint kGroupsStep = 256, kReducedStep = 64;
 constexpr uint32_t kFloatGroupBytes = 16;
+// Pixels of the projection that an invocation of inverted_residual sums up: kStrip in the shader.
+constexpr uint32_t kStripPixels = 4;
 
 int64_t groupsPerImage(const Shape& shape) {
     return int64_t{shape.h} * shape.w * channelGroups(shape.c);
@@ -33,7 +35,7 @@ Extent inputExtent(const Extent& out, const Shape& in, int kernel, int stride, i
     return {out.imageBegin, 1, first, last - first + 1};
 }
 
-// What conv2d and depthwise have in common: a window that slides over rows of the map.
+// What conv2d, depthwise and others have in common: a window that slides over rows of the map.
 template <typename Params, typename Call>
 void setWindow(Params& params, const Call& call, const Extent& extent) {
     params.inHeight = asUint(call.in.shape.h);
@@ -63,6 +65,23 @@ Dispatch dispatchOf(const Variant& variant, std::vector<Binding> bindings, PushC
     dispatch.push = push;
     dispatch.workgroups = workgroups;
     return dispatch;
+}
+
+void setInvertedResidualConstants(Variant& variant, const InvertedResidualCall& call, const KernelForm& form) {
+    setWindowConstants(variant, call);
+    variant.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    variant.constants[constant_id::kSqueeze] = call.sums.has_value();
+    variant.constants[constant_id::kFirstActivation] = static_cast<uint32_t>(call.firstActivation);
+    variant.constants[constant_id::kFirstKernelH] = asUint(call.firstKernelH);
+    variant.constants[constant_id::kFirstKernelW] = asUint(call.firstKernelW);
+    variant.constants[constant_id::kFirstStrideH] = asUint(call.firstStrideH);
+    variant.constants[constant_id::kFirstStrideW] = asUint(call.firstStrideW);
+    if (!call.projectWeights) return;
+    const std::optional<uint32_t> groups = projectedGroups(channelGroups(call.out.shape.c), form);
+    assert(groups);
+    variant.constants[constant_id::kProject] = groups.value_or(1);
+    variant.constants[constant_id::kProjectActivation] = static_cast<uint32_t>(call.projectActivation);
+    variant.constants[constant_id::kProjectResidual] = call.residual.has_value();
 }
 
 uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder order) {
@@ -532,6 +551,79 @@ Dispatch DispatchBuilder::pooledLinear(const PooledLinearCall& call, const Kerne
                       {divideUp(params.outGroups, form.groupLanes * form.tileY), asUint(extent.images), 1});
 }
 
+int DispatchBuilder::invertedResidualPartials(const Shape& out, int rows, const KernelForm& form) {
+    return static_cast<int>(tilesOf(out, rows, form).count());
+}
+
+Dispatch DispatchBuilder::invertedResidual(const InvertedResidualCall& call, const KernelForm& form,
+                                           const Extent& extent) const {
+    const Shape &hiddenShape = call.hidden, &outShape = call.out.shape;
+    assert(!call.sums || !call.projectWeights);
+    assert(call.projectWeights || (!call.residual && hiddenShape.c == outShape.c));
+    InvertedResidualParams params{};
+    setWindow(params, call, extent);
+    params.hiddenHeight = asUint(hiddenShape.h);
+    params.hiddenWidth = asUint(hiddenShape.w);
+    params.inGroups = asUint(channelGroups(call.in.shape.c));
+    params.hiddenGroups = asUint(channelGroups(hiddenShape.c));
+    params.outGroups = asUint(channelGroups(outShape.c));
+    params.outChannels = asUint(outShape.c);
+    params.firstPadTop = call.firstPadding.top;
+    params.firstPadLeft = call.firstPadding.left;
+
+    const Extent hidden = inputExtent(extent, hiddenShape, call.kernelH, call.strideH, call.padding.top);
+    const Bound in = bindRows(
+        call.in, inputExtent(hidden, call.in.shape, call.firstKernelH, call.firstStrideH, call.firstPadding.top),
+        false);
+    const Bound out = bindRows(call.out, extent, true);
+    Bound residual{}, sums{};
+    if (call.residual) residual = bindRows(*call.residual, extent, false);
+    if (call.sums) {
+        sums = bindRows(*call.sums, {extent.imageBegin, extent.images, 0, 1}, true);
+        params.partialBegin = asUint(call.partialBegin);
+        params.partialsPerImage = asUint(call.sums->shape.w);
+    }
+    params.inBase = in.base;
+    params.outBase = out.base;
+    params.residualBase = residual.base;
+    params.sumsBase = sums.base;
+
+    Variant chosen = variant(Kernel::InvertedResidual, form);
+    setInvertedResidualConstants(chosen, call, form);
+    const int64_t taps = int64_t{call.firstKernelH} * call.firstKernelW;
+    const Binding first =
+        bindAll(call.firstWeights, int64_t{params.hiddenGroups} * (1 + taps * params.inGroups * kChannelGroup));
+    const Binding depthwise =
+        bindAll(call.depthwiseWeights, (1 + int64_t{call.kernelH} * call.kernelW) * params.hiddenGroups);
+    Binding project{};
+    if (call.projectWeights) {
+        project = bindAll(*call.projectWeights,
+                          int64_t{params.outGroups} * (1 + int64_t{params.hiddenGroups} * kChannelGroup));
+    }
+    const int64_t slices = call.projectWeights ? 1 : divideUp(params.hiddenGroups, form.groupLanes);
+    return dispatchOf(chosen, {in.binding, first, depthwise, project, residual.binding, out.binding, sums.binding},
+                      PushConstants::of(params),
+                      spreadWorkgroups(tilesOf(outShape, extent.rows, form).count() * extent.images * slices));
+}
+
+uint64_t invertedResidualSharedBytes(const InvertedResidualCall& call, const KernelForm& form) {
+    const int64_t windowW = int64_t{form.tileX - 1} * call.strideW + call.kernelW;
+    const int64_t windowH = int64_t{form.tileY - 1} * call.strideH + call.kernelH;
+    const int64_t hidden = windowW * windowH * form.groupLanes;
+    int64_t second = call.sums ? form.localSize : 1;
+    if (call.projectWeights) second = int64_t{form.tileX} * form.tileY * form.groupLanes;
+    return static_cast<uint64_t>(hidden + second) * kFloatGroupBytes;
+}
+
+std::optional<uint32_t> projectedGroups(int outGroups, const KernelForm& form) {
+    const uint32_t strips = uint32_t{form.tileX} * form.tileY / kStripPixels;
+    const uint32_t needed = divideUp(asUint(outGroups), form.localSize / strips);
+    for (const uint32_t groups : {1u, 2u, 3u, 4u, 6u}) {
+        if (needed <= groups) return groups;
+    }
+    return std::nullopt;
+}
+
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels) {
     const uint32_t vectors = limits.sharedMemoryBytes / kFloatGroupBytes;
     const uint32_t taken = localSize + roundUp(asUint(channelGroups(reducedChannels)), kReducedStep);
@@ -539,7 +631,10 @@ uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int 
     return std::min(kSqueezeExciteChunk, (vectors - taken) / kReducedStep * kReducedStep);
 }
 
-bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits) {
+bool dispatchFits(const Dispatch& dispatch, const DeviceLimits& limits) {
+    for (size_t i = 0; i < dispatch.workgroups.size(); ++i) {
+        if (dispatch.workgroups[i] > limits.maxWorkgroupCount[i]) return false;
+    }
     const std::span<const BindingRow> rows = row(dispatch.variant.kernel).bindings;
     for (size_t i = 0; i < dispatch.bindings.size(); ++i) {
         const Binding& binding = dispatch.bindings[i];

@@ -201,4 +201,27 @@ KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int out
     return {preferredLoad(limits), 1, tile, localSize, std::min(lanes, localSize)};
 }
 
+std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call) {
+    // More would leave too few workgroups on each of a GPU's cores.
+    constexpr uint64_t kMostSharedBytes = 16384;
+    const uint64_t sharedBytes = std::min<uint64_t>(limits.sharedMemoryBytes, kMostSharedBytes);
+    const uint32_t mostInvocations = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
+    const int outGroups = channelGroups(call.out.shape.c);
+    // Large tiles recompute less of their neighbours' hidden pixels. Invocations share weights and pixels in registers,
+    // so fewer of them load less; how many sums each can hold is the limit.
+    for (const Tile& tile : {Tile{8, 4}, Tile{4, 4}}) {
+        for (const uint32_t slice : {8u, 4u, 2u}) {
+            for (const uint32_t invocations : {64u, 128u}) {
+                // Both loads are texels; the form says so, so that equal pipelines are one.
+                const KernelForm form = {LoadPath::Storage, tile.x, tile.y, invocations, slice};
+                const bool fits = invocations <= mostInvocations &&
+                                  invertedResidualSharedBytes(call, form) <= sharedBytes &&
+                                  (!call.projectWeights || projectedGroups(outGroups, form));
+                if (fits) return form;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace dunlin
