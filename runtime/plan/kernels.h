@@ -15,7 +15,7 @@ namespace dunlin {
 enum class BindingKind : uint8_t {
     Activation,   // read by the variant's load path: uniform texel buffer or storage buffer, of the variant's precision
     Weights,      // the same, constants
-    TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
+    TexelNative,  // always a uniform texel buffer, of the variant's precision: gates, which are small, and inverted_residual
     Storage,      // storage buffer, read or written
     Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
 };
