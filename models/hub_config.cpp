@@ -283,7 +283,7 @@ PreprocessChanges readPreprocess(Fields& fields) {
     }
     changes.cropFraction = fields.number("crop_pct", {0.05, 1});
     changes.inputSize = fields.inputSize("input_size");
-    fields.oneOf("crop_mode", {"center"});
+    if (const auto index = fields.oneOf("crop_mode", {"center", "squash"})) changes.squash = *index == 1;
     return changes;
 }
 
@@ -403,6 +403,7 @@ void PreprocessChanges::applyTo(PreprocessSpec& spec) const {
     if (deviation) spec.deviation = *deviation;
     if (interpolation) spec.interpolation = *interpolation;
     if (cropFraction) spec.cropFraction = *cropFraction;
+    if (squash) spec.squash = *squash;
     if (inputSize) {
         spec.inputHeight = (*inputSize)[0];
         spec.inputWidth = (*inputSize)[1];

@@ -35,6 +35,7 @@ struct PreprocessChanges {
     std::optional<std::array<float, 3>> mean, deviation;
     std::optional<Interpolation> interpolation;
     std::optional<double> cropFraction;
+    std::optional<bool> squash;
     std::optional<std::array<int, 2>> inputSize;  // height, width
 
     void applyTo(PreprocessSpec& spec) const;

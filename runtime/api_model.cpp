@@ -46,6 +46,7 @@ void fillInfo(const OpenModel& open, DunlinModelInfo& info) {
     info.interpolation = preprocess.interpolation == Interpolation::Bicubic ? DUNLIN_INTERPOLATION_BICUBIC
                                                                             : DUNLIN_INTERPOLATION_BILINEAR;
     info.swapRedBlue = preprocess.swapRedBlue;
+    info.squash = preprocess.squash;
 }
 
 Result<std::shared_ptr<const OpenModel>> open(const char* name, const DunlinModelOptions& options) {

@@ -74,6 +74,11 @@ Result<SessionOptions> plainOptions(const Device& device, const OpenModel& model
     DUNLIN_ASSIGN(plain.precision, choosePrecision(device, options.precision));
     plain.topK = static_cast<int>(
         std::min(valueOr(options.topK, kDefaultTopK), static_cast<uint32_t>(model.model->data.classes)));
+    if (options.fusion != DUNLIN_FUSION_DEFAULT && options.fusion != DUNLIN_FUSION_MAX) {
+        return error(StatusCode::InvalidArgument, "fusion is %d, but must be %d or %d",
+                     static_cast<int>(options.fusion), DUNLIN_FUSION_DEFAULT, DUNLIN_FUSION_MAX);
+    }
+    if (options.fusion == DUNLIN_FUSION_MAX) plain.fusion = FusionLevel::Max;
     if (options.tapCount > 0) DUNLIN_TRY(checkPresent(options.taps, "taps"));
     for (uint32_t i = 0; i < options.tapCount; ++i) {
         DUNLIN_TRY(checkPresent(options.taps[i], "a name in taps"));

@@ -172,7 +172,10 @@ ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int s
     geometry.sourceHeight = sourceHeight;
     geometry.outWidth = outWidth;
     geometry.outHeight = outHeight;
-    if (targetWidth == targetHeight) {
+    if (spec.squash) {
+        geometry.resizedWidth = targetWidth;
+        geometry.resizedHeight = targetHeight;
+    } else if (targetWidth == targetHeight) {
         // torchvision's Resize: the short side becomes the target, the long side is cut to an integer.
         const double shortSide = std::min(sourceWidth, sourceHeight);
         geometry.resizedWidth = sourceWidth <= sourceHeight

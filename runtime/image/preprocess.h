@@ -21,6 +21,7 @@ struct PreprocessSpec {
     double cropFraction = 0.875;  // the crop's side over the resized short side
     int inputHeight = 224, inputWidth = 224;  // what the network was trained for
     bool swapRedBlue = false;     // the network wants BGR
+    bool squash = false;          // both sides are resized, proportions are lost; else only the short side decides
 };
 
 // Where the network's input lies in the resized source: the whole source is resized to resizedWidth x resizedHeight, then

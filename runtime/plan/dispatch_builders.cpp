@@ -527,6 +527,30 @@ Dispatch DispatchBuilder::maxPool(const MaxPoolCall& call, const KernelForm& for
                       flatWorkgroups(items, form));
 }
 
+Dispatch DispatchBuilder::pooledLinear(const PooledLinearCall& call, const KernelForm& form,
+                                       const Extent& extent) const {
+    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
+    assert(outShape.h == 1 && outShape.w == 1 && form.localSize % form.groupLanes == 0);
+    PooledLinearParams params{};
+    params.pixelsPerImage = asUint(int64_t{inShape.h} * inShape.w);
+    params.pixelBegin = asUint(call.begin);
+    params.pixels = call.count > 0 ? asUint(call.count) : params.pixelsPerImage - params.pixelBegin;
+    params.inGroups = asUint(channelGroups(inShape.c));
+    params.outGroups = asUint(channelGroups(outShape.c));
+    params.outChannels = asUint(outShape.c);
+    params.imageBegin = asUint(extent.imageBegin);
+    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, inShape.h}, false);
+    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, 1}, true);
+    params.inBase = in.base;
+    params.outBase = out.base;
+
+    Variant chosen = variant(Kernel::PooledLinear, form);
+    chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
+    const Binding weights = bindAll(call.weights, params.outGroups * (1 + int64_t{params.inGroups} * kChannelGroup));
+    return dispatchOf(chosen, {in.binding, weights, out.binding}, PushConstants::of(params),
+                      {divideUp(params.outGroups, form.groupLanes * form.tileY), asUint(extent.images), 1});
+}
+
 int DispatchBuilder::invertedResidualPartials(const Shape& out, int rows, const KernelForm& form) {
     return static_cast<int>(tilesOf(out, rows, form).count());
 }

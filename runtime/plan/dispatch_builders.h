@@ -14,6 +14,7 @@
 //   separable_attention, moments, resize, max_pool: in, out
 //   layer_norm      in, weights, moments, out
 //   embed_tokens    in, constants, out
+//   pooled_linear   in, weights, out
 //   inverted_residual  in, first weights, depthwise weights, project weights, residual, out, sums
 //
 // Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
@@ -35,6 +36,7 @@
 //   moments         workgroup.x = image
 //   embed_tokens    flat: group, token, image
 //   resize, max_pool  flat: group, column, row, image
+//   pooled_linear   workgroup.x = block of group lanes * tileY out groups; workgroup.y = image
 //   inverted_residual  workgroups numbered by slice of group lanes groups (not with projection), column tile, row tile,
 //                   image; each tile is one partial
 #pragma once
@@ -63,7 +65,8 @@ struct KernelForm {
     uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
-    // keys of each. Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
+    // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
+    // Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
     uint32_t groupLanes = 1;
 };
 
@@ -159,6 +162,12 @@ struct MaxPoolCall {
     int kernelH = 1, kernelW = 1, strideH = 1, strideW = 1;
     Padding padding = {};
 };
+// A pool and the linear layer (or 1x1 convolution) that alone reads it. in: the map; out: [n, 1, 1, out channels].
+struct PooledLinearCall {
+    Operand in, weights, out;
+    int begin = 0, count = 0;  // pixels of each image, as in PoolCall
+    Activation activation = Activation::None;
+};
 // A first convolution (Gemm packing), a depthwise one behind it, and optionally the projection to `out` with its
 // shortcut, which is added after the activation. Hidden channels are hidden.c; without projection out.c too.
 struct InvertedResidualCall {
@@ -195,6 +204,8 @@ class DispatchBuilder {
     Dispatch embedTokens(const EmbedTokensCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch resize(const ResizeCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const;
+    // Whole images only; the extent's rows do not count.
+    Dispatch pooledLinear(const PooledLinearCall& call, const KernelForm& form, const Extent& extent) const;
     // With a form that invertedResidualSharedBytes() and projectedGroups() allow (kernel_forms.h chooses such).
     Dispatch invertedResidual(const InvertedResidualCall& call, const KernelForm& form, const Extent& extent) const;
     // Of one image; the rest of its push constants waits for the source (vulkan/recorder).

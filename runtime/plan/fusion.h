@@ -23,6 +23,8 @@ struct Step {
         EmbedTokens,
         Resize,
         MaxPool,
+        InvertedResidual,  // block_fusion.h: a dense convolution, a depthwise one, perhaps a projection
+        PooledLinear,      // block_fusion.h: a pool and a linear layer
     };
     Kind kind = Kind::Convolution;
     int node = -1;        // the op; squeeze-excite: its expanding layer; moments: the LayerNorm
@@ -37,6 +39,7 @@ struct Step {
     int normNode = -1;                         // convolution: the LayerNorm before it
     int mergedBlock = 0;                       // convolution: side of the squares of pixels that are one input; 0: none
     bool writesSums = false;                   // depthwise: a squeeze-excite step needs the sums of its output
+    std::vector<Step> parts = {};              // of a joined step, in order
 };
 
 // Steps in graph order. Values in `kept` are written even where fusion would remove them; if fusion must remove one

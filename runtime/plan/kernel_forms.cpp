@@ -1,6 +1,7 @@
 #include "runtime/plan/kernel_forms.h"
 
 #include <algorithm>
+#include <bit>
 #include <span>
 
 namespace dunlin {
@@ -181,6 +182,23 @@ KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out) {
 
 KernelForm momentsForm(const DeviceLimits& limits) {
     return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
+}
+
+// Every workgroup pools for itself, so there are few. The batch does not count, so that an image's bits do not hang on
+// it.
+KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups) {
+    uint8_t tile = 1;
+    uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
+    int workgroups = limits.family == DeviceFamily::Nvidia || limits.family == DeviceFamily::Amd ? 16 : 8;
+    if (limits.family == DeviceFamily::CpuDriver) {
+        // Shared memory is slow there, so four output groups share each mean. Two to four cores get some; three and
+        // four only where pooling, which takes as long as two weights a pixel, stays within a quarter of the work.
+        tile = 4;
+        localSize = std::min(localSize, kWorkgroup);
+        workgroups = std::clamp(outGroups / std::max(2 * in.h * in.w, 1), 2, 4);
+    }
+    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, int{tile}), workgroups)));
+    return {preferredLoad(limits), 1, tile, localSize, std::min(lanes, localSize)};
 }
 
 namespace {

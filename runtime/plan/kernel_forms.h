@@ -21,6 +21,7 @@ KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call);
 KernelForm separableAttentionForm(const DeviceLimits& limits, const Shape& out);
 KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out);
 KernelForm momentsForm(const DeviceLimits& limits);
+KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups);
 // Nothing where shared memory or registers do not allow it.
 std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call);
 

@@ -79,6 +79,10 @@ constexpr ConstantRow kLayerNormConstants[] = {{"moments", ConstantKind::Flag}};
 constexpr BindingRow kEmbedTokensBindings[] = {
     {"input", BindingKind::Activation, false}, {"constants", Weights, false}, {"output", BindingKind::Storage, true}};
 
+constexpr BindingRow kPooledLinearBindings[] = {
+    {"input", BindingKind::Activation, false}, {"weights", Weights, false}, {"output", BindingKind::Storage, true}};
+constexpr ConstantRow kPooledLinearConstants[] = {{"activation", ConstantKind::Activation}};
+constexpr Tile kPooledLinearTiles[] = {{1, 1}, {1, 4}};
 // Texels all: with both storage buffers for results, a device that allows only four of them is enough.
 constexpr BindingRow kInvertedResidualBindings[] = {{"input", TexelNative, false},
                                                     {"first_weights", TexelNative, false},
@@ -130,6 +134,8 @@ constexpr KernelRow kTable[] = {
     {Kernel::EmbedTokens, "embed_tokens", kEmbedTokensBindings, sizeof(params::EmbedTokensParams), {}, kNoTiles},
     {Kernel::Resize, "resize", kInOutBindings, sizeof(params::ResizeParams), {}, kNoTiles},
     {Kernel::MaxPool, "max_pool", kInOutBindings, sizeof(params::MaxPoolParams), {}, kNoTiles},
+    {Kernel::PooledLinear, "pooled_linear", kPooledLinearBindings, sizeof(params::PooledLinearParams),
+     kPooledLinearConstants, kPooledLinearTiles},
     {Kernel::InvertedResidual, "inverted_residual", kInvertedResidualBindings, sizeof(params::InvertedResidualParams),
      kInvertedResidualConstants, kInvertedResidualTiles},
 };

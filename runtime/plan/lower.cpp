@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "runtime/plan/block_fusion.h"
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/kernel_forms.h"
@@ -146,6 +147,10 @@ class Lowering {
                 return lowerResize(step);
             case Step::Kind::MaxPool:
                 return lowerMaxPool(step);
+            case Step::Kind::InvertedResidual:
+                return lowerParts(step);
+            case Step::Kind::PooledLinear:
+                return lowerPooledLinear(step);
         }
         return {};
     }
@@ -272,21 +277,45 @@ class Lowering {
             return builder_.depthwise(call, splitForm, extent);
         };
         DUNLIN_ASSIGN(const Split chosen, split(node.name, out, form, build));
-        if (step.writesSums) addSums(step.output, node.name, out, chosen, call);
-        for (const Extent& extent : chosen.extents) {
-            emit(build(chosen.form, extent), node.name);
-            call.partialBegin += DispatchBuilder::partialCount(out, extent.rows, chosen.form);
-        }
+        emitWithSums(step, out, chosen, call, build, DispatchBuilder::partialCount);
         return {};
     }
 
-    void addSums(ValueId value, const std::string& name, const Shape& out, const Split& chosen, DepthwiseCall& call) {
-        int partials = 0;
-        for (const Extent& extent : chosen.extents) {
-            partials += DispatchBuilder::partialCount(out, extent.rows, chosen.form);
+    // The dispatches of a depthwise step, each of which adds partial sums of its own where they are wanted.
+    template <typename Call, typename Build, typename CountPartials>
+    void emitWithSums(const Step& step, const Shape& out, const Split& chosen, Call& call, Build build,
+                      CountPartials countPartials) {
+        const std::string& name = nodeOf(step).name;
+        if (step.writesSums) {
+            int partials = 0;
+            for (const Extent& extent : chosen.extents) partials += countPartials(out, extent.rows, chosen.form);
+            sums_[step.output] = addActivation(name + ".sums", {microBatch_, 1, partials, out.c}, kFloatGroupBytes);
+            call.sums = operand(sums_.at(step.output));
         }
-        sums_[value] = addActivation(name + ".sums", {microBatch_, 1, partials, out.c}, kFloatGroupBytes);
-        call.sums = operand(sums_.at(value));
+        for (const Extent& extent : chosen.extents) {
+            emit(build(chosen.form, extent), name);
+            call.partialBegin += countPartials(out, extent.rows, chosen.form);
+        }
+    }
+
+    // Where the device cannot run joined steps as one.
+    Status lowerParts(const Step& step) {
+        for (const Step& part : step.parts) DUNLIN_TRY(lowerStep(part));
+        return {};
+    }
+
+    Status lowerPooledLinear(const Step& step) {
+        const Node& node = nodeOf(step);
+        const auto& pool = std::get<GlobalAvgPool>(nodeOf(step.parts[0]).op);
+        const PooledLinearCall call = {valueOperand(step.input),
+                                       constantOperand(step.node),
+                                       newValue(step.output, node.name),
+                                       pool.begin,
+                                       pool.count,
+                                       step.parts[1].activation};
+        return emitWhole(
+            node.name, pooledLinearForm(limits_, call.in.shape, channelGroups(call.out.shape.c)),
+            [&](const KernelForm& form, const Extent& extent) { return builder_.pooledLinear(call, form, extent); });
     }
 
     Status lowerSqueezeExcite(const Step& step) {
@@ -470,7 +499,8 @@ Result<Program> lower(const Graph& graph, const SessionOptions& options, const D
         DUNLIN_ASSIGN(const ValueId value, graph.findTap(name));
         taps.push_back(value);
     }
-    DUNLIN_ASSIGN(const std::vector<Step> steps, fuse(graph, taps));
+    DUNLIN_ASSIGN(std::vector<Step> steps, fuse(graph, taps));
+    if (options.fusion == FusionLevel::Max) steps = fuseBlocks(graph, std::move(steps), taps);
 
     uint64_t constantBytes = 0;
     for (const Constant& constant : constantsOf(graph, options.precision)) constantBytes += constant.sizeBytes;

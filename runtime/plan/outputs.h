@@ -11,11 +11,15 @@
 
 namespace dunlin {
 
+// How much runs in one kernel: what is known to pay, or all that can (fewer dispatches, perhaps slower).
+enum class FusionLevel : uint8_t { Default, Max };
+
 struct SessionOptions {
     int batch = 1, height = 0, width = 0;  // 0: the model's own input size
     Precision precision = Precision::Fp32;
-    std::vector<std::string> taps = {};  // outputs beyond logits, probabilities and top-k
-    int topK = 5;                        // clamped to the number of classes
+    std::vector<std::string> taps = {};         // outputs beyond logits, probabilities and top-k
+    int topK = 5;                               // clamped to the number of classes
+    FusionLevel fusion = FusionLevel::Default;  // the CPU has but one
     // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
     std::function<bool(float)> progress = {};
 };

@@ -31,6 +31,7 @@ enum class Kernel : uint8_t {
     EmbedTokens,
     Resize,
     MaxPool,
+    PooledLinear,
     InvertedResidual,
 };
 
@@ -48,8 +49,8 @@ struct Variant {
     Precision precision = Precision::Fp32;
     LoadPath load = LoadPath::Storage;
     // Outputs computed by one invocation. Pointwise: pixels x channel groups; conv2d and depthwise: columns x rows
-    // (conv2d: one channel group); preprocess: tileX is the source kind. 1x1 for kernels without tiles. By one
-    // workgroup: inverted_residual, columns x rows.
+    // (conv2d: one channel group); pooled_linear: 1 x channel groups; preprocess: tileX is the source kind. 1x1 for
+    // kernels without tiles. By one workgroup: inverted_residual, columns x rows.
     uint8_t tileX = 1, tileY = 1;
     std::array<uint32_t, kMaxConstants> constants{};
 

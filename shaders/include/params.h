@@ -191,6 +191,16 @@ struct MaxPoolParams {
     int inBase, outBase;
 };
 
+// pooled_linear: the mean over each image's pixels [pixelBegin, pixelBegin + pixels), then a linear layer.
+struct PooledLinearParams {
+    uint pixelBegin, pixels;
+    uint pixelsPerImage;
+    uint inGroups, outGroups;
+    uint outChannels;  // logical count: lanes past it are written as zero
+    uint imageBegin;
+    int inBase, outBase;
+};
+
 // inverted_residual: a first convolution, a depthwise one and optionally the projection, in one dispatch.
 struct InvertedResidualParams {
     uint inHeight, inWidth, hiddenHeight, hiddenWidth, outHeight, outWidth;

@@ -84,7 +84,7 @@ TEST(ParseCommandLine, InspectTakesWhatToShow) {
         parsed<InspectOptions>({"inspect", "net", "--graph", "--plan", "--fusion", "max", "--batch", "4"});
     EXPECT_TRUE(options.graph && options.plan);
     EXPECT_FALSE(options.program);
-    EXPECT_EQ(options.fusion, InspectOptions::Fusion::Max);
+    EXPECT_EQ(options.fusion, DUNLIN_FUSION_MAX);
     EXPECT_EQ(options.batch, 4u);
 }
 

@@ -92,6 +92,16 @@ TEST(ResizeGeometry, OfAPhotographIs256And224) {
     EXPECT_EQ(geometry.cropY, 16);
 }
 
+TEST(ResizeGeometry, SquashedKeepsNoProportions) {
+    PreprocessSpec spec;
+    spec.squash = true;
+    const ResizeGeometry geometry = resizeGeometry(spec, 500, 375, 224, 224);
+    EXPECT_EQ(geometry.resizedWidth, 256);
+    EXPECT_EQ(geometry.resizedHeight, 256);
+    EXPECT_EQ(geometry.cropX, 16);
+    EXPECT_EQ(geometry.cropY, 16);
+}
+
 TEST(ResizeGeometry, PadsWhereTheResizedPictureIsSmallerThanTheCrop) {
     const ResizeGeometry geometry = resizeGeometry(plainSpec(2.0, Interpolation::Bilinear), 10, 10, 9, 9);
     EXPECT_EQ(geometry.resizedWidth, 4);  // floor(9 / 2)

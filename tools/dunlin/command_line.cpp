@@ -133,9 +133,18 @@ void addRun(CLI::App& app, Parsed& parsed) {
     addCommonOptions(command, parsed.run.common, parsed);
 }
 
+void addFusion(CLI::App& command, Parsed& parsed) {
+    command
+        .add_option("--fusion", parsed.fusion,
+                    "default, or max: whole blocks in one dispatch, the fewest dispatches but not always the fastest")
+        ->check(CLI::IsMember({"default", "max"}))
+        ->type_name("PLAN");
+}
+
 void addVerify(CLI::App& app, Parsed& parsed) {
     CLI::App& command = addCommand(app, kVerifyHelp);
     command.add_option("REFERENCE", parsed.verify.references, "reference files (.json)")->required()->type_name("");
+    addFusion(command, parsed);
     addCommonOptions(command, parsed.verify.common, parsed);
 }
 
@@ -147,11 +156,7 @@ void addInspect(CLI::App& app, Parsed& parsed) {
     command.add_flag("--plan", parsed.inspect.plan, "where every tensor lies, and every barrier");
     addSize(command, parsed);
     addBatch(command, parsed.inspect.batch);
-    command
-        .add_option("--fusion", parsed.fusion,
-                    "default or max: the most that can be fused; the same plan where nothing more can")
-        ->check(CLI::IsMember({"default", "max"}))
-        ->type_name("PLAN");
+    addFusion(command, parsed);
     addCommonOptions(command, parsed.inspect.common, parsed);
 }
 
@@ -231,8 +236,10 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     const std::string& name = command.get_name();
     if (name == "devices") return Invocation(parsed.devices);
     if (name == "models") return Invocation(parsed.models);
+    const DunlinFusion fusion = parsed.fusion == "max" ? DUNLIN_FUSION_MAX : DUNLIN_FUSION_DEFAULT;
     if (name == "verify") {
         DUNLIN_CLI_TRY(finishCommon(parsed.verify.common, parsed, environment));
+        parsed.verify.fusion = fusion;
         return Invocation(parsed.verify);
     }
     if (name == "classify") {
@@ -248,7 +255,7 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     }
     DUNLIN_CLI_TRY(finishCommon(parsed.inspect.common, parsed, environment));
     DUNLIN_CLI_TRY(finishSize(parsed.inspect.size, parsed, given("--size")));
-    parsed.inspect.fusion = parsed.fusion == "max" ? InspectOptions::Fusion::Max : InspectOptions::Fusion::Default;
+    parsed.inspect.fusion = fusion;
     return Invocation(parsed.inspect);
 }
 

@@ -68,16 +68,16 @@ struct RunOptions {
 struct VerifyOptions {
     CommonOptions common;
     std::vector<std::string> references;
+    DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
 };
 
 struct InspectOptions {
-    enum class Fusion { Default, Max };
     CommonOptions common;
     ModelChoice model;
     bool graph = false, program = false, plan = false;  // none: a summary
     InputSize size;
     uint32_t batch = 1;
-    Fusion fusion = Fusion::Default;
+    DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
 };
 
 // Text that was asked for instead of a command: --help and --version.

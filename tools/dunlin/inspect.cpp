@@ -108,6 +108,7 @@ Outcome<Inspected> inspectModel(const InspectOptions& options) {
     session.batch = static_cast<int>(options.batch);
     session.height = options.size.height ? static_cast<int>(options.size.height) : preprocess.inputHeight;
     session.width = options.size.width ? static_cast<int>(options.size.width) : preprocess.inputWidth;
+    if (options.fusion == DUNLIN_FUSION_MAX) session.fusion = FusionLevel::Max;
     DUNLIN_CLI_ASSIGN(session.precision, choosePrecision(options.common.precision, device));
     DUNLIN_CLI_ASSIGN(Graph graph,
                       outcomeOf(model->data.buildGraph({session.batch, session.height, session.width, 3})));

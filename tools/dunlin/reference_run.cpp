@@ -28,7 +28,8 @@ DunlinBool forwardProgress(void* userData, float share) {
 }
 
 Outcome<OwnedSession> createSession(DunlinDevice device, std::shared_ptr<const Model> model, const Shape& input,
-                                    DunlinPrecision precision, const std::function<void(float)>& progress) {
+                                    DunlinPrecision precision, DunlinFusion fusion,
+                                    const std::function<void(float)>& progress) {
     DunlinModel_T handle{std::make_shared<api::OpenModel>(api::OpenModel{std::move(model), 0, 0})};
     DunlinSessionOptions options = {};
     options.sType = DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS;
@@ -37,6 +38,7 @@ Outcome<OwnedSession> createSession(DunlinDevice device, std::shared_ptr<const M
     options.width = static_cast<uint32_t>(input.w);
     options.precision = precision;
     options.inputKinds = DUNLIN_INPUT_TENSOR;
+    options.fusion = fusion;
     options.progress = forwardProgress;
     options.progressUserData = const_cast<std::function<void(float)>*>(&progress);
     DunlinSession session = nullptr;
@@ -64,10 +66,10 @@ Outcome<std::vector<float>> runLogits(DunlinSession session, const DunlinSession
 }
 
 Outcome<ReferenceVerdict> compare(const ReferenceFile& reference, DunlinDevice device, DunlinPrecision precision,
-                                  const std::function<void(float)>& progress) {
+                                  DunlinFusion fusion, const std::function<void(float)>& progress) {
     DUNLIN_CLI_ASSIGN(std::shared_ptr<const Model> model, outcomeOf(openReferenceModel(reference)));
     DUNLIN_CLI_ASSIGN(const OwnedSession session,
-                      createSession(device, std::move(model), reference.input, precision, progress));
+                      createSession(device, std::move(model), reference.input, precision, fusion, progress));
     DunlinSessionInfo info = {};
     info.sType = DUNLIN_STRUCTURE_TYPE_SESSION_INFO;
     DunlinError error;
@@ -84,9 +86,9 @@ Outcome<ReferenceVerdict> compare(const ReferenceFile& reference, DunlinDevice d
 }  // namespace
 
 Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
-                                       const std::function<void(float)>& progress) {
+                                       DunlinFusion fusion, const std::function<void(float)>& progress) {
     DUNLIN_CLI_ASSIGN(const ReferenceFile reference, outcomeOf(loadReference(file)));
-    Outcome<ReferenceVerdict> verdict = compare(reference, device, precision, progress);
+    Outcome<ReferenceVerdict> verdict = compare(reference, device, precision, fusion, progress);
     if (!verdict.ok()) return Failure{verdict.failure().status, file + ": " + verdict.failure().message};
     return verdict;
 }

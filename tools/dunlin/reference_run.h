@@ -23,7 +23,7 @@ struct ReferenceVerdict {
 // Builds the network of a reference file with its formula weights, runs its input at its batch, and compares.
 // `progress` is told 0 to 1 while the session is made.
 Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
-                                       const std::function<void(float)>& progress);
+                                       DunlinFusion fusion, const std::function<void(float)>& progress);
 
 // Another architecture that the weights of a model fit as well, which takes pictures differently; empty where there is
 // none or the architecture was given.

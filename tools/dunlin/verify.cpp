@@ -89,7 +89,7 @@ Outcome<ExitStatus> verify(const VerifyOptions& options) {
     std::vector<Row> rows;
     for (const std::string& file : options.references) {
         const auto done = static_cast<float>(rows.size()), all = static_cast<float>(options.references.size());
-        rows.push_back({file, runReference(file, device.device.handle(), options.common.precision,
+        rows.push_back({file, runReference(file, device.device.handle(), options.common.precision, options.fusion,
                                            [&](float share) { progress.update((done + share) / all); })});
         if (rows.back().verdict.ok()) continue;
         progress.clear();

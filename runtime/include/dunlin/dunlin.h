@@ -319,14 +319,15 @@ typedef struct DunlinModelInfo {
     uint32_t labelCount;   /* 0 where the files have no labels, else `classes` */
     uint32_t inputHeight;  /* the default of DunlinSessionOptions: pixels */
     uint32_t inputWidth;
-    /* How pictures become inputs: the short side is resized to inputSide / cropFraction, antialiased, the centre is
-     * taken, and (colour - mean) / deviation is computed on colours in 0..1, red first, or blue first with swapRedBlue.
-     */
+    /* How pictures become inputs: the short side (with squash, each side) is resized to inputSide / cropFraction,
+     * antialiased, the centre is taken, and (colour - mean) / deviation is computed on colours in 0..1, red first, or
+     * blue first with swapRedBlue. */
     float mean[3];
     float deviation[3];
     double cropFraction;
     DunlinInterpolation interpolation;
     DunlinBool swapRedBlue;
+    DunlinBool squash;
 } DunlinModelInfo;
 
 DUNLIN_API DunlinStatus dunlinGetModelInfo(DunlinModel model, DunlinModelInfo* info, DunlinError* error);
@@ -344,6 +345,13 @@ typedef enum DunlinInputKind {
     DUNLIN_INPUT_MAX_ENUM = 0x7FFFFFFF
 } DunlinInputKind;
 
+/* How much of a network runs in one dispatch. Results differ by rounding only. The CPU has but one way. */
+typedef enum DunlinFusion {
+    DUNLIN_FUSION_DEFAULT = 0, /* what is known to pay */
+    DUNLIN_FUSION_MAX = 1,     /* whole blocks where the device allows it: the fewest dispatches, perhaps slower ones */
+    DUNLIN_FUSION_MAX_ENUM = 0x7FFFFFFF
+} DunlinFusion;
+
 /* sType: DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS. */
 typedef struct DunlinSessionOptions {
     DunlinStructureType sType;
@@ -360,6 +368,7 @@ typedef struct DunlinSessionOptions {
     uint64_t memoryLimitBytes; /* of Vulkan device memory for this session. 0: memoryBudgetBytes of the device */
     DunlinProgressCallback progress; /* optional */
     void* progressUserData;
+    DunlinFusion fusion;
 } DunlinSessionOptions;
 
 /* The slow call: plans memory and barriers, compiles pipelines (milliseconds from a warm cache, up to seconds else) and

@@ -252,6 +252,7 @@ struct SessionOptions {
     std::vector<std::string> taps = {};
     uint64_t memoryLimitBytes = 0;
     std::function<bool(float)> progress = {};  // returning false cancels; must not throw nor call the library
+    DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
     const void* next = nullptr;
 };
 
@@ -275,6 +276,7 @@ class Session {
         plain.memoryLimitBytes = options.memoryLimitBytes;
         if (options.progress) plain.progress = forwardProgress;
         plain.progressUserData = const_cast<std::function<bool(float)>*>(&options.progress);
+        plain.fusion = options.fusion;
         DunlinSession handle = nullptr;
         auto done = detail::invoke([&](DunlinError* error) {
             return dunlinCreateSession(device.handle(), model.handle(), &plain, &handle, error);
