@@ -617,6 +617,7 @@ uint64_t invertedResidualSharedBytes(const InvertedResidualCall& call, const Ker
 
 std::optional<uint32_t> projectedGroups(int outGroups, const KernelForm& form) {
     const uint32_t strips = uint32_t{form.tileX} * form.tileY / kStripPixels;
+    if (form.localSize < strips) return std::nullopt;
     const uint32_t needed = divideUp(asUint(outGroups), form.localSize / strips);
     for (const uint32_t groups : {1u, 2u, 3u, 4u, 6u}) {
         if (needed <= groups) return groups;

@@ -65,9 +65,8 @@ struct KernelForm {
     uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
-    // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups. Divides
-    // localSize.
-    // keys of each. Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
+    // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
+    // Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
     uint32_t groupLanes = 1;
 };
 

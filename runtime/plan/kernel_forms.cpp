@@ -201,27 +201,46 @@ KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int out
     return {preferredLoad(limits), 1, tile, localSize, std::min(lanes, localSize)};
 }
 
-std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call) {
+namespace {
+
+// The form with this tile that fits, if any.
+std::optional<KernelForm> invertedResidualTile(const DeviceLimits& limits, const InvertedResidualCall& call,
+                                               const Tile& tile) {
     // More would leave too few workgroups on each of a GPU's cores.
     constexpr uint64_t kMostSharedBytes = 16384;
     const uint64_t sharedBytes = std::min<uint64_t>(limits.sharedMemoryBytes, kMostSharedBytes);
     const uint32_t mostInvocations = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
     const int outGroups = channelGroups(call.out.shape.c);
-    // Large tiles recompute less of their neighbours' hidden pixels. Invocations share weights and pixels in registers,
-    // so fewer of them load less; how many sums each can hold is the limit.
-    for (const Tile& tile : {Tile{8, 4}, Tile{4, 4}}) {
-        for (const uint32_t slice : {8u, 4u, 2u}) {
-            for (const uint32_t invocations : {64u, 128u}) {
-                // Both loads are texels; the form says so, so that equal pipelines are one.
-                const KernelForm form = {LoadPath::Storage, tile.x, tile.y, invocations, slice};
-                const bool fits = invocations <= mostInvocations &&
-                                  invertedResidualSharedBytes(call, form) <= sharedBytes &&
-                                  (!call.projectWeights || projectedGroups(outGroups, form));
-                if (fits) return form;
-            }
+    // The fewer the invocations, the more each shares in registers; on a CPU each vector of them costs by itself.
+    const uint32_t fewest = limits.family == DeviceFamily::CpuDriver ? 8 : kWorkgroup;
+    for (const uint32_t slice : {8u, 4u, 2u}) {
+        for (uint32_t invocations = fewest; invocations <= std::min(mostInvocations, 128u); invocations *= 2) {
+            // All loads are texels; the form says storage always, so that equal pipelines are one.
+            const KernelForm form = {LoadPath::Storage, tile.x, tile.y, invocations, slice};
+            if (invertedResidualSharedBytes(call, form) > sharedBytes) break;
+            if (!call.projectWeights || projectedGroups(outGroups, form)) return form;
         }
     }
     return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call) {
+    // Large tiles recompute less of their neighbours' hidden pixels, if they leave room for enough channels and fill
+    // the device.
+    constexpr uint32_t kFewestGroups = 4;
+    const std::optional<KernelForm> smaller = invertedResidualTile(limits, call, {4, 4});
+    for (const Tile& tile : {Tile{8, 8}, Tile{8, 4}}) {
+        const std::optional<KernelForm> form = invertedResidualTile(limits, call, tile);
+        if (!form || form->groupLanes < kFewestGroups) continue;
+        const Shape& out = call.out.shape;
+        const int64_t tiles = int64_t{out.n} * divideUp(out.w, int{tile.x}) * divideUp(out.h, int{tile.y});
+        const int64_t slices =
+            call.projectWeights ? 1 : divideUp(channelGroups(out.c), static_cast<int>(form->groupLanes));
+        if (!smaller || tiles * slices * form->localSize >= fillingInvocations(limits)) return form;
+    }
+    return smaller;
 }
 
 }  // namespace dunlin

@@ -105,7 +105,7 @@ constexpr ConstantRow kInvertedResidualConstants[] = {{"activation", ConstantKin
                                                       {"project", ConstantKind::Option},
                                                       {"project_activation", ConstantKind::Activation},
                                                       {"residual", ConstantKind::Flag}};
-constexpr Tile kInvertedResidualTiles[] = {{4, 4}, {8, 4}};
+constexpr Tile kInvertedResidualTiles[] = {{4, 4}, {8, 4}, {8, 8}};
 
 // In the order of enum Kernel.
 constexpr KernelRow kTable[] = {

@@ -15,7 +15,7 @@ namespace dunlin {
 enum class BindingKind : uint8_t {
     Activation,   // read by the variant's load path: uniform texel buffer or storage buffer, of the variant's precision
     Weights,      // the same, constants
-    TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
+    TexelNative,  // always a uniform texel buffer, of the variant's precision: gates (small), and inverted residual
     Storage,      // storage buffer, read or written
     Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
 };
@@ -72,7 +72,7 @@ bool hasLoadPath(const KernelRow& kernel);
 
 // Specialization constants after the workgroup size (id 0) and the lanes for channel groups (id 1), by kernel.
 namespace constant_id {
-// conv2d, pointwise, depthwise, pooled_linear, inverted_residual
+// conv2d, pointwise, depthwise, pooled_linear, inverted residual
 constexpr uint32_t kActivation = 2;
 // pointwise
 constexpr uint32_t kResidual = 3;  // 1: after the activation, 2: before it

@@ -157,15 +157,16 @@ struct InvertedResidualProblem : TestBuffers {
 };
 
 // Every tile, with the most channel groups a slice that fit in the least shared memory that Vulkan guarantees.
-std::vector<KernelForm> fittingForms(const InvertedResidualCall& call, uint32_t localSize) {
+std::vector<KernelForm> fittingForms(const InvertedResidualCall& call) {
     std::vector<KernelForm> forms;
     for (const auto& tile : row(Kernel::InvertedResidual).tiles) {
-        for (const uint32_t slice : {16u, 8u, 4u, 2u}) {
-            const KernelForm form = {LoadPath::Storage, tile[0], tile[1], localSize, slice};
-            if (invertedResidualSharedBytes(call, form) > 16384) continue;
-            forms.push_back(form);
-            break;
-        }
+        KernelForm form = {LoadPath::Storage, tile[0], tile[1], 64, 16};
+        while (form.groupLanes > 2 && invertedResidualSharedBytes(call, form) > 16384) form.groupLanes /= 2;
+        const int outGroups = channelGroups(call.out.shape.c);
+        if (call.projectWeights && !projectedGroups(outGroups, form)) form.localSize = 128;
+        EXPECT_LE(invertedResidualSharedBytes(call, form), 16384u);
+        EXPECT_TRUE(!call.projectWeights || projectedGroups(outGroups, form));
+        forms.push_back(form);
     }
     return forms;
 }
@@ -178,9 +179,7 @@ TEST_P(InvertedResidualTest, everyVariantAgreesWithTheOracle) {
     if (!supports(precision)) GTEST_SKIP() << "the device has no float16";
     InvertedResidualProblem problem(test, precision);
     const DispatchBuilder builder(device().limits(), precision);
-    const std::vector<KernelForm> forms = fittingForms(problem.call, 64);
-    EXPECT_EQ(forms.size(), row(Kernel::InvertedResidual).tiles.size());
-    for (const KernelForm& form : forms) {
+    for (const KernelForm& form : fittingForms(problem.call)) {
         SCOPED_TRACE(describe(form, precision));
         const Extent extent = problem.everything();
         if (test.sums) {
@@ -235,7 +234,7 @@ TEST_F(InvertedResidualPartsTest, rowsByRowsIsTheWhole) {
         for (int image = 0; image < test.input.n; ++image) {
             for (int row = 0; row < rows; row += 5) strips.push_back({image, 1, row, std::min(5, rows - row)});
         }
-        for (const KernelForm& form : fittingForms(problem.call, 64)) expectTheWhole(problem, form, strips);
+        for (const KernelForm& form : fittingForms(problem.call)) expectTheWhole(problem, form, strips);
     }
 }
 
@@ -244,7 +243,7 @@ TEST_F(InvertedResidualPartsTest, imagesByImagesIsTheWhole) {
         SCOPED_TRACE(test.name);
         InvertedResidualProblem problem(test, Precision::Fp32);
         const int rows = problem.expected.shape.h;
-        for (const KernelForm& form : fittingForms(problem.call, 64)) {
+        for (const KernelForm& form : fittingForms(problem.call)) {
             expectTheWhole(problem, form, {{0, 1, 0, rows}, {1, 2, 0, rows}});
         }
     }
@@ -281,7 +280,7 @@ TEST_F(InvertedResidualPartsTest, workgroupSlicesAndGridDoNotMatter) {
         narrow.maxWorkgroupCount[0] = 2;  // the grid has to grow along y
         const DispatchBuilder builder(narrow, Precision::Fp32);
         std::vector<std::byte> first;
-        for (const auto& [localSize, slice] : {std::pair{64u, 2u}, {128u, 2u}, {32u, 4u}, {16u, 2u}}) {
+        for (const auto& [localSize, slice] : {std::pair{64u, 2u}, {128u, 2u}, {32u, 4u}, {8u, 2u}}) {
             const KernelForm form = {LoadPath::Storage, 4, 4, localSize, slice};
             SCOPED_TRACE(describe(form, Precision::Fp32));
             ASSERT_NO_FATAL_FAILURE(problem.run(builder.invertedResidual(problem.call, form, problem.everything())));
