@@ -3,8 +3,8 @@
 //   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
 //
 // Residual   kResidual 1: added after the activation, as written; 2: before it (ResNet).
-// Gate       kGate 1: squeeze-excite's, multiplied as written. 2: a LayerNorm over whole images; the gate holds
-//            (mean, 1 / deviation) of each image and in[p][k] is (in - mean) / deviation.
+// Gate       kGate 1: squeeze-excite's, multiplied as written. 2: a LayerNorm over whole images; the gate is what
+//            `moments` wrote and in[p][k] is (in - mean) / deviation.
 // LayerNorm  kNorm 1: over the channels of each pixel, gathered in the same pass (include/window_norm.glsl).
 //
 // Layouts    input, residual, output [pixels][groups] of 4 channels; gate [images][input groups];
@@ -58,8 +58,9 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
         [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] *= gate;
     }
     if (kGate == 2u) {
-        const Element4 statistics = loadGate(gateIndex);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = (values[x] - statistics.x) * statistics.y;
+        const vec4 moments = vec4(loadGate(gateIndex));
+        const float mean = moments.x + moments.y, factor = 1.0 / (moments.z + moments.w);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = Element4((vec4(values[x]) - mean) * factor);
     }
     if (kNorm == 1u) {
         [[unroll]] for (int x = 0; x < TILE_X; ++x) {

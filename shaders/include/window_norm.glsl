@@ -1,5 +1,5 @@
-// A LayerNorm inside a matrix product, whose weights were centred (plan/prepack.h): each output's add up to zero, so any
-// constant may be taken off all inputs, and only their deviation is divided by. Included after storage.glsl.
+// A LayerNorm inside a matrix product, whose weights were centred (plan/prepack.h): each output's add up to zero, so
+// any constant may be taken off all inputs, and only their deviation is divided by. Included after storage.glsl.
 #ifndef DUNLIN_WINDOW_NORM_GLSL
 #define DUNLIN_WINDOW_NORM_GLSL
 
