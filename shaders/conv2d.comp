@@ -5,8 +5,8 @@
 //
 // Residual   kOther 1: added after the activation, as written; 2: before it (ResNet).
 // Concat     kOther 3: the channels k are those of the input, then those of a second input of the same size.
-// LayerNorm  kNorm 1: over all channels of the window, padding included (Swin's patch merging). The weights were
-//            centred (plan/prepack.h), so that the mean cancels and only the deviation is needed.
+// LayerNorm  kNorm 1: over all channels of the window, padding included (Swin's patch merging), gathered in the same
+//            pass (include/window_norm.glsl). Not with a second input.
 // Layouts    input, residual, output [images][height][width][groups] of 4 channels;
 //            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the
 //            bias; with a second input, its groups follow those of the first within each place of the window.
@@ -22,6 +22,7 @@
 #include "include/activation.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
+#include "include/window_norm.glsl"
 
 #ifndef TILE_X
 #define TILE_X 4
@@ -42,23 +43,31 @@ READS(1, loadWeights)
 READS(2, loadOther)
 WRITES(3, storeOutput)
 
-// Sums and sums of squares of the inputs of each output's window: for kNorm only.
+// For kNorm only, of each output's window: sums and sums of squares of how far its inputs are from the pivot.
+float pivots[TILE_X];
 vec2 moments[TILE_X];
 
-void multiplyGroup(Element4 value, uint x, Element4 rows[4], inout vec4 sums[TILE_X]) {
-    accumulate(sums[x], value, rows);
-    if (kNorm == 1u) moments[x] += vec2(dot(vec4(value), vec4(1.0)), dot(vec4(value), vec4(value)));
+void multiplyGroup(Element4 value, uint group, uint x, Element4 rows[4], inout vec4 sums[TILE_X]) {
+    if (kNorm == 0u) {
+        accumulate(sums[x], value, rows);
+        return;
+    }
+    const vec4 distances = keepChannels(vec4(value) - pivots[x], group, p.inChannels);
+    float scale;
+    const Element4 block = blockOf(distances, scale);
+    addMoments(moments[x], distances);
+    accumulateScaled(sums[x], block, scale, rows);
 }
 
 // One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and
 // column.
-void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
+void multiplyColumn(uint rowBegin, bool rowInside, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
     const int inGroups = int(p.inGroups), secondGroups = int(p.secondGroups);
     bool inside[TILE_X];
     int pixels[TILE_X];
     [[unroll]] for (int x = 0; x < TILE_X; ++x) {
         const int column = firstColumn + x * kStrideW;
-        inside[x] = column >= 0 && column < int(p.inWidth);
+        inside[x] = rowInside && column >= 0 && column < int(p.inWidth);
         pixels[x] = int(rowBegin) + clamp(column, 0, int(p.inWidth) - 1);
     }
     Element4 rows[4];
@@ -66,7 +75,7 @@ void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums
         [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * group + row);
         [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
             const Element4 value = loadInput(pixels[x] * inGroups + group + p.inBase);
-            multiplyGroup(inside[x] ? value : Element4(0.0), x, rows, sums);
+            multiplyGroup(inside[x] ? value : Element4(0.0), uint(group), x, rows, sums);
         }
     }
     if (kOther != 3u) return;
@@ -74,7 +83,7 @@ void multiplyColumn(uint rowBegin, int firstColumn, int weights, inout vec4 sums
         [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * (inGroups + group) + row);
         [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
             const Element4 value = loadOther(pixels[x] * secondGroups + group + p.otherBase);
-            multiplyGroup(inside[x] ? value : Element4(0.0), x, rows, sums);
+            accumulate(sums[x], inside[x] ? value : Element4(0.0), rows);
         }
     }
 }
@@ -83,8 +92,8 @@ void storeRow(uint pixelBegin, uint firstColumn, uint group, vec4 bias, vec4 sum
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
         if (firstColumn + x >= p.outWidth) continue;
         const int index = int((pixelBegin + firstColumn + x) * p.outGroups + group);
-        const vec2 mean = moments[x] * p.inverseInputs;  // and the mean of squares
-        const float scale = kNorm == 1u ? inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon) : 1.0;
+        const float inputs = float(kKernelH * kKernelW) * float(p.inChannels);
+        const float scale = kNorm == 1u ? inverseDeviation(moments[x], inputs, p.epsilon) : 1.0;
         vec4 value = sums[x] * scale + bias;
         if (kOther == 2u) value += vec4(loadOther(index + p.otherBase));
         value = activate(value, kActivation);
@@ -113,12 +122,22 @@ void main() {
 
     const int inRow = int(row) * kStrideH - p.padTop;
     const int inColumn = int(firstColumn) * kStrideW - p.padLeft;
-    const int kyEnd = min(kKernelH, int(p.inHeight) - inRow);
-    for (int ky = max(0, -inRow); ky < kyEnd; ++ky) {
-        const uint rowBegin = (image * p.inHeight + uint(inRow + ky)) * p.inWidth;
+    // Rows outside the map add nothing, except that a LayerNorm counts them.
+    const int firstInside = max(0, -inRow), endInside = min(kKernelH, int(p.inHeight) - inRow);
+    const int kyBegin = kNorm == 1u ? 0 : firstInside, kyEnd = kNorm == 1u ? kKernelH : endInside;
+    if (kNorm == 1u) {
+        const int rowBegin = int(image * p.inHeight + uint(inRow + firstInside)) * int(p.inWidth);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+            const int pixel = rowBegin + clamp(inColumn + x * kStrideW, 0, int(p.inWidth) - 1);
+            pivots[x] = pivotOf(loadInput(pixel * int(p.inGroups) + p.inBase));
+        }
+    }
+    for (int ky = kyBegin; ky < kyEnd; ++ky) {
+        const bool rowInside = ky >= firstInside && ky < endInside;
+        const uint rowBegin = (image * p.inHeight + uint(inRow + clamp(ky, firstInside, endInside - 1))) * p.inWidth;
         for (int kx = 0; kx < kKernelW; ++kx) {
             const int weights = filterBegin + 1 + (ky * kKernelW + kx) * 4 * allGroups;
-            multiplyColumn(rowBegin, inColumn + kx, weights, sums);
+            multiplyColumn(rowBegin, rowInside, inColumn + kx, weights, sums);
         }
     }
     storeRow((image * p.outHeight + row) * p.outWidth, firstColumn, group, vec4(loadWeights(filterBegin)), sums);

@@ -1,8 +1,8 @@
 // layer_norm: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the mean and variance of each pixel's
 // channels, or of each image as `moments` found them (kMoments == 1: GroupNorm with one group).
 //
-// Layouts    input, output [images][pixels][groups] of 4 channels; weights [gamma, beta][groups]; moments [images] of
-//            (mean, 1 / sqrt(variance + epsilon), 0, 0).
+// Layouts    input, output [images][pixels][groups] of 4 channels; weights [gamma, beta][groups]; moments [images] as
+//            that kernel writes them.
 // Work       kGroupLanes invocations share a pixel, each taking every so-manieth group; a workgroup takes kShareLanes
 //            pixels. The mean is found first, then the variance around it, in float32. Lanes are added up in order, so
 //            the same input gives the same bits.
@@ -62,7 +62,8 @@ void main() {
     if (kMoments == 0u) {
         moments = momentsOfPixel(index + p.inBase, groups);
     } else if (groups > 0) {
-        moments = vec2(loadMoments(int(pixel / p.pixelsPerImage) + p.momentsBase).xy);
+        const vec4 stored = vec4(loadMoments(int(pixel / p.pixelsPerImage) + p.momentsBase));
+        moments = vec2(stored.x + stored.y, 1.0 / (stored.z + stored.w));
     }
     for (uint group = groupLane(); group < groups; group += kGroupLanes) {
         const vec4 normal = (vec4(loadInput(index + int(group) + p.inBase)) - moments.x) * moments.y;

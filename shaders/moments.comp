@@ -1,8 +1,9 @@
 // moments: the mean and variance of all channels of all pixels of an image, for layer_norm:
 //
-//   out[image] = (mean, 1 / sqrt(variance + epsilon), 0, 0)
+//   mean = out[image].x + out[image].y, sqrt(variance + epsilon) = out[image].z + out[image].w
 //
-// Layouts    input [images][pixels][groups] of 4 channels; output [images] of one group.
+// Layouts    input [images][pixels][groups] of 4 channels; output [images] of one group: each number in two parts, so
+//            that float16 loses no digits that matter.
 // Work       a workgroup takes an image: each invocation every so-manieth group, first for the mean, then for the
 //            variance around it, in float32. Invocations are added up in a fixed order, so the same input gives the
 //            same bits.
@@ -56,5 +57,5 @@ void main() {
     }
     const float variance = sumOfImage(squares) / count;
     if (gl_LocalInvocationIndex != 0) return;
-    storeOutput(int(image) + p.outBase, vec4(mean, inversesqrt(variance + p.epsilon), 0.0, 0.0));
+    storeOutput(int(image) + p.outBase, vec4(inTwoElements(mean), inTwoElements(sqrt(variance + p.epsilon))));
 }

@@ -3,10 +3,9 @@
 //   out[p][n] = activation(sum over k of in[p][k] * gate[image of p][k] * weight[k][n] + bias[n]) + residual[p][n]
 //
 // Residual   kResidual 1: added after the activation, as written; 2: before it (ResNet).
-// Gate       kGate 1: squeeze-excite's, multiplied as written. 2: a LayerNorm over whole images; the gate holds
-//            (mean, 1 / deviation) of each image and in[p][k] is (in - mean) / deviation.
-// LayerNorm  kNorm 1: over the channels of each pixel, gathered in the same pass. The weights were centred
-//            (plan/prepack.h): each output's add up to zero, so the mean cancels and only the deviation is needed.
+// Gate       kGate 1: squeeze-excite's, multiplied as written. 2: a LayerNorm over whole images; the gate is what
+//            `moments` wrote and in[p][k] is (in - mean) / deviation.
+// LayerNorm  kNorm 1: over the channels of each pixel, gathered in the same pass (include/window_norm.glsl).
 //
 // Layouts    input, residual, output [pixels][groups] of 4 channels; gate [images][input groups];
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
@@ -22,6 +21,7 @@
 #include "include/activation.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
+#include "include/window_norm.glsl"
 
 #ifndef TILE_X
 #define TILE_X 4
@@ -43,46 +43,46 @@ READS(2, loadResidual)
 READS_TEXELS(3, loadGate)
 WRITES(4, storeOutput)
 
-// For kNorm only: the first channel of each pixel, and sums and sums of squares of how far the others are from it. A
-// mean far from zero would eat the digits of the deviation otherwise.
+// For kNorm only, of each pixel: sums and sums of squares of how far its channels are from the pivot.
 float pivots[TILE_X];
 vec2 moments[TILE_X];
-
-float inverseDeviation(uint x) {
-    const vec2 mean = moments[x] / float(p.inChannels);
-    return inversesqrt(max(mean.y - mean.x * mean.x, 0.0) + p.epsilon);
-}
 
 // The products of one group of input channels with the whole tile.
 void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y],
                    inout vec4 sums[TILE_X * TILE_Y]) {
     Element4 values[TILE_X];
+    float scales[TILE_X];  // of the values, for kNorm only
     [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = loadInput(inputs[x] + group);
     if (kGate == 1u) {
         const Element4 gate = loadGate(gateIndex + group);
         [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] *= gate;
     }
     if (kGate == 2u) {
-        const Element4 statistics = loadGate(gateIndex);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = (values[x] - statistics.x) * statistics.y;
+        const vec4 moments = vec4(loadGate(gateIndex));
+        const float mean = moments.x + moments.y, factor = 1.0 / (moments.z + moments.w);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = Element4((vec4(values[x]) - mean) * factor);
     }
     if (kNorm == 1u) {
         [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-            const vec4 distance = keepChannels(vec4(values[x]) - pivots[x], uint(group), p.inChannels);
-            moments[x] += vec2(dot(distance, vec4(1.0)), dot(distance, distance));
+            const vec4 distances = keepChannels(vec4(values[x]) - pivots[x], uint(group), p.inChannels);
+            addMoments(moments[x], distances);
+            values[x] = blockOf(distances, scales[x]);
         }
     }
     [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
         Element4 rows[4];
         [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights[y] + 1 + 4 * group + row);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) accumulate(sums[x * TILE_Y + y], values[x], rows);
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+            if (kNorm == 1u) accumulateScaled(sums[x * TILE_Y + y], values[x], scales[x], rows);
+            else accumulate(sums[x * TILE_Y + y], values[x], rows);
+        }
     }
 }
 
 void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[TILE_Y],
                vec4 sums[TILE_X * TILE_Y]) {
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-        const float scale = kNorm == 1u ? inverseDeviation(x) : 1.0;
+        const float scale = kNorm == 1u ? inverseDeviation(moments[x], float(p.inChannels), p.epsilon) : 1.0;
         [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
             const uint group = firstGroup + y;
             if (firstPixel + x >= p.pixelsPerImage || group >= p.outGroups) continue;
@@ -119,7 +119,7 @@ void main() {
     }
     [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
         moments[x] = vec2(0.0);
-        pivots[x] = kNorm == 1u ? float(loadInput(inputs[x]).x) : 0.0;
+        pivots[x] = kNorm == 1u ? pivotOf(loadInput(inputs[x])) : 0.0;
     }
     const int gateGroups = kGate == 2u ? 1 : int(p.inGroups);
     const int gateIndex = int(p.gateImageBegin + image) * gateGroups + p.gateBase;

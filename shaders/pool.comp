@@ -3,8 +3,8 @@
 //   out[image][c] = sum over pixel in [pixelBegin, pixelBegin + pixels) of in[image][pixel][c] / pixels
 //
 // Layouts    input [images][pixelsPerImage][groups] of 4 channels; output [images][groups].
-// Work       kGroupLanes invocations take channel groups, times kShareLanes lanes. Each lane adds up every so-manieth pixel in float32;
-//            lane 0 adds up the lanes in order, so the same input gives the same bits.
+// Work       kGroupLanes invocations take channel groups, times kShareLanes lanes. Each lane adds up every so-manieth
+//            pixel in float32; lane 0 adds up the lanes in order, so the same input gives the same bits.
 // Needs      padding lanes of the input are zero, and so are those of the output.
 // Macros     FP16, TEXEL (include/storage.glsl).
 // Dispatch   images * ceil(groups / kGroupLanes) workgroups, over x and y.

@@ -6,9 +6,9 @@
 //
 // Layouts    input [images][pixels][1 + groups + groups] of 4 channels: the score in lane 0 of the first group, keys,
 //            values; output [images][pixels][groups].
-// Work       a workgroup takes kGroupLanes channel groups of one place: its kShareLanes lanes each take every so-manieth
-//            pixel, and all invocations share the softmax's sum. Arithmetic is float32; sums are added in a fixed order,
-//            so the same input gives the same bits.
+// Work       a workgroup takes kGroupLanes channel groups of one place: its kShareLanes lanes each take every
+//            so-manieth pixel. Arithmetic is float32; sums are added in a fixed order, so the same input gives the same
+//            bits.
 // Needs      padding lanes of the input are zero, and so are then those of the output. The patch divides the map.
 // Macros     FP16, TEXEL (include/storage.glsl).
 // Dispatch   [ceil(groups / kGroupLanes) * patchH * patchW, images, 1] workgroups.

@@ -200,6 +200,7 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
         bindRows(call.in, inputExtent(extent, inShape, call.kernelH, call.strideH, call.padding.top), false);
     const Bound out = bindRows(call.out, extent, true);
     assert(!call.residual || !call.second);
+    assert(!call.normEpsilon || !call.second);
     Bound other{};
     if (call.residual) other = bindRows(*call.residual, extent, false);
     if (call.second) {
@@ -211,7 +212,7 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
     params.outBase = out.base;
     params.otherBase = other.base;
     const int64_t taps = int64_t{call.kernelH} * call.kernelW;
-    params.inverseInputs = 1.0f / static_cast<float>(taps * inShape.c);
+    params.inChannels = asUint(inShape.c);
     params.epsilon = call.normEpsilon.value_or(0.0f);
 
     Variant chosen = variant(Kernel::Conv2d, form);

@@ -29,8 +29,7 @@
 //   head            workgroup.x = image
 //   export          flat: group, pixel
 //   attention       workgroups of group lanes queries (tiles of tileX), numbered by query, head, set of tokens, image;
-//   the
-//                   lanes that are left share out the keys
+//                   the lanes that are left share out the keys
 //   separable_attention  workgroup.x = block of group lanes groups, then place in the patch; workgroup.y = image
 //   layer_norm      workgroups of pixels; group lanes share one
 //   moments         workgroup.x = image
@@ -84,7 +83,7 @@ struct PointwiseCall {
     std::optional<Operand> residual, gate;
     ResidualOrder residualOrder = ResidualOrder::AfterActivation;
     // A LayerNorm before the layer, folded into its weights but for the statistics: over each pixel's channels with
-    // this epsilon, or over whole images with (mean, 1 / deviation) of each image, [n, 1, 1, 1 group].
+    // this epsilon, or over whole images with what the moments kernel wrote, [n, 1, 1, 4].
     std::optional<float> normEpsilon;
     std::optional<Operand> imageMoments;  // instead of a gate
     Activation activation = Activation::None;

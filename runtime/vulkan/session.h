@@ -94,8 +94,7 @@ class VulkanSession final : public Session {
     //
     // Before, the application makes sure that
     //   - what wrote the input is visible to VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT, and
-    //   images
-    //     are in the layout that the input names;
+    //     images are in the layout that the input names;
     //   - what used the output's range has finished before COMPUTE_SHADER, its writes available to SHADER_WRITE;
     //   - the slot is idle when this is called, and its last use comes before on the device, with a dependency from
     //     COMPUTE_SHADER, SHADER_WRITE to COMPUTE_SHADER, SHADER_READ | SHADER_WRITE (a fence or a semaphore will do).

@@ -6,8 +6,8 @@
 
 layout(local_size_x = 64, local_size_x_id = 0) in;
 
-// Kernels whose workgroups share out two things (channel groups, and tiles or pixels) give this many lanes to the first.
-// They number lanes themselves: near-square workgroups are compiled wrongly by some drivers, one-dimensional ones are
+// Kernels whose workgroups share out two things (channel groups, and tiles or pixels) give this many lanes to the
+// first. They number lanes themselves: near-square workgroups are compiled wrongly by some drivers, one-dimensional ones are
 // right (https://github.com/pytorch/executorch/issues/22327).
 layout(constant_id = 1) const uint kGroupLanes = 1u;
 

@@ -65,7 +65,7 @@ struct Conv2dParams {
     int otherBase;        // of the residual, or of the second input
     uint outChannels;
     uint secondGroups;    // channel groups of the second input, whose channels follow those of the first; 0: none
-    float inverseInputs;  // LayerNorm only: 1 / (window * input channels)
+    uint inChannels;      // logical count; LayerNorm only
     float epsilon;        // LayerNorm only
 };
 

@@ -65,6 +65,23 @@ void accumulate(inout vec4 sum, Element4 inputs, Element4 weights[4]) {
 #endif
 }
 
+// The same for float16 inputs that were divided by `scale`; in float32 that is 1.
+void accumulateScaled(inout vec4 sum, Element4 inputs, float scale, Element4 weights[4]) {
+#if FP16
+    vec4 products = vec4(0.0);
+    accumulate(products, inputs, weights);
+    sum += scale * products;
+#else
+    accumulate(sum, inputs, weights);
+#endif
+}
+
+// A float32 as the sum of two elements. One float16 would keep three digits of it.
+vec2 inTwoElements(float value) {
+    const float first = float(Element4(value).x);
+    return vec2(first, value - first);
+}
+
 // Zero in the lanes of channel group `group` that lie past `channels`.
 vec4 keepChannels(vec4 value, uint group, uint channels) {
     return mix(vec4(0.0), value, lessThan(uvec4(0, 1, 2, 3) + 4 * group, uvec4(channels)));

@@ -1,5 +1,6 @@
 // Small graphs through lowering, packing and kernels, against the oracle: what fusion makes of ops that meet.
 #include <functional>
+#include <map>
 
 #include "runtime/plan/fusion.h"
 #include "runtime/vulkan/backend.h"
@@ -125,33 +126,60 @@ TEST_F(FusionTest, aLayerNormIsComputedInsideTheLayersThatReadIt) {
     EXPECT_EQ(steps->size(), 5u) << "stem, a, b with the sum, pool and classifier";
 }
 
-// Formula weights, but for one tensor that is moved.
-class MovedWeights final : public WeightsSource {
+struct Change {
+    float factor = 1, distance = 0;
+};
+using Changes = std::map<std::string, Change, std::less<>>;  // by the tensor's name
+
+// Formula weights, but for some tensors that are scaled and moved.
+class ChangedWeights final : public WeightsSource {
   public:
-    MovedWeights(std::string name, float distance) : name_(std::move(name)), distance_(distance) {}
+    explicit ChangedWeights(Changes changes) : changes_(std::move(changes)) {}
     const std::vector<TensorInfo>& tensors() const override { return formula_->tensors(); }
     bool isFormula() const override { return true; }
     Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const override {
         const Status status = formula_->read(name, shape, values);
-        for (float& value : values) value += name == name_ ? distance_ : 0.0f;
+        if (const auto found = changes_.find(name); found != changes_.end()) {
+            for (float& value : values) value = value * found->second.factor + found->second.distance;
+        }
         return status;
     }
 
   private:
     std::shared_ptr<const WeightsSource> formula_ = formulaWeights();
-    std::string name_;
-    float distance_;
+    Changes changes_;
 };
+
+ValueId normedLayer(Graph& graph, ValueId x) {
+    x = convolve(graph, x, "stem", 18, 3, 2);
+    return linear(graph, layerNorm(graph, x, "norm"), "layer", 24);
+}
+ValueId normedPatches(Graph& graph, ValueId x) {
+    x = convolve(graph, x, "stem", 18, 4, 4);
+    const ValueId merged = graph.add("merge", SpaceToDepth{x, 2});
+    return linear(graph, layerNorm(graph, merged, "norm"), "layer", 24);
+}
 
 TEST_F(FusionTest, aLayerNormOfAFarMeanKeepsItsDigits) {
     // given pixels whose channels lie hundreds of deviations from zero
-    auto model = std::make_shared<ModelData>(*modelOf([](Graph& graph, ValueId x) {
-        x = convolve(graph, x, "stem", 18, 3, 2);
-        return linear(graph, layerNorm(graph, x, "norm"), "layer", 24);
-    }));
-    model->weights = std::make_shared<MovedWeights>("stem.bias", 300.0f);
-    // then the layer sees the deviations; float16 cannot hold them
-    EXPECT_LT(errorOf(model, {1, 32, 32, 3}, Precision::Fp32, "map"), 1e-4);
+    for (const Body& body : {Body(normedLayer), Body(normedPatches)}) {
+        auto model = std::make_shared<ModelData>(*modelOf(body));
+        model->weights = std::make_shared<ChangedWeights>(Changes{{"stem.bias", {.distance = 300.0f}}});
+        // then the layer sees the deviations; float16 cannot hold them
+        EXPECT_LT(errorOf(model, {1, 32, 32, 3}, Precision::Fp32, "map"), 1e-4);
+        EXPECT_LT(errorOf(model, {1, 36, 44, 3}, Precision::Fp32, "map"), 1e-4) << "patches hang over the edge";
+    }
+}
+
+TEST_F(FusionTest, aLayerNormOfNearlyTheLargestFloat16DoesNotOverflow) {
+    // given pixels whose products with the weights of the layer would exceed 65504
+    for (const Body& body : {Body(normedLayer), Body(normedPatches)}) {
+        auto model = std::make_shared<ModelData>(*modelOf(body));
+        model->weights = std::make_shared<ChangedWeights>(
+            Changes{{"stem.weight", {.factor = 7000.0f}}, {"layer.weight", {.factor = 8.0f}}});
+        // then only their deviations count
+        expectAgrees(model, {2, 36, 44, 3}, true);
+    }
 }
 
 TEST_F(FusionTest, aLayerNormThatIsKeptIsWrittenAndFoldedAsWell) {
