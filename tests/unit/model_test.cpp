@@ -247,8 +247,22 @@ TEST(OpenModel, ChecksTheInputSizeOfAFolder) {
     const fs::path folder = freshFolder("multiple");
     write(folder / "config.json",
           R"({"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"input_size": [3, 100, 224]}})");
-    expectFails(folder.string(), withWeights("synthetic"), StatusCode::InvalidArgument,
-                "config.json: an input of 100x224 pixels is not possible, vit_tiny_patch16_224 takes multiples of 16");
+    const std::string reason = ": an input of 100x224 pixels is not possible, vit_tiny_patch16_224 takes multiples of 16";
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile, (folder / "config.json").string() + reason);
+    // A preprocessor_config.json that says nothing of the size is not to blame; one that does has the last word.
+    write(folder / "preprocessor_config.json", R"({"resample": 3})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile, (folder / "config.json").string() + reason);
+    write(folder / "preprocessor_config.json", R"({"size": 100, "crop_size": 100})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "preprocessor_config.json").string() + ": an input of 100x100 pixels is not possible");
+}
+
+TEST(OpenModel, AFolderCannotAskForAClassTokenThatIsNotThere) {
+    const fs::path folder = freshFolder("class_token");
+    write(folder / "config.json", R"({"architecture": "resnet18", "global_pool": "token"})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "config.json").string() +
+                    ": global_pool is \"token\", but resnet18 has no class token; it must be \"avg\"");
 }
 
 TEST(OpenModel, RefusesInputsOutOfRange) {
