@@ -168,7 +168,8 @@ Status checkWeights(const Graph& graph, const WeightsSource& weights) {
         const TensorInfo& have = *found->second;
         claimed.insert(have.name);
         if (have.shape != need.shape) {
-            misshapen.add(bothNames(weights, need.name) + " is " + describeShape(have.shape) + " instead of " + describeShape(need.shape));
+            misshapen.add(bothNames(weights, need.name) + " is " + describeShape(have.shape) + " instead of " +
+                          describeShape(need.shape));
         } else if (have.dtype == DType::I64) {
             integers.add(std::string(weights.originalName(need.name)));
         }

@@ -20,8 +20,8 @@ struct TensorInfo {
     DType dtype = DType::F32;
 };
 
-// A set of named tensors that outlives whatever was read from it. Immutable once opened: every member may be called from
-// any thread. File-backed sources are memory-mapped, and every offset was checked when the file was opened.
+// A set of named tensors that outlives whatever was read from it. Immutable once opened: every member may be called
+// from any thread. File-backed sources are memory-mapped, and every offset was checked when the file was opened.
 class WeightsSource {
   public:
     virtual ~WeightsSource() = default;

@@ -327,13 +327,15 @@ TEST(PublishedNames, RefusesAQueryWithoutItsKey) {
     ASSERT_FALSE(weights.ok());
     EXPECT_EQ(weights.status().code(), StatusCode::BadFile);
     EXPECT_EQ(weights.status().message(),
-              "the file has no " + kAttention + "key.weight, which is a part of stages.2.1.transformer.0.attn.qkv.weight as " +
-                  kAttention + "query.weight is");
+              "the file has no " + kAttention +
+                  "key.weight, which is a part of stages.2.1.transformer.0.attn.qkv.weight as " + kAttention +
+                  "query.weight is");
 }
 
 TEST(PublishedNames, ErrorsNameTheTensorsOfTheFile) {
-    const std::string qkv = "stages.2.1.transformer.0.attn.qkv.weight", names = kAttention + "query.weight + " +
-                            kAttention + "key.weight + " + kAttention + "value.weight";
+    const std::string qkv = "stages.2.1.transformer.0.attn.qkv.weight",
+                      names =
+                          kAttention + "query.weight + " + kAttention + "key.weight + " + kAttention + "value.weight";
     const auto weights = withCanonicalNames(
         std::make_shared<ListedTensors>(std::vector<TensorInfo>{{kAttention + "query.weight", {4, 4}},
                                                                 {kAttention + "key.weight", {4, 4}, DType::I64},
