@@ -270,6 +270,8 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     if (!weights->scheme().padsSymmetrically) model->alsoFits = std::move(recognised.alsoFits);
     DUNLIN_TRY(chooseOptions(request, options, *weights, model->architecture, model->options));
 
+    const bool isTold = request.config || request.preprocessor || weights->scheme().preprocess;
+    if (!isTold && !weights->isFormula()) model->otherPublisher = model->architecture.otherPublisher;
     PreprocessSpec preprocess = model->architecture.preprocess;
     if (weights->scheme().preprocess) preprocess = specOf(*weights->scheme().preprocess);
     if (request.config) request.config->preprocess.applyTo(preprocess);

@@ -12,9 +12,9 @@
 namespace dunlin {
 
 struct ModelOptions {
-    std::string architecture;       // empty: from config.json, else recognised from tensor names and shapes
-    std::string weights;            // empty, a path, or "synthetic"
-    std::string modelArguments;     // JSON object like config.json's model_args, applied over it; empty: none
+    std::string architecture;    // empty: from config.json, else recognised from tensor names and shapes
+    std::string weights;         // empty, a path, or "synthetic"
+    std::string modelArguments;  // JSON object like config.json's model_args, applied over it; empty: none
     // Formula weights only: multiplies the running variance of the named BatchNorm (references use it).
     std::map<std::string, double> runningVarianceScale;
 };
@@ -24,6 +24,8 @@ struct Model {
     Architecture architecture;
     ArchitectureOptions options;
     std::string alsoFits;  // another architecture that the weights fit, where they had to be recognised; empty: none
+    // Whose weights these may be instead, with pictures prepared in another way; empty: nobody's, or a file says how.
+    std::string otherPublisher;
     std::vector<std::string> labels;  // by class; empty where the files have none
     int labelOffset = 0;              // 1 where class 0 is background
     std::string weightsDescription;   // "synthetic" or the file's path

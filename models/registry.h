@@ -47,6 +47,8 @@ struct Architecture {
     std::string landmark = {};   // a tensor that most networks of other families lack, so that recognise() is quick
     bool hasClassToken = false;  // whether GlobalPool::ClassToken means anything
     bool hasPublishedWeights = true;  // false where only the tf_ twin was ever trained
+    // Who else publishes weights with these very names, for pictures that are prepared in another way; empty: nobody.
+    std::string otherPublisher = {};
 };
 
 constexpr int kMaxClasses = 1 << 20;

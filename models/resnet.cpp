@@ -105,6 +105,7 @@ std::vector<Architecture> resnetArchitectures() {
             return build(member, options, input);
         };
         architecture.landmark = "layer4.0.conv1.weight";
+        architecture.otherPublisher = "torchvision";
         all.push_back(std::move(architecture));
     }
     return all;

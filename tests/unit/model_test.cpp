@@ -329,6 +329,25 @@ TEST(OpenModel, RecognisesALoneFile) {
     EXPECT_EQ((*named)->data.classes, 11);
 }
 
+// torchvision's ResNets have timm's names, and another preprocessing.
+TEST(OpenModel, NamesWhoElsePublishesABareFile) {
+    const fs::path folder = freshFolder("publisher");
+    const fs::path file = folder / "weights.safetensors";
+    write(file, safetensorsOf(findArchitecture("resnet18")->build({.classes = 7}, {1, 64, 64, 3})));
+    const auto bare = openModel(file.string(), {});
+    ASSERT_TRUE(bare.ok()) << bare.status().message();
+    EXPECT_EQ((*bare)->otherPublisher, "torchvision");
+    EXPECT_EQ((*bare)->data.preprocess.interpolation, Interpolation::Bicubic);
+
+    write(folder / "config.json", R"({"architecture": "resnet18", "interpolation": "bilinear", "crop_pct": 0.875})");
+    const auto told = openModel(file.string(), {});
+    ASSERT_TRUE(told.ok()) << told.status().message();
+    EXPECT_EQ((*told)->otherPublisher, "");
+    EXPECT_EQ((*told)->data.preprocess.interpolation, Interpolation::Bilinear);
+    EXPECT_EQ((*told)->data.preprocess.cropFraction, 0.875);
+    EXPECT_EQ((*openModel("resnet18", withWeights("synthetic")))->otherPublisher, "");
+}
+
 TEST(OpenModel, KnowsHowTorchvisionTrainedItsNetworks) {
     // Given a file with torchvision's names and shapes, which lists its tensors in the order of the network
     const Architecture large = *findArchitecture("mobilenetv3_large_100");

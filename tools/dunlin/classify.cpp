@@ -219,16 +219,28 @@ Totals classifyAll(const std::vector<InputFile>& files, const DunlinDeviceInfo& 
     return totals;
 }
 
+// Where the files do not say how pictures are prepared, what was assumed.
+void printDoubts(const OpenedModel& model) {
+    const std::string other = otherArchitectureOf(model.model.handle());
+    if (!other.empty()) {
+        printError(fmt::format("{} fits {} and {}, which take pictures differently; taken as {}; give --architecture",
+                               model.info.weights, model.info.architecture, other, model.info.architecture));
+    }
+    const std::string publisher = otherPublisherOf(model.model.handle());
+    if (!publisher.empty()) {
+        printError(
+            fmt::format("{} may be timm's or {}'s, which take pictures differently; taken as timm's; put a "
+                        "config.json beside it",
+                        model.info.weights, publisher));
+    }
+}
+
 }  // namespace
 
 Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     const std::vector<InputFile> files = expandFiles(options.images);
     DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
-    const std::string other = otherArchitectureOf(model.model.handle());
-    if (!other.empty() && !options.common.quiet) {
-        printError(fmt::format("{} fits {} and {}, which take pictures differently; taken as {}; give --architecture",
-                               model.info.weights, model.info.architecture, other, model.info.architecture));
-    }
+    if (!options.common.quiet) printDoubts(model);
     std::vector<std::string> labels;
     if (!options.labels.empty()) {
         DUNLIN_CLI_ASSIGN(labels, readLabels(options.labels, model.info.classes, model.info.labelOffset));

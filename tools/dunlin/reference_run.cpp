@@ -97,4 +97,8 @@ std::string otherArchitectureOf(DunlinModel model) {
     return model->open->model->alsoFits;
 }
 
+std::string otherPublisherOf(DunlinModel model) {
+    return model->open->model->otherPublisher;
+}
+
 }  // namespace dunlin::cli

@@ -28,5 +28,7 @@ Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice dev
 // Another architecture that the weights of a model fit as well, which takes pictures differently; empty where there is
 // none or the architecture was given.
 std::string otherArchitectureOf(DunlinModel model);
+// Whose weights these may be instead of timm's, with pictures prepared in another way; empty where there is no doubt.
+std::string otherPublisherOf(DunlinModel model);
 
 }  // namespace dunlin::cli
