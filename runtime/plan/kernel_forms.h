@@ -9,7 +9,7 @@ namespace dunlin {
 
 KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups);
 KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out);
-KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool squeeze);
+KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kernelSide, bool squeeze);
 KernelForm squeezeExciteForm(const DeviceLimits& limits);
 KernelForm poolForm(const DeviceLimits& limits, const Shape& in);
 KernelForm headForm(const DeviceLimits& limits);
