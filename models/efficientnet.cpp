@@ -102,6 +102,7 @@ struct Member {
     Colours colours;
     Interpolation interpolation = Interpolation::Bicubic;
     bool published = true;  // whether weights of it exist
+    bool squash = false;    // pictures lose their proportions (timm's crop_mode)
 };
 
 using enum Colours;
@@ -115,7 +116,7 @@ constexpr Member kMembers[] = {
     {"efficientnet_b2", kV1, 1.1, 1.2, 256, 0.875, ImageNet},
     {"efficientnet_b3", kV1, 1.2, 1.4, 288, 0.875, ImageNet},
     {"efficientnet_b4", kV1, 1.4, 1.8, 320, 0.875, ImageNet},
-    {"efficientnet_b5", kV1, 1.6, 2.2, 448, 1.0, ImageNet},
+    {"efficientnet_b5", kV1, 1.6, 2.2, 448, 1.0, ImageNet, kBicubic, true, true},
     {"efficientnet_b6", kV1, 1.8, 2.6, 528, 0.942, ImageNet, kBicubic, false},
     {"efficientnet_b7", kV1, 2.0, 3.1, 600, 0.949, ImageNet, kBicubic, false},
     {"efficientnet_b8", kV1, 2.2, 3.6, 672, 0.954, ImageNet, kBicubic, false},
@@ -144,13 +145,13 @@ constexpr Member kMembers[] = {
     {"efficientnetv2_l", kV2Large, 1.0, 1.0, 384, 1.0, ImageNet, kBicubic, false},
     {"efficientnetv2_xl", kV2XLarge, 1.0, 1.0, 384, 1.0, ImageNet, kBicubic, false},
     {"tf_efficientnetv2_s", kV2Small, 1.0, 1.0, 300, 1.0, Half},
-    {"tf_efficientnetv2_m", kV2Medium, 1.0, 1.0, 384, 1.0, Half},
-    {"tf_efficientnetv2_l", kV2Large, 1.0, 1.0, 384, 1.0, Half},
-    {"tf_efficientnetv2_xl", kV2XLarge, 1.0, 1.0, 384, 1.0, Half},
+    {"tf_efficientnetv2_m", kV2Medium, 1.0, 1.0, 384, 1.0, Half, kBicubic, true, true},
+    {"tf_efficientnetv2_l", kV2Large, 1.0, 1.0, 384, 1.0, Half, kBicubic, true, true},
+    {"tf_efficientnetv2_xl", kV2XLarge, 1.0, 1.0, 384, 1.0, Half, kBicubic, true, true},
     {"tf_efficientnetv2_b0", kV2Base, 1.0, 1.0, 192, 0.875, ImageNet},
     {"tf_efficientnetv2_b1", kV2Base, 1.0, 1.1, 192, 0.882, ImageNet},
     {"tf_efficientnetv2_b2", kV2Base, 1.1, 1.2, 208, 0.890, ImageNet},
-    {"tf_efficientnetv2_b3", kV2Base, 1.2, 1.4, 240, 0.9, Half},
+    {"tf_efficientnetv2_b3", kV2Base, 1.2, 1.4, 240, 0.9, Half, kBicubic, true, true},
 };
 
 // The paper's compound scaling: channels times the width coefficient, repeats times the depth coefficient.
@@ -205,6 +206,7 @@ PreprocessSpec preprocessOf(const Member& member) {
     if (member.colours == Half) spec.mean = spec.deviation = {0.5f, 0.5f, 0.5f};
     spec.interpolation = member.interpolation;
     spec.cropFraction = member.cropFraction;
+    spec.squash = member.squash;
     spec.inputHeight = spec.inputWidth = member.side;
     return spec;
 }

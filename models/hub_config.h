@@ -14,8 +14,6 @@
 
 namespace dunlin {
 
-constexpr int kMaxClasses = 1 << 20;
-
 // model_args. What is absent leaves the architecture's own value.
 struct ModelArguments {
     std::optional<int> classes;  // num_classes
@@ -25,7 +23,7 @@ struct ModelArguments {
     std::optional<GlobalPool> globalPool;
     std::vector<std::string> networkArguments;  // those of them that only some networks heed, as the file calls them
 
-    // BadFile names the first argument that this architecture does not heed.
+    // BadFile names the first argument that this architecture does not heed, or a class token that it does not have.
     Status check(const Architecture& architecture) const;
     void applyTo(ArchitectureOptions& options) const;
 };

@@ -144,10 +144,12 @@ Graph build(const Family& family, double width, const ArchitectureOptions& optio
     return builder.take();
 }
 
-PreprocessSpec preprocessOf(const Family& family) {
+PreprocessSpec preprocessOf(const Family& family, int hundredths) {
     PreprocessSpec spec;
     spec.interpolation = family.tensorflow ? Interpolation::Bilinear : Interpolation::Bicubic;
     if (family.tensorflow || family.head == Head::PoolOnly) spec.mean = spec.deviation = {0.5f, 0.5f, 0.5f};
+    // timm's widest MobileNetV1 was trained in another way than the rest.
+    if (family.head == Head::PoolOnly && hundredths == 125) spec.cropFraction = 0.9;
     return spec;
 }
 
@@ -162,7 +164,7 @@ Architecture architecture(const Family& family, int hundredths) {
     Architecture architecture;
     architecture.name = nameOf(family, hundredths);
     architecture.family = family.title;
-    architecture.preprocess = preprocessOf(family);
+    architecture.preprocess = preprocessOf(family, hundredths);
     architecture.build = [&family, width](const ArchitectureOptions& options, const Shape& input) {
         return build(family, width, options, input);
     };

@@ -182,15 +182,6 @@ Status countClasses(const Architecture& architecture, const CanonicalWeights& we
     return {};
 }
 
-// A class token that is asked for must be there.
-Status checkOptions(const Architecture& architecture, const ArchitectureOptions& options) {
-    if (!architecture.hasClassToken && options.globalPool == GlobalPool::ClassToken)
-        return error(StatusCode::InvalidArgument,
-                     "the model arguments: global_pool is \"token\", but %s has no class token; it must be \"avg\"",
-                     architecture.name.c_str());
-    return {};
-}
-
 Status chooseOptions(const Request& request, const ModelOptions& asked, const CanonicalWeights& weights,
                      const Architecture& architecture, ArchitectureOptions& options) {
     options.batchNormEpsilon = weights.scheme().batchNormEpsilon;
@@ -210,13 +201,11 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         }
         arguments->applyTo(options);
     }
-    DUNLIN_TRY(checkOptions(architecture, options));
     return countClasses(architecture, weights, options).withContext(request.weights.string());
 }
 
 Status chooseLabels(const Request& request, int classes, Model& model) {
-    constexpr int kClassesWithBackground = 1001;  // TensorFlow's networks of ImageNet
-    model.labelOffset = classes == kClassesWithBackground ? 1 : 0;
+    model.labelOffset = classes == kTensorFlowClasses ? 1 : 0;
     if (!request.config) return {};
     model.labelOffset = request.config->labelOffset;
     model.labels = request.config->labels;
@@ -249,14 +238,10 @@ Result<Graph> buildChecked(const Architecture& architecture, const ArchitectureO
     return architecture.build(options, input);
 }
 
-uint64_t float32Bytes(const Graph& graph) {
-    uint64_t elements = 0;
-    for (const ParameterTensor& tensor : graph.parameters()) {
-        uint64_t count = 1;
-        for (const int64_t dimension : tensor.shape) count *= static_cast<uint64_t>(dimension);
-        elements += count;
-    }
-    return elements * sizeof(float);
+// The file that has the last word on the input's size.
+const std::string& sizeSaidBy(const Request& request) {
+    const bool isPreprocessors = request.preprocessor && request.preprocessor->crop;
+    return isPreprocessors ? request.preprocessorFile : request.configFile;
 }
 
 Result<std::shared_ptr<const CanonicalWeights>> openSource(const Request& request, const ModelOptions& options,
@@ -295,11 +280,11 @@ Result<std::shared_ptr<const Model>> open(const std::string& name, const ModelOp
     const Result<Graph> graph =
         buildChecked(model->architecture, model->options, {1, preprocess.inputHeight, preprocess.inputWidth, 3});
     // An architecture's own size is right, so a wrong one was read from a file.
-    if (!graph.ok()) return graph.status().withContext(request.preprocessor ? kPreprocessorName : request.configFile);
+    if (!graph.ok()) return Status(StatusCode::BadFile, sizeSaidBy(request) + ": " + graph.status().message());
     DUNLIN_TRY(
         checkWeights(*graph, *weights).withContext(model->weightsDescription + " as " + model->architecture.name));
     DUNLIN_TRY(chooseLabels(request, model->options.classes, *model));
-    if (weights->isFormula()) model->weightsBytes = float32Bytes(*graph);
+    if (weights->isFormula()) model->weightsBytes = parameterBytes(*graph);
 
     model->data.architecture = model->architecture.name;
     model->data.weights = weights;

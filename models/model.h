@@ -30,8 +30,8 @@ struct Model {
     uint64_t weightsBytes = 0;        // of the file; of a formula, of its tensors as float32
 };
 
-// `name` is an architecture, a file, or a folder as published on the hub (cli.md's MODEL). What ends in .safetensors or .pth
-// or contains a slash is a path, the rest a name. Checks every tensor's shape before returning.
+// `name` is an architecture, a file, or a folder as published on the hub (cli.md's MODEL). What ends in .safetensors or
+// .pth or contains a slash is a path, the rest a name. Checks every tensor's shape before returning.
 Result<std::shared_ptr<const Model>> openModel(const std::string& name, const ModelOptions& options);
 
 }  // namespace dunlin

@@ -19,11 +19,6 @@ namespace {
 
 using TensorShapes = std::map<std::string, std::vector<int64_t>, std::less<>>;
 
-// Tensors that PyTorch saves and that no network needs.
-bool isCounter(const std::string& name) {
-    return name.ends_with("num_batches_tracked");
-}
-
 TensorShapes shapesOf(const WeightsSource& weights) {
     TensorShapes shapes;
     for (const TensorInfo& tensor : weights.tensors()) {
@@ -89,8 +84,6 @@ std::vector<Architecture> candidates(const TensorShapes& have) {
     return all;
 }
 
-constexpr int kTensorFlowClasses = 1001;  // ImageNet's and, before them, background
-
 bool fits(const Architecture& architecture, const ArchitectureOptions& options, const TensorShapes& have) {
     return countDifferences(architecture.build(options, smallestInput(architecture)), have) == 0;
 }
@@ -142,11 +135,10 @@ Result<int> countClasses(const TensorShapes& have) {
     for (const char* name : kClassifiers) {
         const auto classifier = have.find(name);
         if (classifier == have.end() || classifier->second.empty()) continue;
-        constexpr int64_t kMaxClasses = 1 << 20;
         const int64_t classes = classifier->second[0];
         if (classes >= 1 && classes <= kMaxClasses) return static_cast<int>(classes);
-        return error(StatusCode::BadFile, "%s is %s: the number of classes must be 1 to %lld", name,
-                     describeShape(classifier->second).c_str(), static_cast<long long>(kMaxClasses));
+        return error(StatusCode::BadFile, "%s is %s: the number of classes must be 1 to %d", name,
+                     describeShape(classifier->second).c_str(), kMaxClasses);
     }
     return 0;
 }

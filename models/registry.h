@@ -49,6 +49,8 @@ struct Architecture {
     bool hasPublishedWeights = true;  // false where only the tf_ twin was ever trained
 };
 
+constexpr int kMaxClasses = 1 << 20;
+constexpr int kTensorFlowClasses = 1001;  // ImageNet's and, before them, background
 constexpr int kMinInputSide = 32, kMaxInputSide = 1024, kMaxBatch = 64;
 
 // The smallest input that the architecture takes; tensors do not depend on the size.

@@ -5,7 +5,6 @@
 namespace dunlin {
 namespace {
 
-constexpr int kBlocks = 12;
 constexpr int kHeadChannels = 64;
 constexpr int kMlpMultiple = 4;
 constexpr double kEpsilon = 1e-6;
@@ -13,18 +12,20 @@ constexpr double kEpsilon = 1e-6;
 struct Member {
     const char* name;
     const char* family;
-    int channels, patch;
+    int blocks, channels, patch;
     int side;  // of the pictures that it was trained with
 };
 
 constexpr Member kMembers[] = {
-    {"vit_tiny_patch16_224", "ViT", 192, 16, 224},   {"vit_tiny_patch16_384", "ViT", 192, 16, 384},
-    {"vit_small_patch16_224", "ViT", 384, 16, 224},  {"vit_small_patch16_384", "ViT", 384, 16, 384},
-    {"vit_small_patch32_224", "ViT", 384, 32, 224},  {"vit_small_patch32_384", "ViT", 384, 32, 384},
-    {"vit_base_patch16_224", "ViT", 768, 16, 224},   {"vit_base_patch16_384", "ViT", 768, 16, 384},
-    {"vit_base_patch32_224", "ViT", 768, 32, 224},   {"vit_base_patch32_384", "ViT", 768, 32, 384},
-    {"deit_tiny_patch16_224", "DeiT", 192, 16, 224}, {"deit_small_patch16_224", "DeiT", 384, 16, 224},
-    {"deit_base_patch16_224", "DeiT", 768, 16, 224}, {"deit_base_patch16_384", "DeiT", 768, 16, 384},
+    {"vit_tiny_patch16_224", "ViT", 12, 192, 16, 224},   {"vit_tiny_patch16_384", "ViT", 12, 192, 16, 384},
+    {"vit_small_patch16_224", "ViT", 12, 384, 16, 224},  {"vit_small_patch16_384", "ViT", 12, 384, 16, 384},
+    {"vit_small_patch32_224", "ViT", 12, 384, 32, 224},  {"vit_small_patch32_384", "ViT", 12, 384, 32, 384},
+    {"vit_base_patch16_224", "ViT", 12, 768, 16, 224},   {"vit_base_patch16_384", "ViT", 12, 768, 16, 384},
+    {"vit_base_patch32_224", "ViT", 12, 768, 32, 224},   {"vit_base_patch32_384", "ViT", 12, 768, 32, 384},
+    {"vit_large_patch16_224", "ViT", 24, 1024, 16, 224}, {"vit_large_patch16_384", "ViT", 24, 1024, 16, 384},
+    {"vit_large_patch32_224", "ViT", 24, 1024, 32, 224}, {"vit_large_patch32_384", "ViT", 24, 1024, 32, 384},
+    {"deit_tiny_patch16_224", "DeiT", 12, 192, 16, 224}, {"deit_small_patch16_224", "DeiT", 12, 384, 16, 224},
+    {"deit_base_patch16_224", "DeiT", 12, 768, 16, 224}, {"deit_base_patch16_384", "DeiT", 12, 768, 16, 384},
 };
 
 // What the classifier reads: the class token, or the mean of the others, which is then normalised instead of the
@@ -48,7 +49,7 @@ Graph build(const Member& member, const ArchitectureOptions& options, const Shap
     ValueId x = patchEmbedding(graph, "patch_embed.proj", graph.input(), member.channels, member.patch);
     graph.tap("patch_embed", x);
     x = graph.add("pos_embed", EmbedTokens{x, member.side / member.patch, "cls_token", "pos_embed"});
-    for (int block = 0; block < kBlocks; ++block) {
+    for (int block = 0; block < member.blocks; ++block) {
         const std::string name = "blocks." + std::to_string(block);
         const Attention attention = {.heads = member.channels / kHeadChannels};
         x = transformerLayer(graph, name, x, {attention, kMlpMultiple, Activation::Gelu, kEpsilon});

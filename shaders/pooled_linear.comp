@@ -49,10 +49,13 @@ void computeMeans(uint image, uint begin, uint count) {
     const uint shares = min(kInvocations / count, p.pixels);
     const uint share = gl_LocalInvocationIndex / count;
     const uint group = begin + gl_LocalInvocationIndex - share * count;
-    const uint firstPixel = image * p.pixelsPerImage + p.pixelBegin;
+    const uint firstPixel = image * p.pixelsPerImage + p.pixelBegin + share;
+    const uint endPixel = share < shares ? p.pixels : 0;
+    int index = int(firstPixel * p.inGroups + group) + p.inBase;
     vec4 sum = vec4(0.0);
-    for (uint pixel = share; share < shares && pixel < p.pixels; pixel += shares) {
-        sum += vec4(loadInput(int((firstPixel + pixel) * p.inGroups + group) + p.inBase));
+    for (uint pixel = share; pixel < endPixel; pixel += shares) {
+        sum += vec4(loadInput(index));
+        index += int(shares * p.inGroups);
     }
     scratch[gl_LocalInvocationIndex] = sum;
     barrier();

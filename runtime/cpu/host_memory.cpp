@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/cpu/kernels/kernel.h"
@@ -16,35 +17,25 @@ uint64_t mapBytes(const Graph& graph, ValueId value) {
 }
 
 // The first number in a file of one number; nothing for "max" and absent files.
-std::optional<uint64_t> readNumber(const char* path) {
+std::optional<uint64_t> readNumber(const std::filesystem::path& path) {
     std::ifstream file(path);
     uint64_t number = 0;
     if (file >> number) return number;
     return std::nullopt;
 }
 
-std::optional<uint64_t> machineAvailableBytes() {
-    std::ifstream file("/proc/meminfo");
+// From lines of a word and a number.
+std::optional<uint64_t> readEntry(const std::filesystem::path& path, std::string_view wanted) {
+    std::ifstream file(path);
     std::string key;
-    for (uint64_t kilobytes = 0; file >> key >> kilobytes; file.ignore(1024, '\n'))
-        if (key == "MemAvailable:") return kilobytes * 1024;
+    for (uint64_t number = 0; file >> key >> number; file.ignore(1024, '\n'))
+        if (key == wanted) return number;
     return std::nullopt;
 }
 
-std::optional<uint64_t> containerAvailableBytes() {
-    const auto limit = readNumber("/sys/fs/cgroup/memory.max"), used = readNumber("/sys/fs/cgroup/memory.current");
-    if (!limit || !used) return std::nullopt;
-    return *limit > *used ? *limit - *used : 0;
-}
-
-uint64_t parameterBytes(const Graph& graph) {
-    uint64_t bytes = 0;
-    for (const ParameterTensor& tensor : graph.parameters()) {
-        uint64_t elements = 1;
-        for (int64_t extent : tensor.shape) elements *= static_cast<uint64_t>(extent);
-        bytes += elements * sizeof(float);
-    }
-    return bytes;
+std::optional<uint64_t> machineAvailableBytes() {
+    const std::optional<uint64_t> kilobytes = readEntry("/proc/meminfo", "MemAvailable:");
+    return kilobytes ? std::optional(*kilobytes * 1024) : std::nullopt;
 }
 
 // Weight and bias of a node that XNNPACK computes.
@@ -139,7 +130,8 @@ void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t th
                 between = std::max(between, betweenBytes(graph, node));
             }
             need.weightBytes += folded;
-            need.foldedBytes = std::max(need.foldedBytes, folded);
+            // Twice: the heap cannot always fill the holes that the step before has left.
+            need.foldedBytes = std::max(need.foldedBytes, 2 * folded);
             need.activationBytes += between;
         }
     }
@@ -162,16 +154,24 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept,
     return need;
 }
 
+std::optional<uint64_t> containerAvailableBytes(const std::filesystem::path& controlGroup) {
+    const auto limit = readNumber(controlGroup / "memory.max"), used = readNumber(controlGroup / "memory.current");
+    if (!limit || !used) return std::nullopt;
+    const uint64_t cached = std::min(*used, readEntry(controlGroup / "memory.stat", "inactive_file").value_or(0));
+    const uint64_t kept = *used - cached;
+    return *limit > kept ? *limit - kept : 0;
+}
+
 std::optional<uint64_t> availableHostBytes() {
-    const auto machine = machineAvailableBytes(), container = containerAvailableBytes();
+    const auto machine = machineAvailableBytes(), container = containerAvailableBytes("/sys/fs/cgroup");
     if (machine && container) return std::min(*machine, *container);
     return machine ? machine : container;
 }
 
-Status checkFits(uint64_t needBytes, std::optional<uint64_t> availableBytes) {
+Status checkFits(const std::string& what, uint64_t needBytes, std::optional<uint64_t> availableBytes) {
     if (!availableBytes || needBytes <= *availableBytes) return {};
     constexpr double kMebibyte = 1024.0 * 1024.0;
-    return error(StatusCode::DoesNotFit, "needs %.1f MiB of memory, but %.1f MiB are available",
+    return error(StatusCode::DoesNotFit, "%s needs %.1f MiB of memory, and %.1f MiB are available", what.c_str(),
                  static_cast<double>(needBytes) / kMebibyte, static_cast<double>(*availableBytes) / kMebibyte);
 }
 

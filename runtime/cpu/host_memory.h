@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "runtime/graph/graph.h"
 #include "runtime/status.h"
@@ -26,7 +28,11 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept,
 // where the system does not say.
 std::optional<uint64_t> availableHostBytes();
 
-// DoesNotFit with both numbers.
-Status checkFits(uint64_t needBytes, std::optional<uint64_t> availableBytes);
+// What a container leaves of its limit, from the control group's files (version 2) in this folder. What of the page
+// cache can be dropped at once ("inactive_file") counts as free. Nothing where there is no limit.
+std::optional<uint64_t> containerAvailableBytes(const std::filesystem::path& controlGroup);
+
+// DoesNotFit with both numbers; `what` begins the sentence ("resnet152 at 224x224").
+Status checkFits(const std::string& what, uint64_t needBytes, std::optional<uint64_t> availableBytes);
 
 }  // namespace dunlin

@@ -45,7 +45,8 @@ std::vector<float> toFloats(const Tensor& tensor);
 // The one definition of the activations.
 double activate(Activation activation, double x);
 
-// One op on tensors in the order of inputsOf(op). `weights` are what foldWeights() gives for the op. The value numbers inside `op` are not looked at. Shapes must agree: a mismatch is an assertion, as in Graph::add.
+// One op on tensors in the order of inputsOf(op). `weights` are what foldWeights() gives for the op. The value numbers
+// inside `op` are not looked at. Shapes must agree: a mismatch is an assertion, as in Graph::add.
 Tensor evaluate(const Op& op, std::span<const Tensor* const> inputs, const FoldedWeights& weights);
 
 // The network on one input: the values asked for, in that order. Values are freed after their last use. BadFile (from

@@ -123,7 +123,8 @@ Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const
     std::vector<ValueId> kept;
     for (const KeptValue& value : kept_) kept.push_back(value.value);
     const HostMemoryNeed need = hostMemoryNeed(graph, kept, static_cast<size_t>(threads));
-    DUNLIN_TRY(checkFits(need.peakBytes(), availableHostBytes()));
+    const std::string what = model.architecture + " at " + std::to_string(input_.h) + "x" + std::to_string(input_.w);
+    DUNLIN_TRY(checkFits(what, need.peakBytes(), availableHostBytes()));
     deviceBytes_ = need.weightBytes + need.activationBytes;
 
     if (threads > 1) {

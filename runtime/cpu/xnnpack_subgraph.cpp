@@ -37,14 +37,18 @@ std::array<size_t, 4> dimensionsOf(const Shape& shape) {
             static_cast<size_t>(shape.c)};
 }
 
-// [out][in / groups][y][x] to the order in which XNNPACK wants it: [out][y][x][in / groups] for a convolution.
+// [out][in / groups][y][x] to the order in which XNNPACK wants it: [out][y][x][in / groups] for a convolution. One
+// filter after the other, in place: a second copy of every weight would leave holes in the heap.
 std::vector<float> channelsLast(std::vector<float> weight, size_t outputs, size_t inputs, size_t area) {
     if (area == 1) return weight;
-    std::vector<float> result(weight.size());
-    for (size_t o = 0; o < outputs; ++o)
-        for (size_t i = 0; i < inputs; ++i)
-            for (size_t k = 0; k < area; ++k) result[(o * area + k) * inputs + i] = weight[(o * inputs + i) * area + k];
-    return result;
+    std::vector<float> filter(inputs * area);
+    for (size_t o = 0; o < outputs; ++o) {
+        float* place = weight.data() + o * filter.size();
+        std::copy_n(place, filter.size(), filter.data());
+        for (size_t k = 0; k < area; ++k)
+            for (size_t i = 0; i < inputs; ++i) place[k * inputs + i] = filter[i * area + k];
+    }
+    return weight;
 }
 
 // [out][1][y][x] to [y][x][out], for a depthwise convolution.

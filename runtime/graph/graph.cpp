@@ -223,4 +223,11 @@ int64_t parameterCount(const Graph& graph) {
     return total;
 }
 
+uint64_t parameterBytes(const Graph& graph) {
+    uint64_t elements = 0;
+    for (const ParameterTensor& tensor : graph.parameters())
+        elements += static_cast<uint64_t>(elementCount(tensor.shape));
+    return elements * sizeof(float);
+}
+
 }  // namespace dunlin

@@ -81,5 +81,7 @@ int64_t multiplyAdds(const Graph& graph, const Node& node);
 int64_t multiplyAdds(const Graph& graph);
 // Trainable elements.
 int64_t parameterCount(const Graph& graph);
+// All elements, running statistics included, as float32.
+uint64_t parameterBytes(const Graph& graph);
 
 }  // namespace dunlin

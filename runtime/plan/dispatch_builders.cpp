@@ -1,82 +1,20 @@
 #include "runtime/plan/dispatch_builders.h"
 
-#include <algorithm>
-#include <cassert>
-#include <cmath>
-
-#include "runtime/plan/kernels.h"
+#include "runtime/plan/dispatch_parts.h"
 #include "shaders/include/params.h"
 
 namespace dunlin {
-namespace {
 
 using namespace params;
 
-uint asUint(int64_t value) {
-    assert(value >= 0 && value <= int64_t{0xffffffff});
-    return static_cast<uint>(value);
-}
+namespace {
 
 // Squeeze-excite's shared memory grows in steps, so that a network's layers share few pipelines.
 constexpr uint kGroupsStep = 256, kReducedStep = 64;
-constexpr uint32_t kFloatGroupBytes = 16;
-
-int64_t groupsPerImage(const Shape& shape) {
-    return int64_t{shape.h} * shape.w * channelGroups(shape.c);
-}
-
-// Input rows that a window needs for output rows [begin, begin + count), clamped to the map.
-Extent inputExtent(const Extent& out, const Shape& in, int kernel, int stride, int padTop) {
-    if (out.images > 1) return {out.imageBegin, out.images, 0, in.h};
-    const int first = std::clamp(out.rowBegin * stride - padTop, 0, in.h - 1);
-    const int last = std::clamp((out.rowBegin + out.rows - 1) * stride - padTop + kernel - 1, first, in.h - 1);
-    return {out.imageBegin, 1, first, last - first + 1};
-}
-
-// What conv2d and depthwise have in common: a window that slides over rows of the map.
-template <typename Params, typename Call>
-void setWindow(Params& params, const Call& call, const Extent& extent) {
-    params.inHeight = asUint(call.in.shape.h);
-    params.inWidth = asUint(call.in.shape.w);
-    params.outHeight = asUint(call.out.shape.h);
-    params.outWidth = asUint(call.out.shape.w);
-    params.padTop = call.padding.top;
-    params.padLeft = call.padding.left;
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    params.rowBegin = asUint(extent.rowBegin);
-    params.rows = asUint(extent.rows);
-}
-template <typename Call>
-void setWindowConstants(Variant& variant, const Call& call) {
-    variant.constants[constant_id::kKernelH] = asUint(call.kernelH);
-    variant.constants[constant_id::kKernelW] = asUint(call.kernelW);
-    variant.constants[constant_id::kStrideH] = asUint(call.strideH);
-    variant.constants[constant_id::kStrideW] = asUint(call.strideW);
-}
-
-Dispatch dispatchOf(const Variant& variant, std::vector<Binding> bindings, PushConstants push,
-                    std::array<uint32_t, 3> workgroups) {
-    Dispatch dispatch;
-    dispatch.variant = variant;
-    dispatch.bindings = std::move(bindings);
-    dispatch.push = push;
-    dispatch.workgroups = workgroups;
-    return dispatch;
-}
 
 uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder order) {
     if (!residual) return 0;
     return order == ResidualOrder::AfterActivation ? 1 : 2;
-}
-
-struct Tiles {
-    int columns, rows;
-    int64_t count() const { return int64_t{columns} * rows; }
-};
-
-Tiles tilesOf(const Shape& out, int rows, const KernelForm& form) {
-    return {divideUp(out.w, int{form.tileX}), divideUp(rows, int{form.tileY})};
 }
 
 }  // namespace
@@ -340,199 +278,6 @@ Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const Kernel
     return dispatch;
 }
 
-Dispatch DispatchBuilder::attention(const AttentionCall& call, const KernelForm& form, const Extent& extent) const {
-    const Shape& map = call.out.shape;
-    const int headGroups = channelGroups(call.headChannels);
-    assert(call.in.shape.c == 3 * map.c && map.c == call.heads * headGroups * kChannelGroup);
-    AttentionParams params{};
-    params.mapHeight = asUint(map.h);
-    params.mapWidth = asUint(map.w);
-    params.heads = asUint(call.heads);
-    params.setHeight = asUint(call.windows ? call.windows->height : map.h / call.patchH);
-    params.setWidth = asUint(call.windows ? call.windows->width : map.w / call.patchW);
-    params.setsDown = call.windows ? divideUp(params.mapHeight, params.setHeight) : asUint(call.patchH);
-    params.setsAcross = call.windows ? divideUp(params.mapWidth, params.setWidth) : asUint(call.patchW);
-    params.setStepH = call.windows ? params.setHeight : 1;
-    params.setStepW = call.windows ? params.setWidth : 1;
-    params.tokenStepH = call.windows ? 1 : asUint(call.patchH);
-    params.tokenStepW = call.windows ? 1 : asUint(call.patchW);
-    params.shiftH = call.windows ? call.windows->shiftH : 0;
-    params.shiftW = call.windows ? call.windows->shiftW : 0;
-    params.scale = 1.0f / std::sqrt(static_cast<float>(call.headChannels));
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    const Extent images = {extent.imageBegin, extent.images, 0, map.h};
-    const Bound in = bindRows(call.in, images, false), out = bindRows(call.out, images, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-
-    Variant chosen = variant(Kernel::Attention, form);
-    chosen.constants[constant_id::kHeadGroups] = asUint(headGroups);
-    Binding constants{};
-    if (call.windows) {
-        chosen.constants[constant_id::kWindows] = 1;
-        chosen.constants[constant_id::kPadding] =
-            params.mapHeight % params.setHeight != 0 || params.mapWidth % params.setWidth != 0;
-        const int64_t positions = int64_t{2 * call.windows->height - 1} * (2 * call.windows->width - 1);
-        constants =
-            bindAll(*call.constants, positions * channelGroups(call.heads) + int64_t{3} * call.heads * headGroups);
-    }
-    const int64_t sets = int64_t{params.setsDown} * params.setsAcross * extent.images;
-    const int64_t tiles = divideUp(int64_t{params.setHeight} * params.setWidth, int64_t{form.tileX});
-    return dispatchOf(chosen, {in.binding, constants, out.binding}, PushConstants::of(params),
-                      spreadWorkgroups(divideUp(sets * call.heads * tiles, int64_t{form.groupLanes})));
-}
-
-Dispatch DispatchBuilder::separableAttention(const SeparableAttentionCall& call, const KernelForm& form,
-                                             const Extent& extent) const {
-    const Shape& map = call.out.shape;
-    SeparableAttentionParams params{};
-    params.mapHeight = asUint(map.h);
-    params.mapWidth = asUint(map.w);
-    params.groups = asUint(channelGroups(map.c));
-    params.patchH = asUint(call.patchH);
-    params.patchW = asUint(call.patchW);
-    params.imageBegin = asUint(extent.imageBegin);
-    assert(channelGroups(call.in.shape.c) == static_cast<int>(1 + 2 * params.groups));
-    const Extent images = {extent.imageBegin, extent.images, 0, map.h};
-    const Bound in = bindRows(call.in, images, false), out = bindRows(call.out, images, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-    const uint places = params.patchH * params.patchW;
-    return dispatchOf(variant(Kernel::SeparableAttention, form), {in.binding, out.binding}, PushConstants::of(params),
-                      {divideUp(params.groups, form.groupLanes) * places, asUint(extent.images), 1});
-}
-
-Dispatch DispatchBuilder::layerNorm(const LayerNormCall& call, const KernelForm& form, const Extent& extent) const {
-    const Shape& shape = call.out.shape;
-    LayerNormParams params{};
-    params.pixelBegin = asUint((int64_t{extent.imageBegin} * shape.h + extent.rowBegin) * shape.w);
-    params.pixels = asUint(int64_t{extent.images} * extent.rows * shape.w);
-    params.pixelsPerImage = asUint(int64_t{shape.h} * shape.w);
-    params.groups = asUint(channelGroups(shape.c));
-    params.channels = asUint(shape.c);
-    params.epsilon = call.epsilon;
-    const Bound in = bindRows(call.in, extent, false), out = bindRows(call.out, extent, true);
-    Bound moments{};
-    if (call.moments) moments = bindRows(*call.moments, {extent.imageBegin, extent.images, 0, 1}, false);
-    params.inBase = in.base;
-    params.momentsBase = moments.base;
-    params.outBase = out.base;
-
-    Variant chosen = variant(Kernel::LayerNorm, form);
-    chosen.constants[constant_id::kMoments] = call.moments.has_value();
-    const Binding weights = bindAll(call.weights, int64_t{2} * params.groups);
-    return dispatchOf(chosen, {in.binding, weights, moments.binding, out.binding}, PushConstants::of(params),
-                      spreadWorkgroups(divideUp(params.pixels, form.localSize / form.groupLanes)));
-}
-
-Dispatch DispatchBuilder::moments(const MomentsCall& call, const KernelForm& form, const Extent& extent) const {
-    const Shape& shape = call.in.shape;
-    MomentsParams params{};
-    params.pixels = asUint(int64_t{shape.h} * shape.w);
-    params.groups = asUint(channelGroups(shape.c));
-    params.channels = asUint(shape.c);
-    params.epsilon = call.epsilon;
-    params.imageBegin = asUint(extent.imageBegin);
-    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, shape.h}, false);
-    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, 1}, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-    return dispatchOf(variant(Kernel::Moments, form), {in.binding, out.binding}, PushConstants::of(params),
-                      {asUint(extent.images), 1, 1});
-}
-
-Dispatch DispatchBuilder::embedTokens(const EmbedTokensCall& call, const KernelForm& form, const Extent& extent) const {
-    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
-    EmbedTokensParams params{};
-    params.pixels = asUint(int64_t{inShape.h} * inShape.w);
-    params.prefix = asUint(call.prefix);
-    params.groups = asUint(channelGroups(inShape.c));
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, inShape.h}, false);
-    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, outShape.h}, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-    const int64_t imageGroups = groupsPerImage(outShape);
-    return dispatchOf(variant(Kernel::EmbedTokens, form),
-                      {in.binding, bindAll(call.constants, imageGroups), out.binding}, PushConstants::of(params),
-                      flatWorkgroups(imageGroups * extent.images, form));
-}
-
-Dispatch DispatchBuilder::resize(const ResizeCall& call, const KernelForm& form, const Extent& extent) const {
-    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
-    ResizeParams params{};
-    params.inHeight = asUint(inShape.h);
-    params.inWidth = asUint(inShape.w);
-    params.outHeight = asUint(outShape.h);
-    params.outWidth = asUint(outShape.w);
-    params.groups = asUint(channelGroups(outShape.c));
-    params.imageBegin = asUint(extent.imageBegin);
-    params.images = asUint(extent.images);
-    params.rowBegin = asUint(extent.rowBegin);
-    params.rows = asUint(extent.rows);
-    params.alignCorners = call.alignCorners;
-    // The first of the two input rows that an output row lies between, as in the shader.
-    const auto rowBefore = [&](int row) {
-        if (call.alignCorners) return static_cast<int>(int64_t{row} * (inShape.h - 1) / std::max(outShape.h - 1, 1));
-        const int64_t position = std::max((int64_t{2} * row + 1) * inShape.h - outShape.h, int64_t{0});
-        return static_cast<int>(position / (int64_t{2} * outShape.h));
-    };
-    Extent needed = {extent.imageBegin, extent.images, 0, inShape.h};
-    if (extent.images == 1) {
-        needed.rowBegin = rowBefore(extent.rowBegin);
-        needed.rows = std::min(rowBefore(extent.rowBegin + extent.rows - 1) + 2, inShape.h) - needed.rowBegin;
-    }
-    const Bound in = bindRows(call.in, needed, false), out = bindRows(call.out, extent, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-    const int64_t items = int64_t{extent.images} * extent.rows * outShape.w * params.groups;
-    return dispatchOf(variant(Kernel::Resize, form), {in.binding, out.binding}, PushConstants::of(params),
-                      flatWorkgroups(items, form));
-}
-
-Dispatch DispatchBuilder::maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const {
-    MaxPoolParams params{};
-    setWindow(params, call, extent);
-    params.groups = asUint(channelGroups(call.out.shape.c));
-    params.kernelH = call.kernelH;
-    params.kernelW = call.kernelW;
-    params.strideH = call.strideH;
-    params.strideW = call.strideW;
-    const Extent needed = inputExtent(extent, call.in.shape, call.kernelH, call.strideH, call.padding.top);
-    const Bound in = bindRows(call.in, needed, false), out = bindRows(call.out, extent, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-    const int64_t items = int64_t{extent.images} * extent.rows * call.out.shape.w * params.groups;
-    return dispatchOf(variant(Kernel::MaxPool, form), {in.binding, out.binding}, PushConstants::of(params),
-                      flatWorkgroups(items, form));
-}
-
-Dispatch DispatchBuilder::pooledLinear(const PooledLinearCall& call, const KernelForm& form,
-                                       const Extent& extent) const {
-    const Shape &inShape = call.in.shape, &outShape = call.out.shape;
-    assert(outShape.h == 1 && outShape.w == 1 && form.localSize % form.groupLanes == 0);
-    PooledLinearParams params{};
-    params.pixelsPerImage = asUint(int64_t{inShape.h} * inShape.w);
-    params.pixelBegin = asUint(call.begin);
-    params.pixels = call.count > 0 ? asUint(call.count) : params.pixelsPerImage - params.pixelBegin;
-    params.inGroups = asUint(channelGroups(inShape.c));
-    params.outGroups = asUint(channelGroups(outShape.c));
-    params.outChannels = asUint(outShape.c);
-    params.imageBegin = asUint(extent.imageBegin);
-    const Bound in = bindRows(call.in, {extent.imageBegin, extent.images, 0, inShape.h}, false);
-    const Bound out = bindRows(call.out, {extent.imageBegin, extent.images, 0, 1}, true);
-    params.inBase = in.base;
-    params.outBase = out.base;
-
-    Variant chosen = variant(Kernel::PooledLinear, form);
-    chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
-    const Binding weights = bindAll(call.weights, params.outGroups * (1 + int64_t{params.inGroups} * kChannelGroup));
-    return dispatchOf(chosen, {in.binding, weights, out.binding}, PushConstants::of(params),
-                      {divideUp(params.outGroups, form.groupLanes * form.tileY), asUint(extent.images), 1});
-}
-
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels) {
     const uint32_t vectors = limits.sharedMemoryBytes / kFloatGroupBytes;
     const uint32_t taken = localSize + roundUp(asUint(channelGroups(reducedChannels)), kReducedStep);
@@ -540,7 +285,10 @@ uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int 
     return std::min(kSqueezeExciteChunk, (vectors - taken) / kReducedStep * kReducedStep);
 }
 
-bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits) {
+bool dispatchFits(const Dispatch& dispatch, const DeviceLimits& limits) {
+    for (size_t i = 0; i < dispatch.workgroups.size(); ++i) {
+        if (dispatch.workgroups[i] > limits.maxWorkgroupCount[i]) return false;
+    }
     const std::span<const BindingRow> rows = row(dispatch.variant.kernel).bindings;
     for (size_t i = 0; i < dispatch.bindings.size(); ++i) {
         const Binding& binding = dispatch.bindings[i];

@@ -15,6 +15,7 @@
 //   layer_norm      in, weights, moments, out
 //   embed_tokens    in, constants, out
 //   pooled_linear   in, weights, out
+//   inverted_residual  in, first weights, depthwise weights, project weights, residual, out, sums
 //
 // Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
@@ -35,6 +36,8 @@
 //   embed_tokens    flat: group, token, image
 //   resize, max_pool  flat: group, column, row, image
 //   pooled_linear   workgroup.x = block of group lanes * tileY out groups; workgroup.y = image
+//   inverted_residual  workgroups numbered by slice of group lanes groups (not with projection), column tile, row tile,
+//                   image; each tile is one partial
 #pragma once
 
 #include <optional>
@@ -61,8 +64,8 @@ struct KernelForm {
     uint32_t localSize = 64;  // invocations of a workgroup, which is one-dimensional
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
-    // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups. Divides
-    // localSize.
+    // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
+    // Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
     uint32_t groupLanes = 1;
 };
 
@@ -164,6 +167,22 @@ struct PooledLinearCall {
     int begin = 0, count = 0;  // pixels of each image, as in PoolCall
     Activation activation = Activation::None;
 };
+// A first convolution (Gemm packing), a depthwise one behind it, and optionally the projection to `out` with its
+// shortcut, which is added after the activation. Hidden channels are hidden.c; without projection out.c too.
+struct InvertedResidualCall {
+    Operand in, firstWeights, depthwiseWeights, out;
+    std::optional<Operand> projectWeights = {}, residual = {};  // absent: the depthwise output is written
+    std::optional<Operand> sums = {};                           // [n, 1, partials, c], float32; without projection only
+    int partialBegin = 0;                                       // of this extent's first partial
+    Shape hidden;                                               // of the first convolution's output, whole tensor
+    int firstKernelH = 1, firstKernelW = 1, firstStrideH = 1, firstStrideW = 1;
+    Padding firstPadding = {};
+    Activation firstActivation = Activation::None;
+    int kernelH = 3, kernelW = 3, strideH = 1, strideW = 1;
+    Padding padding = {};
+    Activation activation = Activation::None;
+    Activation projectActivation = Activation::None;
+};
 
 class DispatchBuilder {
   public:
@@ -186,11 +205,15 @@ class DispatchBuilder {
     Dispatch maxPool(const MaxPoolCall& call, const KernelForm& form, const Extent& extent) const;
     // Whole images only; the extent's rows do not count.
     Dispatch pooledLinear(const PooledLinearCall& call, const KernelForm& form, const Extent& extent) const;
+    // With a form that invertedResidualSharedBytes() and projectedGroups() allow (kernel_forms.h chooses such).
+    Dispatch invertedResidual(const InvertedResidualCall& call, const KernelForm& form, const Extent& extent) const;
     // Of one image; the rest of its push constants waits for the source (vulkan/recorder).
     Dispatch preprocess(const Operand& out, int image, const KernelForm& form) const;
 
     // Partials of one image that a depthwise dispatch over this many rows writes.
     static int partialCount(const Shape& out, int rows, const KernelForm& form);
+    // The same for inverted residual.
+    static int invertedResidualPartials(const Shape& out, int rows, const KernelForm& form);
 
   private:
     struct Bound {
@@ -212,7 +235,13 @@ class DispatchBuilder {
 // Channel groups whose means squeeze-excite keeps in shared memory at a time; 0 if the bottleneck alone does not fit.
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels);
 
-// Whether every binding of the dispatch respects the device's buffer limits.
-bool bindingsFit(const Dispatch& dispatch, const DeviceLimits& limits);
+// What an inverted residual takes of a workgroup's shared memory in this form.
+uint64_t invertedResidualSharedBytes(const InvertedResidualCall& call, const KernelForm& form);
+// Output groups that each of its invocations sums up, rounded up to one of the few numbers that pipelines are made for;
+// nothing if that is more than registers hold.
+std::optional<uint32_t> projectedGroups(int outGroups, const KernelForm& form);
+
+// Whether the dispatch respects the device's limits on buffer ranges and numbers of workgroups.
+bool dispatchFits(const Dispatch& dispatch, const DeviceLimits& limits);
 
 }  // namespace dunlin

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "runtime/plan/stored_layout.h"
+
 namespace dunlin {
 namespace {
 
@@ -47,6 +49,10 @@ class Fusion {
     // The only reader of a value that nobody else wants; -1 if there are several or none.
     int onlyUser(ValueId value) { return user(value).size() == 1 && !isKept(value) ? user(value)[0] : -1; }
 
+    bool isPointwiseConvolution(int index) const {
+        return std::holds_alternative<Conv2d>(node(index).op) && isPointwise(node(index).op);
+    }
+
     Status visit(int index) {
         const Op& op = node(index).op;
         if (std::holds_alternative<Conv2d>(op) || std::holds_alternative<Linear>(op)) return visitConvolution(index);
@@ -74,9 +80,27 @@ class Fusion {
             return error(StatusCode::Unsupported, "%s reads %s, which no kernel writes by itself (a %s)",
                          node(step.node).name.c_str(), node(producer).name.c_str(), name(node(producer).op));
         }
+        DUNLIN_TRY(checkLayout(step));
         if (step.output != kNoValue) written_.insert(step.output);
         steps_.push_back(step);
         return {};
+    }
+
+    // Padding inside a value's channels (stored_layout.h) means something to attention and to dense layers only.
+    Status checkLayout(const Step& step) const {
+        const auto isPadded = [&](ValueId value) {
+            return value != kNoValue && storedShape(graph_, value).c != graph_.shape(value).c;
+        };
+        const auto* conv = std::get_if<Conv2d>(&node(step.node).op);
+        const bool isDense = step.kind == Step::Kind::Convolution && step.normNode < 0 && !(conv && conv->groups != 1);
+        const bool isAttention = step.kind == Step::Kind::Attention || step.kind == Step::Kind::SeparableAttention;
+        const bool isTapped = isPadded(step.output) && isKept(step.output);
+        const bool isMisread = isPadded(step.residual) || (isPadded(step.input) && !isDense && !isAttention);
+        if (!isTapped && !isMisread) return {};
+        return error(StatusCode::Unsupported,
+                     "%s: attention's heads are padded to multiples of %d channels there, which %s",
+                     node(step.node).name.c_str(), kChannelGroup,
+                     isTapped ? "an output cannot have" : "only linear layers and convolutions can read");
     }
 
     Status emitAlone(Step::Kind kind, int index) {
@@ -181,9 +205,9 @@ class Fusion {
         if (!depthwise || !isDepthwise(graph_, *depthwise)) return false;
 
         const int reduce = onlyUser(node(pool).output);
-        if (reduce < 0 || !isPointwise(node(reduce).op)) return false;
+        if (reduce < 0 || !isPointwiseConvolution(reduce)) return false;
         const int expand = onlyUser(node(reduce).output);
-        if (expand < 0 || !isPointwise(node(expand).op)) return false;
+        if (expand < 0 || !isPointwiseConvolution(expand)) return false;
         const int product = onlyUser(node(expand).output);
         const auto* mul = product < 0 ? nullptr : std::get_if<Mul>(&node(product).op);
         if (!mul || mul->a != map || isKept(node(product).output)) return false;

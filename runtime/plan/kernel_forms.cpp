@@ -192,18 +192,63 @@ KernelForm momentsForm(const DeviceLimits& limits) {
     return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
 }
 
+// Every workgroup pools for itself, so there are few. The batch does not count, so that an image's bits do not hang on
+// it.
 KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups) {
-    // Every workgroup pools for itself. On a CPU, as many as cores; on a GPU enough to load the weights in parallel;
-    // fewer where pooling would be more than a quarter of the work. The batch does not count, so that an image's bits
-    // do not hang on it.
-    const bool isCpu = limits.family == DeviceFamily::CpuDriver;
-    const int fewest = isCpu ? 2 : 8, most = isCpu ? 4 : 16;
-    const int workgroups = std::clamp(outGroups / std::max(in.h * in.w, 1), fewest, most);
-    // There a shared memory load costs more than a texel, so four output groups share each.
-    const int tile = isCpu ? 4 : 1;
-    const uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
-    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, tile), workgroups)));
-    return {preferredLoad(limits), 1, static_cast<uint8_t>(tile), localSize, std::min(lanes, localSize)};
+    uint8_t tile = 1;
+    uint32_t localSize = std::bit_floor(largestWorkgroup(limits));
+    int workgroups = limits.family == DeviceFamily::Nvidia || limits.family == DeviceFamily::Amd ? 16 : 8;
+    if (limits.family == DeviceFamily::CpuDriver) {
+        // Shared memory is slow there, so four output groups share each mean. Two to four cores get some; three and
+        // four only where pooling, which takes as long as two weights a pixel, stays within a quarter of the work.
+        tile = 4;
+        localSize = std::min(localSize, kWorkgroup);
+        workgroups = std::clamp(outGroups / std::max(2 * in.h * in.w, 1), 2, 4);
+    }
+    const auto lanes = std::bit_ceil(static_cast<uint32_t>(divideUp(divideUp(outGroups, int{tile}), workgroups)));
+    return {preferredLoad(limits), 1, tile, localSize, std::min(lanes, localSize)};
+}
+
+namespace {
+
+// The form with this tile that fits, if any.
+std::optional<KernelForm> invertedResidualTile(const DeviceLimits& limits, const InvertedResidualCall& call,
+                                               const Tile& tile) {
+    // More would leave too few workgroups on each of a GPU's cores.
+    constexpr uint64_t kMostSharedBytes = 16384;
+    const uint64_t sharedBytes = std::min<uint64_t>(limits.sharedMemoryBytes, kMostSharedBytes);
+    const uint32_t mostInvocations = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
+    const int outGroups = channelGroups(call.out.shape.c);
+    // The fewer the invocations, the more each shares in registers; on a CPU each vector of them costs by itself.
+    const uint32_t fewest = limits.family == DeviceFamily::CpuDriver ? 8 : kWorkgroup;
+    for (const uint32_t slice : {8u, 4u, 2u}) {
+        for (uint32_t invocations = fewest; invocations <= std::min(mostInvocations, 128u); invocations *= 2) {
+            // All loads are texels; the form says storage always, so that equal pipelines are one.
+            const KernelForm form = {LoadPath::Storage, tile.x, tile.y, invocations, slice};
+            if (invertedResidualSharedBytes(call, form) > sharedBytes) break;
+            if (!call.projectWeights || projectedGroups(outGroups, form)) return form;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call) {
+    // Large tiles recompute less of their neighbours' hidden pixels, if they leave room for enough channels and fill
+    // the device.
+    constexpr uint32_t kFewestGroups = 4;
+    const std::optional<KernelForm> smaller = invertedResidualTile(limits, call, {4, 4});
+    for (const Tile& tile : {Tile{8, 8}, Tile{8, 4}}) {
+        const std::optional<KernelForm> form = invertedResidualTile(limits, call, tile);
+        if (!form || form->groupLanes < kFewestGroups) continue;
+        const Shape& out = call.out.shape;
+        const int64_t tiles = int64_t{out.n} * divideUp(out.w, int{tile.x}) * divideUp(out.h, int{tile.y});
+        const int64_t slices =
+            call.projectWeights ? 1 : divideUp(channelGroups(out.c), static_cast<int>(form->groupLanes));
+        if (!smaller || tiles * slices * form->localSize >= fillingInvocations(limits)) return form;
+    }
+    return smaller;
 }
 
 }  // namespace dunlin

@@ -2,6 +2,8 @@
 // the measurements that shaders/README.md records. Results do not hang on it, only speed.
 #pragma once
 
+#include <optional>
+
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/limits.h"
 
@@ -20,5 +22,7 @@ KernelForm separableAttentionForm(const DeviceLimits& limits, const Shape& out);
 KernelForm layerNormForm(const DeviceLimits& limits, const Shape& out);
 KernelForm momentsForm(const DeviceLimits& limits);
 KernelForm pooledLinearForm(const DeviceLimits& limits, const Shape& in, int outGroups);
+// Nothing where shared memory or registers do not allow it.
+std::optional<KernelForm> invertedResidualForm(const DeviceLimits& limits, const InvertedResidualCall& call);
 
 }  // namespace dunlin

@@ -83,6 +83,29 @@ constexpr BindingRow kPooledLinearBindings[] = {
     {"input", BindingKind::Activation, false}, {"weights", Weights, false}, {"output", BindingKind::Storage, true}};
 constexpr ConstantRow kPooledLinearConstants[] = {{"activation", ConstantKind::Activation}};
 constexpr Tile kPooledLinearTiles[] = {{1, 1}, {1, 4}};
+// Texels all: with both storage buffers for results, a device that allows only four of them is enough.
+constexpr BindingRow kInvertedResidualBindings[] = {{"input", TexelNative, false},
+                                                    {"first_weights", TexelNative, false},
+                                                    {"depthwise_weights", TexelNative, false},
+                                                    {"project_weights", TexelNative, false},
+                                                    {"residual", TexelNative, false},
+                                                    {"output", BindingKind::Storage, true},
+                                                    {"sums", BindingKind::Storage, true}};
+constexpr ConstantRow kInvertedResidualConstants[] = {{"activation", ConstantKind::Activation},
+                                                      {"squeeze", ConstantKind::Flag},
+                                                      {"kernel_h", ConstantKind::Number},
+                                                      {"kernel_w", ConstantKind::Number},
+                                                      {"stride_h", ConstantKind::Number},
+                                                      {"stride_w", ConstantKind::Number},
+                                                      {"first_activation", ConstantKind::Activation},
+                                                      {"first_kernel_h", ConstantKind::Number},
+                                                      {"first_kernel_w", ConstantKind::Number},
+                                                      {"first_stride_h", ConstantKind::Number},
+                                                      {"first_stride_w", ConstantKind::Number},
+                                                      {"project", ConstantKind::Option},
+                                                      {"project_activation", ConstantKind::Activation},
+                                                      {"residual", ConstantKind::Flag}};
+constexpr Tile kInvertedResidualTiles[] = {{4, 4}, {8, 4}, {8, 8}};
 
 // In the order of enum Kernel.
 constexpr KernelRow kTable[] = {
@@ -113,6 +136,8 @@ constexpr KernelRow kTable[] = {
     {Kernel::MaxPool, "max_pool", kInOutBindings, sizeof(params::MaxPoolParams), {}, kNoTiles},
     {Kernel::PooledLinear, "pooled_linear", kPooledLinearBindings, sizeof(params::PooledLinearParams),
      kPooledLinearConstants, kPooledLinearTiles},
+    {Kernel::InvertedResidual, "inverted_residual", kInvertedResidualBindings, sizeof(params::InvertedResidualParams),
+     kInvertedResidualConstants, kInvertedResidualTiles},
 };
 
 constexpr bool tableIsInEnumOrder() {

@@ -15,7 +15,7 @@ namespace dunlin {
 enum class BindingKind : uint8_t {
     Activation,   // read by the variant's load path: uniform texel buffer or storage buffer, of the variant's precision
     Weights,      // the same, constants
-    TexelNative,  // always a uniform texel buffer, of the variant's precision (gates: small, so they always fit)
+    TexelNative,  // always a uniform texel buffer, of the variant's precision: gates (small), and inverted residual
     Storage,      // storage buffer, read or written
     Image,        // preprocess's source: a sampled image or a storage buffer, as the variant's source kind says
 };
@@ -63,6 +63,7 @@ struct KernelRow {
 //   layer_norm      input, weights, moments, output
 //   embed_tokens    input, constants, output
 //   pooled_linear   input, weights, output
+//   inverted_residual  input, first weights, depthwise weights, project weights, residual, output, sums
 const KernelRow& row(Kernel kernel);
 std::span<const KernelRow> kernelTable();
 // Whether a kernel has bindings that the load path decides on. Variants of one that has none are the same for both
@@ -71,7 +72,7 @@ bool hasLoadPath(const KernelRow& kernel);
 
 // Specialization constants after the workgroup size (id 0) and the lanes for channel groups (id 1), by kernel.
 namespace constant_id {
-// conv2d, pointwise, depthwise, pooled_linear
+// conv2d, pointwise, depthwise, pooled_linear, inverted residual
 constexpr uint32_t kActivation = 2;
 // pointwise
 constexpr uint32_t kResidual = 3;  // 1: after the activation, 2: before it
@@ -80,9 +81,9 @@ constexpr uint32_t kNorm = 5;      // 1: a LayerNorm over the pixel's channels
 // conv2d
 constexpr uint32_t kOther = 3;       // 1 and 2: a residual, as above; 3: a second input
 constexpr uint32_t kWindowNorm = 8;  // 1: a LayerNorm over the window
-// conv2d, depthwise
+// conv2d, depthwise, inverted residual
 constexpr uint32_t kKernelH = 4, kKernelW = 5, kStrideH = 6, kStrideW = 7;
-// depthwise
+// depthwise, inverted residual
 constexpr uint32_t kSqueeze = 3;  // 1: writes partial sums; the workgroup is then [channel groups, tiles]
 // squeeze-excite
 constexpr uint32_t kReduceActivation = 2, kGateActivation = 3;
@@ -94,6 +95,11 @@ constexpr uint32_t kHeadGroups = 2, kWindows = 3;
 constexpr uint32_t kPadding = 4;  // 1: windows hang over the map's end
 // layer_norm
 constexpr uint32_t kMoments = 2;  // 1: the statistics are given
+// inverted residual
+constexpr uint32_t kFirstActivation = 8;
+constexpr uint32_t kFirstKernelH = 9, kFirstKernelW = 10, kFirstStrideH = 11, kFirstStrideW = 12;
+constexpr uint32_t kProject = 13;  // output groups that an invocation sums up; 0: no projection
+constexpr uint32_t kProjectActivation = 14, kProjectResidual = 15;
 }  // namespace constant_id
 
 // The most that kMaxGroups should be: 8 KiB of shared memory. With kMaxReducedGroups up to 256 and 256 invocations the

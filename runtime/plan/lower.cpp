@@ -15,6 +15,8 @@ namespace dunlin {
 namespace {
 
 constexpr uint32_t kFloatGroupBytes = 16;
+// No network should have more than 32, and each further kind of input adds one.
+constexpr size_t kManyPipelines = 30;
 
 template <typename Call, typename Window>
 void setWindow(Call& call, const Window& op) {
@@ -33,7 +35,7 @@ ResidualOrder residualOrder(const Step& step) {
 class Lowering {
   public:
     Lowering(const Graph& graph, const std::vector<Step>& steps, const std::vector<ValueId>& taps,
-             const SessionOptions& options, const DeviceLimits& limits, int microBatch)
+             const SessionOptions& options, const DeviceLimits& limits, int microBatch, bool storageOnly)
         : graph_(graph),
           steps_(steps),
           taps_(taps),
@@ -42,6 +44,7 @@ class Lowering {
           builder_(limits, options.precision),
           batch_(graph.shape(graph.input()).n),
           microBatch_(microBatch),
+          storageOnly_(storageOnly),
           groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(options.precision))) {}
 
     Result<Program> run() {
@@ -148,7 +151,7 @@ class Lowering {
             case Step::Kind::MaxPool:
                 return lowerMaxPool(step);
             case Step::Kind::InvertedResidual:
-                return lowerParts(step);
+                return lowerInvertedResidual(step);
             case Step::Kind::PooledLinear:
                 return lowerPooledLinear(step);
         }
@@ -174,8 +177,8 @@ class Lowering {
     };
     template <typename Build>
     Result<Split> split(const std::string& name, const Shape& out, KernelForm form, Build build) const {
-        const auto fits = [&](const Extent& extent) { return bindingsFit(build(form, extent), limits_); };
-        if (!fits(wholeExtent(out))) form.load = LoadPath::Storage;
+        const auto fits = [&](const Extent& extent) { return dispatchFits(build(form, extent), limits_); };
+        if (storageOnly_ || !fits(wholeExtent(out))) form.load = LoadPath::Storage;
         if (fits(wholeExtent(out))) return Split{form, {wholeExtent(out)}};
         for (int strips = 2; microBatch_ == 1 && strips <= out.h; ++strips) {
             std::vector<Extent> extents = stripsOf(out, strips);
@@ -301,6 +304,41 @@ class Lowering {
     // Where the device cannot run joined steps as one.
     Status lowerParts(const Step& step) {
         for (const Step& part : step.parts) DUNLIN_TRY(lowerStep(part));
+        return {};
+    }
+
+    Status lowerInvertedResidual(const Step& step) {
+        const Step &first = step.parts[0], &depthwise = step.parts[1];
+        const auto& firstConv = std::get<Conv2d>(nodeOf(first).op);
+        const auto& deepConv = std::get<Conv2d>(nodeOf(depthwise).op);
+        const Shape out = microShape(graph_.shape(step.output));
+        InvertedResidualCall call;
+        call.in = valueOperand(step.input);
+        call.firstWeights = constantOperand(first.node);
+        call.depthwiseWeights = constantOperand(depthwise.node);
+        call.hidden = microShape(graph_.shape(first.output));
+        call.firstKernelH = firstConv.kernelH;
+        call.firstKernelW = firstConv.kernelW;
+        call.firstStrideH = firstConv.strideH;
+        call.firstStrideW = firstConv.strideW;
+        call.firstPadding = firstConv.padding;
+        call.firstActivation = first.activation;
+        setWindow(call, deepConv);
+        call.activation = depthwise.activation;
+        if (step.parts.size() == 3) {
+            call.projectWeights = constantOperand(step.parts[2].node);
+            call.projectActivation = step.parts[2].activation;
+            if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
+        }
+        call.out = newValue(step.output, nodeOf(step).name);
+        const std::optional<KernelForm> form = invertedResidualForm(limits_, call);
+        if (!form) return lowerParts(step);
+        const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
+            return builder_.invertedResidual(call, splitForm, extent);
+        };
+        const Result<Split> chosen = split(nodeOf(step).name, out, *form, build);
+        if (!chosen.ok()) return lowerParts(step);
+        emitWithSums(step, out, *chosen, call, build, DispatchBuilder::invertedResidualPartials);
         return {};
     }
 
@@ -456,6 +494,7 @@ class Lowering {
     const DeviceLimits& limits_;
     DispatchBuilder builder_;
     int batch_, microBatch_;
+    bool storageOnly_;  // texel buffers nowhere: fewer pipelines than where some maps are too large for them
     uint32_t groupBytes_;
     int firstImage_ = 0;
     Program program_;
@@ -509,7 +548,11 @@ Result<Program> lower(const Graph& graph, const SessionOptions& options, const D
     const Shape& input = graph.shape(graph.input());
     Status tooLarge;  // why the smallest micro-batch, tried last, does not fit
     for (int microBatch : microBatches(graph, limits, options.precision)) {
-        Result<Program> program = Lowering(graph, steps, taps, options, limits, microBatch).run();
+        Result<Program> program = Lowering(graph, steps, taps, options, limits, microBatch, false).run();
+        if (program.ok() && countPipelines(*program) > kManyPipelines) {
+            Result<Program> other = Lowering(graph, steps, taps, options, limits, microBatch, true).run();
+            if (other.ok() && countPipelines(*other) < countPipelines(*program)) program = std::move(other);
+        }
         if (!program.ok() && program.status().code() != StatusCode::DoesNotFit) return program;
         tooLarge = program.status();
         if (!program.ok()) continue;

@@ -1,7 +1,7 @@
 #include "runtime/plan/memory_plan.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 namespace dunlin {
 namespace {
@@ -9,7 +9,6 @@ namespace {
 struct Lifetime {
     int first = -1, last = -1;  // dispatches; -1: never used
     uint64_t sizeBytes = 0;     // aligned
-    bool overlaps(const Lifetime& other) const { return first <= other.last && other.first <= last; }
 };
 
 std::vector<Lifetime> lifetimesOf(const Program& program, uint64_t alignment) {
@@ -61,23 +60,20 @@ uint64_t bestFit(const std::vector<Placed>& neighbours, uint64_t sizeBytes) {
 // One way to place the tensors: each in turn, beside those that live at the same time and are placed already.
 class Placement {
   public:
-    Placement(const std::vector<Lifetime>& lifetimes, const std::vector<size_t>& order)
-        : offsets_(lifetimes.size(), UINT64_MAX) {
-        std::vector<size_t> placed;
-        for (size_t id : order) {
-            std::vector<Placed> neighbours;
-            for (size_t other : placed) {
-                if (lifetimes[other].overlaps(lifetimes[id]))
-                    neighbours.push_back({offsets_[other], lifetimes[other].sizeBytes});
-            }
+    Placement(const std::vector<Lifetime>& lifetimes, const std::vector<size_t>& order, size_t dispatchCount)
+        : offsets_(lifetimes.size(), UINT64_MAX), liveAt_(dispatchCount), seenBy_(lifetimes.size(), SIZE_MAX) {
+        for (size_t position = 0; position < order.size(); ++position) {
+            const size_t id = order[position];
+            std::vector<Placed> neighbours = neighboursOf(lifetimes, id);
             std::ranges::sort(neighbours, {}, &Placed::offset);
             offsets_[id] = bestFit(neighbours, lifetimes[id].sizeBytes);
+            for (int i = lifetimes[id].first; i <= lifetimes[id].last; ++i)
+                liveAt_[static_cast<size_t>(i)].push_back(id);
             const uint64_t endBytes = offsets_[id] + lifetimes[id].sizeBytes;
             if (endBytes > arenaBytes_) {
                 arenaBytes_ = endBytes;
-                highest_ = placed.size();
+                highest_ = position;
             }
-            placed.push_back(id);
         }
     }
 
@@ -87,7 +83,21 @@ class Placement {
     std::vector<uint64_t> takeOffsets() { return std::move(offsets_); }
 
   private:
+    // What is placed already and lives at the same time, each once.
+    std::vector<Placed> neighboursOf(const std::vector<Lifetime>& lifetimes, size_t id) {
+        std::vector<Placed> neighbours;
+        for (int i = lifetimes[id].first; i <= lifetimes[id].last; ++i) {
+            for (size_t other : liveAt_[static_cast<size_t>(i)]) {
+                if (std::exchange(seenBy_[other], id) != id)
+                    neighbours.push_back({offsets_[other], lifetimes[other].sizeBytes});
+            }
+        }
+        return neighbours;
+    }
+
     std::vector<uint64_t> offsets_;
+    std::vector<std::vector<size_t>> liveAt_;  // by dispatch: those that are placed
+    std::vector<size_t> seenBy_;               // for whom a tensor was counted last
     uint64_t arenaBytes_ = 0;
     size_t highest_ = 0;
 };
@@ -120,11 +130,12 @@ MemoryPlan planMemory(const Program& program, uint64_t alignment) {
     const std::vector<uint64_t> live = liveBytes(lifetimes, dispatchCount);
     plan.lowerBoundBytes = live.empty() ? 0 : *std::ranges::max_element(live);
     plan.arenaBytes = used.empty() ? 0 : UINT64_MAX;
-    // Whoever had to go on top is placed earlier the next time.
+    // Whoever had to go on top is placed earlier the next time. What is left of a fiftieth is not worth the search.
     constexpr int kAttempts = 32;
+    const uint64_t goodBytes = plan.lowerBoundBytes + plan.lowerBoundBytes / 50;
     for (std::vector<size_t> order : {bySize, byBreadth(lifetimes, bySize, dispatchCount), used}) {
-        for (int attempt = 0; attempt < kAttempts && plan.arenaBytes > plan.lowerBoundBytes; ++attempt) {
-            Placement placement(lifetimes, order);
+        for (int attempt = 0; attempt < kAttempts && plan.arenaBytes > goodBytes; ++attempt) {
+            Placement placement(lifetimes, order, dispatchCount);
             const auto highest = static_cast<std::ptrdiff_t>(placement.highest());
             if (placement.arenaBytes() < plan.arenaBytes) {
                 plan.arenaBytes = placement.arenaBytes();

@@ -158,6 +158,17 @@ uint64_t packedGroups(const Graph& graph, const Node& node) {
     return 0;
 }
 
+std::string identityOf(const Graph& graph, const Node& node) {
+    std::string identity = node.name;
+    if (const int norm = foldedNorm(graph, node.op); norm >= 0)
+        identity += " after " + graph.nodes()[static_cast<size_t>(norm)].name;
+    if (const auto* tokens = std::get_if<EmbedTokens>(&node.op)) {
+        const Shape& map = graph.shape(tokens->input);
+        identity += " for " + std::to_string(map.h) + "x" + std::to_string(map.w);
+    }
+    return identity;
+}
+
 }  // namespace
 
 std::vector<Constant> constantsOf(const Graph& graph, Precision precision) {
@@ -165,8 +176,9 @@ std::vector<Constant> constantsOf(const Graph& graph, Precision precision) {
     for (size_t i = 0; i < graph.nodes().size(); ++i) {
         const uint64_t groups = packedGroups(graph, graph.nodes()[i]);
         const uint64_t groupBytes = kChannelGroup * static_cast<uint64_t>(elementSize(precision));
-        const bool perInputSize = std::holds_alternative<EmbedTokens>(graph.nodes()[i].op);
-        if (groups > 0) constants.push_back({static_cast<int>(i), groups, groups * groupBytes, perInputSize});
+        if (groups > 0)
+            constants.push_back(
+                {static_cast<int>(i), groups, groups * groupBytes, identityOf(graph, graph.nodes()[i])});
     }
     return constants;
 }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/graph/graph.h"
@@ -24,11 +25,13 @@ struct Constant {
     int node = -1;              // index into Graph::nodes()
     uint64_t groups = 0;        // vec4 elements
     uint64_t sizeBytes = 0;     // at the precision asked for
-    bool perInputSize = false;  // resized for the input's size: sessions of other sizes need their own
+    // The node, and what the graph around it does to the packing (a LayerNorm that is folded in, the size of the map that
+    // positions are resized for). Constants of one model and precision that agree in it hold the same bytes, so that
+    // sessions of several input sizes can share them.
+    std::string identity;
 };
 
-// The constants of a network, in node order. All but those that say so are independent of input size and batch, so that
-// sessions can share them.
+// The constants of a network, in node order.
 std::vector<Constant> constantsOf(const Graph& graph, Precision precision);
 
 // What a constant is packed from: the folded weights of its node. A LayerNorm that is computed inside the node's kernel

@@ -32,6 +32,7 @@ enum class Kernel : uint8_t {
     Resize,
     MaxPool,
     PooledLinear,
+    InvertedResidual,
 };
 
 // How a kernel reads its large inputs: through uniform texel buffers (faster on software drivers and Adreno, limited in
@@ -40,7 +41,7 @@ enum class LoadPath : uint8_t { Texel, Storage };
 
 // Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are
 // listed by kernel in kernels.h.
-constexpr size_t kMaxConstants = 10;
+constexpr size_t kMaxConstants = 16;
 
 // One pipeline: a SPIR-V module (kernel, precision, load path, tile) and its specialization constants.
 struct Variant {
@@ -49,7 +50,7 @@ struct Variant {
     LoadPath load = LoadPath::Storage;
     // Outputs computed by one invocation. Pointwise: pixels x channel groups; conv2d and depthwise: columns x rows
     // (conv2d: one channel group); pooled_linear: 1 x channel groups; preprocess: tileX is the source kind. 1x1 for
-    // kernels without tiles.
+    // kernels without tiles. By one workgroup: inverted_residual, columns x rows.
     uint8_t tileX = 1, tileY = 1;
     std::array<uint32_t, kMaxConstants> constants{};
 

@@ -1,7 +1,6 @@
 #include "runtime/vulkan/backend.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "runtime/plan/lower.h"
 
@@ -31,24 +30,13 @@ struct MemoryBudget {
     uint64_t stagingBytes = 0;
 };
 
-// Which of a model's constants living sessions have brought to the device.
-enum class Resident { None, ForOtherSizes, All };
-
-bool dependsOnInputSize(const std::vector<Constant>& constants) {
-    return std::ranges::any_of(constants, &Constant::perInputSize);
-}
-
 MemoryBudget budgetFor(const VulkanDevice& device, const std::vector<Constant>& constants, const Graph& graph,
-                       Resident resident, const VulkanSessionOptions& options) {
+                       const DeviceModel* resident, const VulkanSessionOptions& options) {
     MemoryBudget budget;
     for (const Constant& constant : constants) budget.tightWeightBytes += constant.sizeBytes;
-    budget.weightBytes = DeviceModel::packedBytes(constants, device.limits());
-    if (resident == Resident::All) budget.residentBytes = budget.weightBytes;
-    if (resident == Resident::ForOtherSizes) {
-        std::vector<Constant> shared;
-        std::ranges::remove_copy_if(constants, std::back_inserter(shared), &Constant::perInputSize);
-        budget.residentBytes = DeviceModel::packedBytes(shared, device.limits());
-    }
+    const DeviceModel::Need need = DeviceModel::needOf(constants, resident, device.limits());
+    budget.weightBytes = need.totalBytes;
+    budget.residentBytes = need.residentBytes;
     budget.stagingBytes = stagingBytes(graph.shape(graph.input()), options);
     budget.totalBytes = std::min(device.availableBytes() + budget.residentBytes, options.memoryLimitBytes);
     return budget;
@@ -131,11 +119,10 @@ std::shared_ptr<const DeviceModel> VulkanBackend::findOtherSize(const ModelKey& 
 
 Result<std::shared_ptr<const DeviceModel>> VulkanBackend::uploadModel(const ModelKey& key,
                                                                       const std::shared_ptr<const ModelData>& model,
-                                                                      const Graph& graph,
-                                                                      std::shared_ptr<const DeviceModel> otherSize,
+                                                                      const Graph& graph, const DeviceModel* otherSize,
                                                                       const SessionOptions& options) {
     DUNLIN_ASSIGN(std::shared_ptr<const DeviceModel> uploaded,
-                  DeviceModel::create(device_, model, graph, options.precision, std::move(otherSize),
+                  DeviceModel::create(device_, model, graph, options.precision, otherSize,
                                       partOf(options.progress, 0, kUploadShare)));
     std::erase_if(models_, [](const auto& entry) { return entry.second.expired(); });
     models_[key] = uploaded;
@@ -151,18 +138,14 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
 
     const std::lock_guard lock(creationMutex_);
     const std::vector<Constant> constants = constantsOf(graph, session.precision);
-    ModelKey key = {model.get(), session.precision, 0, 0};
-    if (dependsOnInputSize(constants)) {
-        key.height = session.height;
-        key.width = session.width;
-    }
+    ModelKey key = {model.get(), session.precision, {}};
+    for (const Constant& constant : constants) key.packing += constant.identity + "\n";
     std::shared_ptr<const DeviceModel> weights = findModel(key);
-    std::shared_ptr<const DeviceModel> otherSize = weights ? nullptr : findOtherSize(key);
-    const Resident resident = weights ? Resident::All : otherSize ? Resident::ForOtherSizes : Resident::None;
-    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident, complete);
+    const std::shared_ptr<const DeviceModel> resident = weights ? weights : findOtherSize(key);
+    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), complete);
     DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, complete));
     if (!weights) {
-        DUNLIN_ASSIGN(weights, uploadModel(key, model, graph, std::move(otherSize), session));
+        DUNLIN_ASSIGN(weights, uploadModel(key, model, graph, resident.get(), session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }
     return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.program),

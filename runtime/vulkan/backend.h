@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "runtime/vulkan/session.h"
 
@@ -28,11 +29,10 @@ class VulkanBackend {
     Pipelines& pipelines() const { return *pipelines_; }
 
   private:
-    // The side lengths are 0 for models without constants that depend on the input's size.
     struct ModelKey {
         const ModelData* model;
         Precision precision;
-        int height, width;
+        std::string packing;  // the identities of all constants, which may differ between input sizes
         auto operator<=>(const ModelKey&) const = default;
     };
     VulkanBackend() = default;
@@ -40,8 +40,7 @@ class VulkanBackend {
     std::shared_ptr<const DeviceModel> findOtherSize(const ModelKey& key) const;
     Result<std::shared_ptr<const DeviceModel>> uploadModel(const ModelKey& key,
                                                            const std::shared_ptr<const ModelData>& model,
-                                                           const Graph& graph,
-                                                           std::shared_ptr<const DeviceModel> otherSize,
+                                                           const Graph& graph, const DeviceModel* otherSize,
                                                            const SessionOptions& options);
 
     std::shared_ptr<VulkanDevice> device_;

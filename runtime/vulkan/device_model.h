@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "runtime/backend.h"
@@ -20,38 +22,36 @@ class DeviceModel {
     };
 
     // `graph` is the model's for one input size. Reads, folds and packs one constant after the other, so that host
-    // memory holds no more than one of them and a staging chunk. With `base`, the same model for another input size,
-    // only constants that depend on the size are uploaded; the rest is shared. `progress` gets 0..1; false cancels.
+    // memory holds no more than one of them and a staging chunk. Constants that `other` has, the same model in the same
+    // precision for another input size, are shared with it. `progress` gets 0..1; false cancels.
     static Result<std::shared_ptr<const DeviceModel>> create(std::shared_ptr<const VulkanDevice> device,
                                                              std::shared_ptr<const ModelData> model, const Graph& graph,
-                                                             Precision precision,
-                                                             std::shared_ptr<const DeviceModel> base = nullptr,
+                                                             Precision precision, const DeviceModel* other = nullptr,
                                                              const std::function<bool(float)>& progress = {});
 
-    // Device bytes of these constants, each aligned to the device's offsetAlignment.
-    static uint64_t packedBytes(const std::vector<Constant>& constants, const DeviceLimits& limits);
+    // Device bytes that these constants will take: in all, and what of it is there already, shared with `other`.
+    struct Need {
+        uint64_t totalBytes = 0, residentBytes = 0;
+    };
+    static Need needOf(const std::vector<Constant>& constants, const DeviceModel* other, const DeviceLimits& limits);
 
     const ModelData& model() const { return *model_; }
     Precision precision() const { return precision_; }
     // By Tensor::constantIndex.
     const Range& constant(int index) const { return ranges_[static_cast<size_t>(index)]; }
-    size_t constantCount() const { return ranges_.size(); }
-    size_t bufferCount() const { return buffers_.size(); }
-    uint64_t deviceBytes() const;  // with those that are shared
+    uint64_t deviceBytes() const;  // with what is shared
 
   private:
     DeviceModel() = default;
-    bool isShared(const Constant& constant) const { return base_ && !constant.perInputSize; }
-    Status allocate(const std::vector<Constant>& constants);
-    Status upload(const Graph& graph, const std::vector<Constant>& constants,
+    Result<std::vector<size_t>> allocate(const std::vector<Constant>& constants, const DeviceModel* other);
+    Status upload(const Graph& graph, const std::vector<Constant>& constants, const std::vector<size_t>& own,
                   const std::function<bool(float)>& progress);
 
     std::shared_ptr<const VulkanDevice> device_;  // first, so that it goes last
     std::shared_ptr<const ModelData> model_;
-    std::shared_ptr<const DeviceModel> base_;  // null: all constants are this one's own
     Precision precision_ = Precision::Fp32;
-    std::vector<Buffer> buffers_;
-    std::vector<size_t> bufferOf_;  // by constant, if it is not shared
+    std::map<std::string, size_t> indexOf_;          // by Constant::identity
+    std::vector<std::shared_ptr<Buffer>> bufferOf_;  // by constant; several lie in one
     std::vector<Range> ranges_;
 };
 

@@ -19,8 +19,8 @@ Result<std::vector<float>> readTensor(const WeightsSource& weights, const std::s
     DUNLIN_TRY(weights.read(name, shape, values));
     for (size_t i = 0; i < values.size(); ++i) {
         if (!std::isfinite(values[i])) {
-            return error(StatusCode::BadFile, "%s: element %zu is %f, not a finite number", name.c_str(), i,
-                         static_cast<double>(values[i]));
+            return error(StatusCode::BadFile, "%s: element %zu is %f, not a finite number",
+                         weights.placeOf(name).c_str(), i, static_cast<double>(values[i]));
         }
     }
     return values;
@@ -39,8 +39,8 @@ Status foldBatchNorm(const BatchNorm& norm, const WeightsSource& weights, Folded
     for (size_t o = 0; o < outputs; ++o) {
         const double spread = double{variance[o]} + norm.epsilon;
         if (!(spread > 0)) {
-            return error(StatusCode::BadFile, "%s.running_var: element %zu is %g, but a variance is not negative",
-                         norm.name.c_str(), o, static_cast<double>(variance[o]));
+            return error(StatusCode::BadFile, "%s: element %zu is %g, but a variance is not negative",
+                         weights.placeOf(norm.name + ".running_var").c_str(), o, static_cast<double>(variance[o]));
         }
         const double scale = double{gamma[o]} / std::sqrt(spread);
         for (size_t i = o * perOutput; i < (o + 1) * perOutput; ++i) {
@@ -129,8 +129,10 @@ class Complaints {
     std::string shown_;
 };
 
-bool isCounter(const std::string& name) {
-    return name.ends_with("num_batches_tracked");
+// A tensor by its canonical name, and by the file's where that is another.
+std::string bothNames(const WeightsSource& weights, const std::string& name) {
+    const std::string_view original = weights.originalName(name);
+    return original == name ? name : name + ", " + std::string(original) + " in the file,";
 }
 
 }  // namespace
@@ -166,9 +168,10 @@ Status checkWeights(const Graph& graph, const WeightsSource& weights) {
         const TensorInfo& have = *found->second;
         claimed.insert(have.name);
         if (have.shape != need.shape) {
-            misshapen.add(need.name + " is " + describeShape(have.shape) + " instead of " + describeShape(need.shape));
+            misshapen.add(bothNames(weights, need.name) + " is " + describeShape(have.shape) + " instead of " +
+                          describeShape(need.shape));
         } else if (have.dtype == DType::I64) {
-            integers.add(need.name);
+            integers.add(std::string(weights.originalName(need.name)));
         }
     }
     for (const TensorInfo& tensor : weights.tensors()) {  // in the file's order

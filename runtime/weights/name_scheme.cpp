@@ -9,7 +9,7 @@
 namespace dunlin {
 namespace {
 
-// What follows from an architecture and older files keep all the same (Microsoft's and timm's Swin).
+// What follows from an architecture and files of older versions of timm keep all the same (Swin).
 bool isDerivedTable(std::string_view name) {
     return name.ends_with(".attn.relative_position_index") || name.ends_with(".attn_mask");
 }
@@ -33,7 +33,7 @@ class RenamedWeights final : public CanonicalWeights {
             if (part->name.empty()) continue;
             DUNLIN_TRY(add(original, *part));
         }
-        for (size_t i = 0; i < tensors_.size(); ++i) DUNLIN_TRY(joinPieces(tensors_[i], origins_[i]));
+        for (size_t i = 0; i < tensors_.size(); ++i) DUNLIN_TRY(joinPieces(layout, names, tensors_[i], origins_[i]));
         return {};
     }
 
@@ -44,6 +44,11 @@ class RenamedWeights final : public CanonicalWeights {
     std::string_view originalName(std::string_view canonicalName) const override {
         const auto found = byName_.find(std::string(canonicalName));
         return found == byName_.end() ? std::string_view() : std::string_view(origins_[found->second].name);
+    }
+
+    std::string placeOf(std::string_view name) const override {
+        const std::string_view original = originalName(name);
+        return source_->placeOf(original.empty() ? name : original);
     }
 
     Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const override {
@@ -88,14 +93,26 @@ class RenamedWeights final : public CanonicalWeights {
                      original.name.c_str(), part.name.c_str());
     }
 
-    // The name and, where there are several pieces, the shape of the whole.
-    Status joinPieces(TensorInfo& tensor, Origin& origin) const {
+    Status missingPiece(const Layout& layout, const FileNames& names, const TensorInfo& tensor,
+                        const Origin& origin) const {
+        const auto missing = std::ranges::find(origin.pieces, nullptr);
+        const TensorInfo* other =
+            *std::ranges::find_if(origin.pieces, [](const TensorInfo* piece) { return piece != nullptr; });
+        const auto number = static_cast<int>(missing - origin.pieces.begin());
+        const std::string name = nameOfPiece(layout, names, other->name, number)
+                                     .value_or("piece " + std::to_string(number + 1) + " of " + tensor.name);
+        return error(StatusCode::BadFile, "the file has no %s, which is a part of %s as %s is", name.c_str(),
+                     tensor.name.c_str(), other->name.c_str());
+    }
+
+    // The name and, where there are several pieces, the shape of the whole; its type is one of integers if any piece's
+    // is. Only layouts make several pieces, so that there is one then.
+    Status joinPieces(const Layout* layout, const FileNames& names, TensorInfo& tensor, Origin& origin) const {
+        if (std::ranges::find(origin.pieces, nullptr) != origin.pieces.end())
+            return missingPiece(*layout, names, tensor, origin);
         int64_t rows = 0;
         for (const TensorInfo* piece : origin.pieces) {
-            if (piece == nullptr) {
-                return error(StatusCode::BadFile, "the file has only a part of the %zu tensors that are %s together",
-                             origin.pieces.size(), tensor.name.c_str());
-            }
+            if (piece->dtype == DType::I64) tensor.dtype = DType::I64;
             origin.name.append(origin.name.empty() ? "" : " + ").append(piece->name);
             if (origin.pieces.size() == 1) continue;
             const std::vector<int64_t>& first = origin.pieces[0]->shape;

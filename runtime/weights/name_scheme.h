@@ -34,9 +34,6 @@ struct NameScheme {
 class CanonicalWeights : public WeightsSource {
   public:
     virtual const NameScheme& scheme() const = 0;
-    // What the file itself calls a tensor, "a + b + c" where it is several of the file's one after another; empty where
-    // the file has none of this name.
-    virtual std::string_view originalName(std::string_view canonicalName) const = 0;
 };
 
 // Works out the scheme from names and shapes, after stripping what wrappers put before every name ("module.", "model.",

@@ -78,6 +78,8 @@ class TorchWeights final : public WeightsSource {
 
     const std::vector<TensorInfo>& tensors() const override { return tensors_; }
 
+    std::string placeOf(std::string_view name) const override { return file_.name + ": " + std::string(name); }
+
     Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const override {
         const auto found = byName_.find(name);
         if (found == byName_.end()) {

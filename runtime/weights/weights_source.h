@@ -20,8 +20,8 @@ struct TensorInfo {
     DType dtype = DType::F32;
 };
 
-// A set of named tensors that outlives whatever was read from it. Immutable once opened: every member may be called from
-// any thread. File-backed sources are memory-mapped, and every offset was checked when the file was opened.
+// A set of named tensors that outlives whatever was read from it. Immutable once opened: every member may be called
+// from any thread. File-backed sources are memory-mapped, and every offset was checked when the file was opened.
 class WeightsSource {
   public:
     virtual ~WeightsSource() = default;
@@ -35,7 +35,18 @@ class WeightsSource {
     // The tensor as float32, in row-major order. `shape` must be the tensor's own (else BadFile, with both shapes);
     // `values` has the product of `shape` elements.
     virtual Status read(std::string_view name, std::span<const int64_t> shape, std::span<float> values) const = 0;
+
+    // What the file itself calls a tensor, "a + b + c" where it is several of the file's one after another; empty where
+    // it is known that the file has none of this name.
+    virtual std::string_view originalName(std::string_view name) const { return name; }
+    // What messages call a tensor: the file, and the name that it has there ("model.pth: features.0.weight").
+    virtual std::string placeOf(std::string_view name) const { return std::string(name); }
 };
+
+// Tensors that PyTorch saves and that no network needs.
+inline bool isCounter(std::string_view name) {
+    return name.ends_with("num_batches_tracked");
+}
 
 // "[16, 3, 3, 3]", for messages.
 std::string describeShape(std::span<const int64_t> shape);

@@ -201,6 +201,20 @@ struct PooledLinearParams {
     int inBase, outBase;
 };
 
+// inverted_residual: a first convolution, a depthwise one and optionally the projection, in one dispatch.
+struct InvertedResidualParams {
+    uint inHeight, inWidth, hiddenHeight, hiddenWidth, outHeight, outWidth;
+    uint inGroups, hiddenGroups, outGroups;
+    int firstPadTop, firstPadLeft;   // of the first convolution
+    int padTop, padLeft;             // of the depthwise one
+    uint imageBegin, images;
+    uint rowBegin, rows;             // output rows of each image
+    int inBase, outBase, residualBase;
+    uint partialBegin, partialsPerImage;
+    int sumsBase;                    // of the partial sums
+    uint outChannels;                // logical count: lanes past it are written as zero
+};
+
 #ifdef __cplusplus
 }  // namespace dunlin::params
 #endif

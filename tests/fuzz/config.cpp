@@ -48,11 +48,14 @@ bool accepts(const std::string& input) {
 std::vector<std::string> corpus() {
     return {
         R"({"architecture":"mobilenetv1_100","num_classes":1001,"model_args":{"pad_type":"same","bn_eps":0.001},)"
-        R"("pretrained_cfg":{"input_size":[3,224,224],"interpolation":"bilinear","crop_pct":0.875,"crop_mode":"center",)"
+        R"("pretrained_cfg":{"input_size":[3,224,224],"interpolation":"bilinear","crop_pct":0.875,)"
+        R"("crop_mode":"center",)"
         R"("mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"num_classes":1001,"label_offset":1}})",
-        R"({"label_names":["n1","n2"],"label_descriptions":{"n1":"duck"},"mean":[0,0,0],"model_args":{"channel_multiplier":2}})",
+        R"({"label_names":["n1","n2"],"label_descriptions":{"n1":"duck"},"mean":[0,0,0],)"
+        R"("model_args":{"channel_multiplier":2}})",
         R"({"size":{"shortest_edge":288},"crop_size":{"height":256,"width":256},"resample":2,"do_resize":true,)"
-        R"("do_flip_channel_order":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],"rescale_factor":0.00392})",
+        R"("do_flip_channel_order":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],)"
+        R"("rescale_factor":0.00392})",
         R"({"num_classes":2,"id2label":{"0":"a","1":"b"},"global_pool":"avg"})",
     };
 }

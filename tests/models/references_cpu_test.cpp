@@ -1,5 +1,5 @@
-// Networks of every family on the CPU against float64 results of an implementation that is not ours: the logits, and the mean
-// and deviation of every stage on the way, so that a failure names the first stage that goes wrong.
+// Networks of every family on the CPU against float64 results of an implementation that is not ours: the logits, and the
+// mean and deviation of every stage on the way, so that a failure names the first stage that goes wrong.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,17 +1,17 @@
-// Networks of every family on Vulkan, in both precisions, against float64 results of an implementation that is not ours, with the
-// statistics of every stage on the way.
+// Networks of every family on Vulkan, in both precisions, against float64 results of an implementation that is not
+// ours, with the statistics of every stage on the way.
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "runtime/vulkan/backend.h"
-#include "tests/models/references.h"
 #include "tests/models/reference_run.h"
+#include "tests/models/references.h"
 
 namespace dunlin {
 namespace {
 
-using Parameter = std::tuple<const char*, Precision>;
+using Parameter = std::tuple<const char*, Precision, FusionLevel>;
 
 class NetworkOnVulkan : public testing::TestWithParam<Parameter> {
   protected:
@@ -34,7 +34,7 @@ std::unique_ptr<vulkan::VulkanBackend> NetworkOnVulkan::backend_;
 TEST_P(NetworkOnVulkan, MatchesItsReferenceStageByStage) {
     DUNLIN_NEEDS_SHARED("reference");
     if (!backend_) GTEST_SKIP() << "no usable Vulkan device";
-    const auto& [name, precision] = GetParam();
+    const auto& [name, precision, fusion] = GetParam();
     if (precision == Precision::Fp16 && !backend_->device()->limits().fp16) {
         GTEST_SKIP() << "the device has no float16";
     }
@@ -42,6 +42,7 @@ TEST_P(NetworkOnVulkan, MatchesItsReferenceStageByStage) {
     ASSERT_NO_FATAL_FAILURE(run.open(name));
     vulkan::VulkanSessionOptions options;
     options.session = run.options(precision);
+    options.session.fusion = fusion;
     auto session = backend_->createSession({run.model(), &run.model()->data}, options);
     ASSERT_TRUE(session.ok()) << session.status().message();
     ASSERT_NO_FATAL_FAILURE(run.run(**session));
@@ -53,13 +54,25 @@ TEST_P(NetworkOnVulkan, MatchesItsReferenceStageByStage) {
     }
 }
 
+std::string nameOf(const testing::TestParamInfo<Parameter>& info) {
+    const bool fp32 = std::get<1>(info.param) == Precision::Fp32;
+    return test::parameterName(std::get<0>(info.param)) + (fp32 ? "_fp32" : "_fp16");
+}
+
+constexpr Precision kPrecisions[] = {Precision::Fp32, Precision::Fp16};
+
 INSTANTIATE_TEST_SUITE_P(References, NetworkOnVulkan,
-                         testing::Combine(testing::ValuesIn(test::kReferences),
-                                          testing::Values(Precision::Fp32, Precision::Fp16)),
-                         [](const auto& info) {
-                             const bool fp32 = std::get<1>(info.param) == Precision::Fp32;
-                             return test::parameterName(std::get<0>(info.param)) + (fp32 ? "_fp32" : "_fp16");
-                         });
+                         testing::Combine(testing::ValuesIn(test::kReferences), testing::ValuesIn(kPrecisions),
+                                          testing::Values(FusionLevel::Default)),
+                         nameOf);
+
+// Whole blocks in one dispatch: networks with inverted residuals, with and without squeeze-excite, and a MobileViT.
+INSTANTIATE_TEST_SUITE_P(WholeBlocks, NetworkOnVulkan,
+                         testing::Combine(testing::Values("mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_large_100",
+                                                          "mobilenetv3_large_100-160x224-3", "mobilenetv3_small_100",
+                                                          "tf_efficientnet_b0", "mobilevit_s-224x288"),
+                                          testing::ValuesIn(kPrecisions), testing::Values(FusionLevel::Max)),
+                         nameOf);
 
 }  // namespace
 }  // namespace dunlin

@@ -22,8 +22,10 @@ struct Network {
     ValueId depthwise(ValueId x) { return conv(x, graph.shape(x).c, 3, graph.shape(x).c); }
     ValueId add(const Op& op) { return graph.add("node" + std::to_string(graph.nodes().size()), op); }
 
-    std::vector<Step> blocks(ValueId output, const std::vector<ValueId>& kept = {}) {
+    std::vector<Step> blocks(ValueId output, ValueId keptValue = kNoValue) {
         graph.setOutput(output);
+        std::vector<ValueId> kept;
+        if (keptValue != kNoValue) kept.push_back(keptValue);
         auto steps = fuse(graph, kept);
         EXPECT_TRUE(steps.ok()) << steps.status().message();
         return fuseBlocks(graph, *std::move(steps), kept);
@@ -31,6 +33,13 @@ struct Network {
 };
 
 using Kind = Step::Kind;
+// A list, made so that GCC 12 does not warn of the array behind a braced one.
+template <typename... Kinds>
+std::vector<Kind> list(Kinds... kinds) {
+    std::vector<Kind> result;
+    (result.push_back(kinds), ...);
+    return result;
+}
 std::vector<Kind> kindsOf(const std::vector<Step>& steps) {
     std::vector<Kind> kinds;
     for (const Step& step : steps) kinds.push_back(step.kind);
@@ -42,7 +51,7 @@ TEST(BlockFusion, JoinsAnInvertedResidualWithItsShortcut) {
     const ValueId x = network.conv(network.graph.input(), 8);
     const ValueId projected = network.conv(network.depthwise(network.conv(x, 24)), 8);
     const auto blocks = network.blocks(network.add(Add{projected, x}));
-    ASSERT_EQ(kindsOf(blocks), (std::vector{Kind::Convolution, Kind::InvertedResidual}));
+    ASSERT_EQ(kindsOf(blocks), list(Kind::Convolution, Kind::InvertedResidual));
     EXPECT_EQ(blocks[1].parts.size(), 3u);
     EXPECT_EQ(blocks[1].input, x);
     EXPECT_EQ(blocks[1].residual, x);
@@ -55,25 +64,27 @@ TEST(BlockFusion, LeavesTheProjectionBehindSqueezeExciteByItself) {
     const ValueId mean = network.add(GlobalAvgPool{deep});
     const ValueId gate = network.conv(network.conv(mean, 8), 24);
     const auto blocks = network.blocks(network.conv(network.add(Mul{deep, gate}), 8));
-    ASSERT_EQ(kindsOf(blocks), (std::vector{Kind::InvertedResidual, Kind::SqueezeExcite, Kind::Convolution}));
+    ASSERT_EQ(kindsOf(blocks), list(Kind::InvertedResidual, Kind::SqueezeExcite, Kind::Convolution));
     EXPECT_EQ(blocks[0].parts.size(), 2u);
     EXPECT_TRUE(blocks[0].writesSums);
 }
 
 TEST(BlockFusion, KeepsApartWhatSomethingElseReads) {
-    // given an expansion that is the shortcut too, and then one that is asked for
+    // given an expansion that is the shortcut too
     Network shared;
     const ValueId expanded = shared.conv(shared.graph.input(), 24);
     const ValueId projected = shared.conv(shared.depthwise(expanded), 24);
     EXPECT_EQ(kindsOf(shared.blocks(shared.add(Add{projected, expanded}))), (std::vector(3, Kind::Convolution)));
+}
 
+TEST(BlockFusion, KeepsApartWhatIsAskedFor) {
     Network kept;
     const ValueId wanted = kept.conv(kept.graph.input(), 24);
     const ValueId deep = kept.depthwise(wanted);
     const ValueId output = kept.conv(deep, 8);
-    EXPECT_EQ(kindsOf(kept.blocks(output, {wanted})), (std::vector(3, Kind::Convolution)));
+    EXPECT_EQ(kindsOf(kept.blocks(output, wanted)), (std::vector(3, Kind::Convolution)));
     // a kept depthwise map keeps its projection apart
-    EXPECT_EQ(kindsOf(kept.blocks(output, {deep})), (std::vector{Kind::InvertedResidual, Kind::Convolution}));
+    EXPECT_EQ(kindsOf(kept.blocks(output, deep)), list(Kind::InvertedResidual, Kind::Convolution));
 }
 
 TEST(BlockFusion, KeepsApartLayersWhoseInputsAreNotPlain) {
@@ -90,9 +101,8 @@ TEST(BlockFusion, JoinsAPoolWithTheLayerThatReadsIt) {
     Network network;
     const ValueId pooled = network.add(GlobalAvgPool{network.conv(network.graph.input(), 8)});
     const ValueId output = network.add(Linear{pooled, 5});
-    EXPECT_EQ(kindsOf(network.blocks(output)), (std::vector{Kind::Convolution, Kind::PooledLinear}));
-    EXPECT_EQ(kindsOf(network.blocks(output, {pooled})),
-              (std::vector{Kind::Convolution, Kind::Pool, Kind::Convolution}));
+    EXPECT_EQ(kindsOf(network.blocks(output)), list(Kind::Convolution, Kind::PooledLinear));
+    EXPECT_EQ(kindsOf(network.blocks(output, pooled)), list(Kind::Convolution, Kind::Pool, Kind::Convolution));
 }
 
 }  // namespace

@@ -142,6 +142,21 @@ TEST(CpuFunctions, ActivationsOfNoNumberAreNone) {
     }
 }
 
+TEST(CpuFunctions, ActivationsOfInfinitiesAreTheirLimits) {
+    for (Activation activation : {Activation::Silu, Activation::Gelu, Activation::GeluTanh}) {
+        float values[] = {cpu::kInfinity, -cpu::kInfinity, 3e38f, -3e38f};
+        cpu::activate({}, activation, values, values, std::size(values));
+        EXPECT_EQ(values[0], cpu::kInfinity) << name(activation);
+        EXPECT_NEAR(values[1], 0, 1e-35) << name(activation);
+        EXPECT_EQ(values[2], 3e38f) << name(activation);
+        EXPECT_NEAR(values[3], 0, 1e-35) << name(activation);
+    }
+    float gates[] = {cpu::kInfinity, -cpu::kInfinity};
+    cpu::activate({}, Activation::Sigmoid, gates, gates, std::size(gates));
+    EXPECT_EQ(gates[0], 1);
+    EXPECT_NEAR(gates[1], 0, 1e-35);
+}
+
 // --- ops ---------------------------------------------------------------------------------------------------------
 
 TEST(CpuKernels, LayerNormOfPixels) {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/threads.h"
@@ -90,12 +92,32 @@ TEST(HostMemory, TheMachineHasSome) {
 #endif
 }
 
+TEST(HostMemory, ThePageCacheOfAContainerCountsAsFree) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / "dunlin_control_group";
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    const auto write = [&](const char* name, const char* content) { std::ofstream(folder / name) << content; };
+    EXPECT_EQ(containerAvailableBytes(folder), std::nullopt);
+    write("memory.current", "700\n");
+    write("memory.max", "max\n");
+    EXPECT_EQ(containerAvailableBytes(folder), std::nullopt);
+    write("memory.max", "1000\n");
+    EXPECT_EQ(containerAvailableBytes(folder), 300u);
+    write("memory.stat", "anon 100\nfile 600\nactive_file 50\ninactive_file 550\nslab 1\n");
+    EXPECT_EQ(containerAvailableBytes(folder), 850u);
+    write("memory.stat", "inactive_file 9999\n");  // read a moment later
+    EXPECT_EQ(containerAvailableBytes(folder), 1000u);
+    write("memory.stat", "");
+    write("memory.current", "1200\n");
+    EXPECT_EQ(containerAvailableBytes(folder), 0u);
+}
+
 TEST(HostMemory, RefusesWithTheNeedAndTheLimit) {
-    EXPECT_TRUE(checkFits(1000, 1000).ok());
-    EXPECT_TRUE(checkFits(~uint64_t{0}, std::nullopt).ok());
-    const Status status = checkFits(3u << 20, 2u << 20);
+    EXPECT_TRUE(checkFits("x", 1000, 1000).ok());
+    EXPECT_TRUE(checkFits("x", ~uint64_t{0}, std::nullopt).ok());
+    const Status status = checkFits("resnet152 at 224x224", 3u << 20, 2u << 20);
     EXPECT_EQ(status.code(), StatusCode::DoesNotFit);
-    EXPECT_EQ(status.message(), "needs 3.0 MiB of memory, but 2.0 MiB are available");
+    EXPECT_EQ(status.message(), "resnet152 at 224x224 needs 3.0 MiB of memory, and 2.0 MiB are available");
 }
 
 }  // namespace

@@ -95,11 +95,11 @@ TEST(FoldWeights, RefusesNumbersThatMakeNoSense) {
     Tensors negative = smallTensors();
     negative["bn.running_var"].data = packed<float>({1, -2});
     EXPECT_EQ(foldWeights(graph, graph.nodes()[0], *fileOf(negative)).status().message(),
-              "bn.running_var: element 1 is -2, but a variance is not negative");
+              "x: bn.running_var: element 1 is -2, but a variance is not negative");
     Tensors infinite = smallTensors();
     infinite["conv.weight"].data = packed<float>({1, 2, std::numeric_limits<float>::infinity(), 4});
     EXPECT_EQ(foldWeights(graph, graph.nodes()[0], *fileOf(infinite)).status().message(),
-              "conv.weight: element 2 is inf, not a finite number");
+              "x: conv.weight: element 2 is inf, not a finite number");
 }
 
 TEST(CheckWeights, AcceptsAFileThatFitsAndIgnoresCounters) {

@@ -23,8 +23,9 @@ TEST(HubConfig, ReadsAPublishedFolder) {
         "architecture": "mobilenetv2_100", "num_classes": 3, "num_features": 1280, "global_pool": "avg",
         "model_args": {"pad_type": "same", "channel_multiplier": 0.5, "bn_eps": 0.001, "drop_rate": 0.2},
         "label_names": ["n1", "n2", "a\u001bb"], "label_descriptions": {"n1": "first", "n3": "unused"},
-        "pretrained_cfg": {"input_size": [3, 192, 256], "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "center",
-                           "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "label_offset": 1, "num_classes": 1000}})");
+        "pretrained_cfg": {"input_size": [3, 192, 256], "interpolation": "bicubic", "crop_pct": 0.9,
+                           "crop_mode": "center", "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
+                           "label_offset": 1, "num_classes": 1000}})");
     ASSERT_TRUE(config.ok()) << config.status().message();
     EXPECT_EQ(config->architecture, "mobilenetv2_100");
     EXPECT_EQ(config->classes, 3);
@@ -247,8 +248,25 @@ TEST(OpenModel, ChecksTheInputSizeOfAFolder) {
     const fs::path folder = freshFolder("multiple");
     write(folder / "config.json",
           R"({"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"input_size": [3, 100, 224]}})");
-    expectFails(folder.string(), withWeights("synthetic"), StatusCode::InvalidArgument,
-                "config.json: an input of 100x224 pixels is not possible, vit_tiny_patch16_224 takes multiples of 16");
+    const std::string reason =
+        ": an input of 100x224 pixels is not possible, vit_tiny_patch16_224 takes multiples of 16";
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "config.json").string() + reason);
+    // A preprocessor_config.json that says nothing of the size is not to blame; one that does has the last word.
+    write(folder / "preprocessor_config.json", R"({"resample": 3})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "config.json").string() + reason);
+    write(folder / "preprocessor_config.json", R"({"size": 100, "crop_size": 100})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "preprocessor_config.json").string() + ": an input of 100x100 pixels is not possible");
+}
+
+TEST(OpenModel, AFolderCannotAskForAClassTokenThatIsNotThere) {
+    const fs::path folder = freshFolder("class_token");
+    write(folder / "config.json", R"({"architecture": "resnet18", "global_pool": "token"})");
+    expectFails(folder.string(), withWeights("synthetic"), StatusCode::BadFile,
+                (folder / "config.json").string() +
+                    ": global_pool is \"token\", but resnet18 has no class token; it must be \"avg\"");
 }
 
 TEST(OpenModel, RefusesInputsOutOfRange) {

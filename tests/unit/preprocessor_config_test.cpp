@@ -74,10 +74,12 @@ TEST(PreprocessorConfig, RefusesWhatIsNotSupported) {
     };
     const std::string deep = R"({"size": )" + std::string(100000, '[') + std::string(100000, ']') + "}";
     for (const Refusal& refusal : {
-             Refusal{"", "it is no JSON object"},
+             Refusal{"", "it is not JSON at byte"},
              Refusal{"[1]", "it is no JSON object"},
-             Refusal{std::string((1 << 20) + 1, ' '), "it has 1048577 bytes, the limit is 1048576"},
-             Refusal{deep, "size is a list of lists, but must be a number from 32 to 1024"},
+             Refusal{std::string((16 << 20) + 1, ' '), "it has 16777217 bytes, the limit is 16777216"},
+             Refusal{deep, "it nests more than 16 deep"},
+             Refusal{R"({"size": 256, "size": 288})", "it has size twice"},
+             Refusal{R"({"size": [[256]]})", "size is [[256]], but must be a number from 32 to 1024"},
              Refusal{R"({"do_resize": false})", "do_resize is false, but must be true"},
              Refusal{R"({"do_rescale": 1})", "do_rescale is 1, but must be true or false"},
              Refusal{R"({"do_center_crop": false})", "do_center_crop is false, but must be true"},
@@ -113,6 +115,20 @@ TEST(PreprocessorConfig, RefusesToResizeToLessThanTheCrop) {
     }
 }
 
+TEST(PreprocessorConfig, TheLargerSideOfACropMustFitIntoTheResize) {
+    const auto config = parsePreprocessorConfig(R"({"size": 224})");
+    ASSERT_TRUE(config.ok()) << config.status().message();
+    PreprocessSpec wide;  // as a config.json may say
+    wide.inputHeight = 192;
+    wide.inputWidth = 256;
+    EXPECT_EQ(config->applyTo(wide).message(), "size is 224, but must be at least the crop's 256");
+    std::swap(wide.inputHeight, wide.inputWidth);
+    EXPECT_EQ(config->applyTo(wide).message(), "size is 224, but must be at least the crop's 256");
+    wide.inputHeight = 224;
+    EXPECT_TRUE(config->applyTo(wide).ok());
+    EXPECT_EQ(wide.cropFraction, 1);
+}
+
 // --- what name schemes tell
 
 TEST(PublishedPreprocess, ResizesToThePublishedPixels) {
@@ -127,7 +143,7 @@ TEST(PublishedPreprocess, ResizesToThePublishedPixels) {
             ++checked;
         }
     }
-    EXPECT_EQ(checked, 3u + 11u + 4u + 9u + 2u);
+    EXPECT_EQ(checked, 3u + 11u + 4u + 8u + 2u);
 }
 
 TEST(PublishedPreprocess, IsTheDefaultForMobileNets) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "runtime/weights/fold.h"
 #include "runtime/weights/name_scheme.h"
 #include "runtime/weights/synthetic.h"
 #include "runtime/weights/tensor_data.h"
@@ -227,7 +228,6 @@ TEST(PublishedNames, TorchvisionViTOfOtherSizes) {
     expect(768, 32, 12, 50, "torchvision ViT-B/32");
     expect(768, 16, 12, 577, "torchvision ViT-B/16, SWAG");
     expect(1024, 16, 24, 197, "torchvision ViT-L/16");
-    expect(1024, 16, 24, 1025, "torchvision ViT-L/16, SWAG");
     expect(1024, 32, 24, 50, "torchvision ViT-L/32");
     expect(192, 16, 3, 65, "torchvision ViT");
 }
@@ -327,7 +327,34 @@ TEST(PublishedNames, RefusesAQueryWithoutItsKey) {
     ASSERT_FALSE(weights.ok());
     EXPECT_EQ(weights.status().code(), StatusCode::BadFile);
     EXPECT_EQ(weights.status().message(),
-              "the file has only a part of the 3 tensors that are stages.2.1.transformer.0.attn.qkv.weight together");
+              "the file has no " + kAttention +
+                  "key.weight, which is a part of stages.2.1.transformer.0.attn.qkv.weight as " + kAttention +
+                  "query.weight is");
+}
+
+TEST(PublishedNames, ErrorsNameTheTensorsOfTheFile) {
+    const std::string qkv = "stages.2.1.transformer.0.attn.qkv.weight",
+                      names =
+                          kAttention + "query.weight + " + kAttention + "key.weight + " + kAttention + "value.weight";
+    const auto weights = withCanonicalNames(
+        std::make_shared<ListedTensors>(std::vector<TensorInfo>{{kAttention + "query.weight", {4, 4}},
+                                                                {kAttention + "key.weight", {4, 4}, DType::I64},
+                                                                {kAttention + "value.weight", {4, 4}}}));
+    ASSERT_TRUE(weights.ok()) << weights.status().message();
+    EXPECT_EQ((*weights)->placeOf(qkv), names);  // a file puts its own name before it
+    EXPECT_EQ((*weights)->placeOf("fc.weight"), "fc.weight");
+
+    const auto network = [&](int outFeatures) {
+        Graph graph({1, 1, 1, 4});
+        graph.setOutput(graph.add("qkv", Linear{graph.input(), outFeatures, Activation::None, {.weight = qkv}}));
+        return graph;
+    };
+    // Any piece of integers makes the whole unusable, and it is found when a file is opened.
+    EXPECT_EQ(checkWeights(network(12), **weights).message(),
+              "its tensors do not fit the network: 1 of integers (" + names + ")");
+    EXPECT_EQ(checkWeights(network(8), **weights).message(),
+              "its tensors do not fit the network: 1 of another shape (" + qkv + ", " + names +
+                  " in the file, is [12, 4] instead of [8, 4])");
 }
 
 TEST(PublishedNames, RefusesPiecesThatDoNotFitTogether) {

@@ -90,6 +90,71 @@ TEST(Registry, MultiplyAddsAreThoseOfThePapers) {
     EXPECT_NEAR(millions("resnet50"), 4100, 50);
 }
 
+// The parameter counts that timm publishes, in millions to two decimals (results-imagenet.csv).
+TEST(Registry, ParameterCountsAreThosePublished) {
+    struct Published {
+        const char* name;
+        double millions;
+    };
+    for (const auto& [name, millions] : {
+             Published{"efficientnet_lite0", 4.65},
+             Published{"tf_efficientnet_lite1", 5.42},
+             Published{"tf_efficientnet_lite2", 6.09},
+             Published{"tf_efficientnet_lite3", 8.20},
+             Published{"tf_efficientnet_lite4", 13.01},
+             Published{"efficientnet_b5", 30.39},
+             Published{"tf_efficientnet_b8", 87.41},
+             Published{"efficientnetv2_rw_s", 23.94},
+             Published{"tf_efficientnetv2_b0", 7.14},
+             Published{"tf_efficientnetv2_b1", 8.14},
+             Published{"tf_efficientnetv2_b2", 10.10},
+             Published{"tf_efficientnetv2_b3", 14.36},
+             Published{"tf_efficientnetv2_xl", 208.12},
+             Published{"mobilenetv1_125", 6.27},
+             Published{"tf_mobilenetv3_small_075", 2.04},
+             Published{"convnext_atto", 3.70},
+             Published{"convnext_femto", 5.22},
+             Published{"convnext_pico", 9.05},
+             Published{"convnext_nano", 15.59},
+             Published{"resnet18", 11.69},
+             Published{"resnet34", 21.80},
+             Published{"resnet101", 44.55},
+             Published{"resnet152", 60.19},
+             Published{"mobilevitv2_050", 1.37},
+             Published{"mobilevitv2_075", 2.87},
+             Published{"mobilevitv2_125", 7.48},
+             Published{"mobilevitv2_150", 10.59},
+             Published{"mobilevitv2_175", 14.25},
+             Published{"mobilevitv2_200", 18.45},
+             Published{"vit_small_patch32_224", 22.88},
+             Published{"vit_base_patch32_384", 88.30},
+             Published{"vit_large_patch16_224", 304.33},
+             Published{"vit_large_patch32_384", 306.63},
+             Published{"deit_tiny_patch16_224", 5.72},
+             Published{"deit_small_patch16_224", 22.05},
+             Published{"deit_base_patch16_384", 86.86},
+             Published{"swin_base_patch4_window12_384", 87.90},
+         }) {
+        const auto architecture = findArchitecture(name);
+        ASSERT_TRUE(architecture.ok()) << architecture.status().message();
+        const int64_t count = parameterCount(architecture->build({}, smallestInput(*architecture)));
+        EXPECT_NEAR(static_cast<double>(count) / 1e6, millions, 0.005 + 1e-9) << name;
+    }
+}
+
+// As the first of timm's published weights of each name were trained.
+TEST(Registry, SomePicturesAreSquashedAndSomeCropsAreTheirOwn) {
+    std::vector<std::string> squashed;
+    for (const Architecture& architecture : architectures()) {
+        if (architecture.preprocess.squash) squashed.push_back(architecture.name);
+    }
+    EXPECT_EQ(squashed, (std::vector<std::string>{"efficientnet_b5", "tf_efficientnetv2_m", "tf_efficientnetv2_l",
+                                                  "tf_efficientnetv2_xl", "tf_efficientnetv2_b3"}));
+    EXPECT_EQ(findArchitecture("mobilenetv1_125")->preprocess.cropFraction, 0.9);
+    EXPECT_EQ(findArchitecture("mobilenetv1_100")->preprocess.cropFraction, 0.875);
+    EXPECT_EQ(findArchitecture("mobilenetv2_125")->preprocess.cropFraction, 0.875);
+}
+
 TEST(Recognise, FindsANetworkByItsTensors) {
     ArchitectureOptions options;
     options.classes = 17;

@@ -282,6 +282,37 @@ TEST_F(FusionTest, sessionsOfSeveralSizesHaveTheirOwnPositionsAndShareTheRest) {
         expectAgrees(model, input, true);
 }
 
+TEST_F(FusionTest, sessionsOfSeveralSizesShareOnlyWhatIsPackedAlike) {
+    if (!device_) return;
+    // given a MobileViT whose patches divide every map, so that its last LayerNorm is folded into the layer behind it
+    const auto model = test::registryModel("mobilevit_xxs");
+    VulkanSessionOptions options;
+    options.session.height = options.session.width = 64;
+    const auto first = backend_->createSession(model, options);
+    ASSERT_TRUE(first.ok()) << first.status().message();
+    // when another size needs a Resize between the two
+    // then that layer's weights are its own
+    EXPECT_LT(errorOf(model, {1, 72, 72, 3}, Precision::Fp32, ""), 1e-5);
+    EXPECT_LT(errorOf(model, {1, 64, 64, 3}, Precision::Fp32, ""), 1e-5);
+}
+
+TEST_F(FusionTest, headsThatArePaddedAreRefusedWhereNothingKnowsOfTheirPadding) {
+    if (!device_) return;
+    const Body body = [](Graph& graph, ValueId x) {
+        x = convolve(graph, x, "stem", 15, 4, 4);
+        return graph.add("attn", Attention{linear(graph, x, "qkv", 45), 3});
+    };
+    // tapped, and pooled
+    for (const bool tapped : {true, false}) {
+        VulkanSessionOptions options;
+        if (tapped) options.session.taps = {"map"};
+        const auto session = backend_->createSession(modelOf(body), options);
+        ASSERT_FALSE(session.ok());
+        EXPECT_EQ(session.status().code(), StatusCode::Unsupported);
+        EXPECT_NE(session.status().message().find("padded"), std::string::npos) << session.status().message();
+    }
+}
+
 TEST_F(FusionTest, anActivationMayFollowTheShortcut) {
     expectAgrees(
         [](Graph& graph, ValueId x) {

@@ -38,7 +38,8 @@ inline constexpr CommandHelp kRunHelp = {
     "  dunlin run weights/mobilenetv2_100 --input x.npy --output logits.npy\n"
     "  dunlin run weights/mobilenetv2_100 --input x.npy --tap features=features.npy --tap blocks.2=b2.npy\n"
     "\n"
-    "Size and batch come from the input. `dunlin inspect MODEL --graph` lists the names for --tap."};
+    "Size and batch come from the input. `dunlin inspect MODEL --graph` lists the names for --tap. All networks\n"
+    "have features and pooled; those that keep a map have stride4, stride8, stride16 and stride32."};
 
 inline constexpr CommandHelp kVerifyHelp = {
     "verify", "Rebuilds reference networks with formula weights, runs them and compares.",

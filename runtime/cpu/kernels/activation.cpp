@@ -37,7 +37,7 @@ void activate(const Workers& workers, Activation activation, const float* input,
         case Activation::HardSigmoid:
             return apply([](float x) DUNLIN_INLINE { return atMost(atLeast(x + 3, 0), 6) * (1.0f / 6); });
         case Activation::Silu:
-            return apply([](float x) DUNLIN_INLINE { return x * sigmoid(x); });
+            return apply([](float x) DUNLIN_INLINE { return silu(x); });
         case Activation::Sigmoid:
             return apply([](float x) DUNLIN_INLINE { return sigmoid(x); });
         case Activation::Gelu:

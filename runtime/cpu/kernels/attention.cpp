@@ -12,10 +12,6 @@ namespace {
 // Queries whose scores exist at once, and those for which keys and values are gathered once.
 constexpr size_t kQueryBlock = 16, kQueryChunk = 64;
 
-size_t sizeOf(int extent) {
-    return static_cast<size_t>(extent);
-}
-
 DUNLIN_INLINE inline float largestOf(const float* row, size_t count) {
     float lanes[kLanes];
     for (float& lane : lanes) lane = -kInfinity;

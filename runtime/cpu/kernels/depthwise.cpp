@@ -6,10 +6,6 @@ namespace {
 // Output pixels side by side that share each load of a weight.
 constexpr size_t kStrip = 4;
 
-size_t sizeOf(int extent) {
-    return static_cast<size_t>(extent);
-}
-
 // Input pixels of one row that a strip of outputs reads.
 size_t stripInputs(const Conv2d& conv) {
     return (kStrip - 1) * sizeOf(conv.strideW) + sizeOf(conv.kernelW);

@@ -13,6 +13,11 @@
 
 namespace dunlin::cpu {
 
+// An extent of a shape, for sizes and offsets.
+inline size_t sizeOf(int extent) {
+    return static_cast<size_t>(extent);
+}
+
 // What a kernel needs besides its inputs and output.
 struct KernelNeed {
     uint64_t constantBytes = 0;  // its weights and tables, for its lifetime

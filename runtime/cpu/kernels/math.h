@@ -50,12 +50,20 @@ DUNLIN_INLINE inline float sigmoid(float x) {
     return 1 / (1 + exponential(-x));
 }
 
+// Below kVanishing the value differs from 0 by less than 1e-35, and the factor in front of the sigmoid is cut there:
+// infinity times 0 would be no number.
+constexpr float kVanishing = -90;
+
+DUNLIN_INLINE inline float silu(float x) {
+    return atLeast(x, kVanishing) * sigmoid(x);
+}
+
 // x (1 + erf(x / sqrt 2)) / 2 = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2. With t = 1 / (1 + p z), erfc(z) is
 // t P(t) exp(-z^2), the form of Abramowitz and Stegun 7.1.26; P of degree 6 is fitted so that gelu is off by at most
-// 4e-9 before rounding.
+// 4e-9 before rounding. Beyond |x| = 14 the second term is below 1e-36, and |x| is cut there.
 DUNLIN_INLINE inline float gelu(float x) {
     constexpr float kP = 0.35f * 0.707106781f;
-    const float magnitude = std::fabs(x);
+    const float magnitude = atMost(std::fabs(x), 14);
     const float t = 1 / (1 + kP * magnitude);
     float sum = -0.19947733706f;
     sum = sum * t + 0.77883093575f;
@@ -64,14 +72,14 @@ DUNLIN_INLINE inline float gelu(float x) {
     sum = sum * t - 0.01316058245f;
     sum = sum * t + 0.23686406747f;
     sum = sum * t + 0.19427336925f;
-    const float complement = t * sum * exponential(-0.5f * x * x);
+    const float complement = t * sum * exponential(-0.5f * magnitude * magnitude);
     return atLeast(x, 0) - 0.5f * magnitude * complement;
 }
 
 // (1 + tanh(u)) / 2 is sigmoid(2 u), so the tanh form is x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)).
 DUNLIN_INLINE inline float geluTanh(float x) {
     constexpr float kSlope = 1.59576912f, kCubic = 0.044715f * kSlope;
-    return x * sigmoid(x * (kSlope + kCubic * x * x));
+    return atLeast(x, kVanishing) * sigmoid(x * (kSlope + kCubic * x * x));
 }
 
 }  // namespace dunlin::cpu

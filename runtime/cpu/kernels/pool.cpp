@@ -7,10 +7,6 @@ namespace {
 
 constexpr size_t kChannelsAJob = 64;
 
-size_t sizeOf(int extent) {
-    return static_cast<size_t>(extent);
-}
-
 }  // namespace
 
 MeanKernel::MeanKernel(const GlobalAvgPool& pool, const Shape& input)

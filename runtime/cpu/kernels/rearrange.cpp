@@ -7,10 +7,6 @@ namespace {
 
 constexpr size_t kPixelsAJob = 16;
 
-size_t sizeOf(int extent) {
-    return static_cast<size_t>(extent);
-}
-
 // Calls visit(pixel) for each of `pixels`, some to a job.
 template <typename Visit>
 void forEachPixel(const Workers& workers, size_t pixels, Visit visit) {

@@ -8,10 +8,6 @@ namespace {
 // Channels of one job's context: few, so that the few places of a patch make jobs for many threads.
 constexpr size_t kChannelsAJob = 64;
 
-size_t sizeOf(int extent) {
-    return static_cast<size_t>(extent);
-}
-
 }  // namespace
 
 KernelNeed SeparableAttentionKernel::need(const SeparableAttention& attention, const Shape& output) {

@@ -226,8 +226,8 @@ typedef struct DunlinDeviceOptions {
      * messageCallback (with `validation` it is the error that it is with an id). "cpu"; "vulkan": the best Vulkan
      * device, real GPUs before software; "vulkan:N": the one with this id. Must be NULL with a borrowed device. */
     const char* id;
-    /* The CPU only: threads that a run may use, at most 256. 0: as many as the process may use. More than the processors
-     * that the process may use are not started. */
+    /* The CPU only: threads that a run may use, at most 256. 0: as many as the process may use. More than the
+     * processors that the process may use are not started. */
     uint32_t threads;
     /* Loads VK_LAYER_KHRONOS_validation with synchronization validation (DUNLIN_ERROR_UNSUPPORTED where it is not
      * installed) and passes what it says to messageCallback. Slow. Has no effect on the CPU; must be 0 with a borrowed
@@ -261,14 +261,15 @@ typedef struct DunlinArchitectureInfo {
     const char* name;     /* timm's: "mobilenetv3_large_100" */
     const char* family;   /* "MobileNetV3" */
     uint64_t parameters;  /* trainable, with 1000 classes */
-    uint64_t macs;        /* multiply-adds of one image of the default size: convolutions and linear layers */
-    uint32_t inputHeight; /* pixels, what its published weights were trained for; 3 channels */
+    uint64_t macs;        /* multiply-adds of one image of the default size: convolutions, linear layers, and
+                           * attention's two products */
+    uint32_t inputHeight; /* pixels, what weights of it are trained for; 3 channels */
     uint32_t inputWidth;
     const char* licence; /* of the weights that ship with the library: "Apache-2.0"; NULL where none ship */
 } DunlinArchitectureInfo;
 
-/* The architectures with published weights. Widths in between ("mobilenetv2_075") can be opened too. `count` and
- * `architectures` as for dunlinEnumerateDevices. */
+/* The architectures by name; of most, weights are published. Other widths of the MobileNets ("mobilenetv2_060") can be
+ * opened too. `count` and `architectures` as for dunlinEnumerateDevices. */
 DUNLIN_API DunlinStatus dunlinEnumerateArchitectures(uint32_t* count, DunlinArchitectureInfo* architectures,
                                                      DunlinError* error);
 
@@ -291,7 +292,10 @@ typedef struct DunlinModelOptions {
  * the hub (config.json and model.safetensors). What ends in .safetensors or .pth or contains a slash is a path, the
  * rest a name. No conversion is needed: tensor names of timm and torchvision, and of Hugging Face's transformers for
  * MobileViT, are understood. The number of classes comes from the classifier's shape; preprocessing from
- * preprocessor_config.json and config.json, else from the naming scheme, else from the family.
+ * preprocessor_config.json and config.json, else from the naming scheme, else from the network (timm's first published
+ * weights). Where tensors fit several published preprocessings, the network's is taken: torchvision's ResNets have
+ * timm's names, so weights of torchvision need a config.json beside them that says how their pictures are prepared
+ * ({"interpolation": "bilinear", "crop_pct": 0.875, "input_size": [3, 224, 224]}).
  *
  * Files stay memory-mapped while the model lives and must not be changed meanwhile. Nothing in a checkpoint is
  * executed. `options` is optional. The model is immutable.
@@ -360,12 +364,16 @@ typedef struct DunlinSessionOptions {
     uint32_t height; /* of the network's input, DUNLIN_MIN_INPUT_SIDE to DUNLIN_MAX_INPUT_SIDE. 0: the model's */
     uint32_t width;
     DunlinPrecision precision;
-    uint32_t topK;             /* likeliest classes to give; more than there are classes means all. 0: 5 */
-    uint32_t slots;            /* frames in flight, 1 to 16; each has its own activations. 0: 1. The CPU has 1 */
-    uint32_t inputKinds;       /* bits of DunlinInputKind. 0: DUNLIN_INPUT_PICTURES | DUNLIN_INPUT_TENSOR */
-    uint32_t tapCount;         /* values inside the network to give as outputs: "blocks.2", "features", "pooled" */
-    const char* const* taps;   /* UNKNOWN_NAME lists what there is; a value that fusion removed is said to be so */
-    uint64_t memoryLimitBytes; /* of Vulkan device memory for this session. 0: memoryBudgetBytes of the device */
+    uint32_t topK;       /* likeliest classes to give; more than there are classes means all. 0: 5 */
+    uint32_t slots;      /* frames in flight, 1 to 16; each has its own activations. 0: 1. The CPU has 1 */
+    uint32_t inputKinds; /* bits of DunlinInputKind. 0: DUNLIN_INPUT_PICTURES | DUNLIN_INPUT_TENSOR */
+    /* Values inside the network to give as outputs. Every network has "features" (the final map or tokens) and
+     * "pooled"; those that keep a map have "stride4", "stride8", "stride16", "stride32", what detection and
+     * segmentation build on; stages and blocks have timm's names ("blocks.2"). UNKNOWN_NAME lists what there is; a
+     * value that fusion removed is said to be so. */
+    uint32_t tapCount;
+    const char* const* taps;
+    uint64_t memoryLimitBytes;       /* of Vulkan device memory for this session. 0: memoryBudgetBytes of the device */
     DunlinProgressCallback progress; /* optional */
     void* progressUserData;
     DunlinFusion fusion;

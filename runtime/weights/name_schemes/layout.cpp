@@ -164,4 +164,29 @@ std::optional<CanonicalPart> canonicalPart(const Layout& layout, const FileNames
     return std::nullopt;
 }
 
+std::optional<std::string> nameOfPiece(const Layout& layout, const FileNames& names, std::string_view name, int piece) {
+    const std::string_view inner = name.substr(names.wrapperBytes());
+    const auto have = canonicalPart(layout, names, inner);
+    if (!have) return std::nullopt;
+    const auto fixedText = [](const Part& part) { return part.file.substr(0, part.file.find('*')); };
+    // `name` with the text of the other part in the place of its own's.
+    const auto renamed = [&](const Part& own, const Part& other) -> std::optional<std::string> {
+        const size_t place = own.pieces > 1 ? inner.rfind(fixedText(own)) : std::string_view::npos;
+        if (place == std::string_view::npos) return std::nullopt;
+        std::string candidate(inner);
+        candidate.replace(place, fixedText(own).size(), fixedText(other));
+        const auto found = canonicalPart(layout, names, candidate);
+        if (!found || found->name != have->name || found->piece != piece) return std::nullopt;
+        return std::string(name.substr(0, names.wrapperBytes())) + candidate;
+    };
+    for (const Block& block : layout.blocks) {
+        for (const Part& own : block.parts) {
+            for (const Part& other : block.parts) {
+                if (auto candidate = renamed(own, other)) return candidate;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace dunlin

@@ -87,4 +87,8 @@ const Layout* findLayout(const FileNames& names);
 // What a tensor of the file is; nothing where no rule knows it. `name` is without the wrappers' bytes.
 std::optional<CanonicalPart> canonicalPart(const Layout& layout, const FileNames& names, std::string_view name);
 
+// What the file would call another piece of the tensor that `name` (with the wrappers' bytes) is a piece of; nothing
+// where the layout does not say.
+std::optional<std::string> nameOfPiece(const Layout& layout, const FileNames& names, std::string_view name, int piece);
+
 }  // namespace dunlin

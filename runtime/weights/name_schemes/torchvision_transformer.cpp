@@ -34,7 +34,6 @@ constexpr Sign kViTB16[] = {{kPatches, 0, 768}, {kPatches, 3, 16}, {kTokens, 1, 
 constexpr Sign kViTB16Swag[] = {{kPatches, 0, 768}, {kPatches, 3, 16}, {kTokens, 1, 577}};
 constexpr Sign kViTB32[] = {{kPatches, 0, 768}, {kPatches, 3, 32}, {kTokens, 1, 50}};
 constexpr Sign kViTL16[] = {{kPatches, 0, 1024}, {kPatches, 3, 16}, {kTokens, 1, 197}};
-constexpr Sign kViTL16Swag[] = {{kPatches, 0, 1024}, {kPatches, 3, 16}, {kTokens, 1, 1025}};
 constexpr Sign kViTL32[] = {{kPatches, 0, 1024}, {kPatches, 3, 32}, {kTokens, 1, 50}};
 constexpr Sign kViT[] = {{"encoder.layers.encoder_layer_0.self_attention.in_proj_weight"}, {kTokens}};
 
@@ -89,7 +88,6 @@ constexpr Layout kLayouts[] = {
     {"torchvision ViT-B/16, SWAG", kViTB16Swag, kBlocksViT, bicubic(384, 384)},
     {"torchvision ViT-B/32", kViTB32, kBlocksViT, bilinear(256, 224)},
     {"torchvision ViT-L/16", kViTL16, kBlocksViT, bilinear(242, 224)},
-    {"torchvision ViT-L/16, SWAG", kViTL16Swag, kBlocksViT, bicubic(512, 512)},
     {"torchvision ViT-L/32", kViTL32, kBlocksViT, bilinear(256, 224)},
     {"torchvision ViT", kViT, kBlocksViT, std::nullopt},
     {"torchvision Swin-B", kSwinB, kBlocksSwin, bicubic(238, 224)},
