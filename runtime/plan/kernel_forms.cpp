@@ -13,17 +13,21 @@ struct Tile {
     uint8_t x, y;
 };
 
-// Texel buffers are read faster by software drivers, and through the texture path of mobile GPUs.
-LoadPath preferredLoad(const DeviceLimits& limits) {
+bool isDesktop(const DeviceLimits& limits) {
     switch (limits.family) {
         case DeviceFamily::Nvidia:
         case DeviceFamily::Amd:
         case DeviceFamily::Intel:
         case DeviceFamily::Apple:
-            return LoadPath::Storage;
+            return true;
         default:
-            return LoadPath::Texel;
+            return false;
     }
+}
+
+// Texel buffers are read faster by software drivers, and through the texture path of mobile GPUs.
+LoadPath preferredLoad(const DeviceLimits& limits) {
+    return isDesktop(limits) ? LoadPath::Storage : LoadPath::Texel;
 }
 
 // Invocations under which a device is not filled and a smaller tile pays.
@@ -167,6 +171,12 @@ KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call) 
     KernelForm form = formOf(limits, {1, 1});
     form.groupLanes = form.localSize;
     const int64_t queries = call.out.shape.pixelCount() * call.heads;
+    constexpr int kSharing = 4, kMostChannels = 64;  // queries an invocation, and the channels of all of them
+    const bool fitsRegisters = isDesktop(limits) && kSharing * call.headChannels <= kMostChannels;
+    if (fitsRegisters && queries / kSharing >= fillingInvocations(limits)) {
+        form.tileX = kSharing;
+        return form;
+    }
     for (uint32_t shares = 1; shares <= kMostShares; shares *= 2) {
         form.groupLanes = form.localSize / shares;
         if (queries * shares >= fillingInvocations(limits)) break;
