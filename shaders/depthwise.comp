@@ -6,7 +6,8 @@
 // Layouts    input, output [images][height][width][groups] of 4 channels; weights [1 + kernelH * kernelW][groups], row
 //            0 the bias; sums [images][partialsPerImage][groups] of float32, whatever the precision.
 // Tile       an invocation computes TILE_X columns x TILE_Y rows of one channel group and loads each input of their
-//            common window once. Kernel size and stride are specialization constants, so the window lies in registers.
+//            common window once. Kernel size and stride are specialization constants, so the window lies in registers:
+//            one row of it at a time, and the rows of the filter that meet it.
 // Squeeze    with kSqueeze == 1 each workgroup also adds up its outputs, activated, before they are rounded for
 //            storage, in a fixed order: the partial sums of squeeze-excite's mean. Its shape is then [channel groups,
 //            tiles].
@@ -71,9 +72,6 @@ void addRow(Element4 window[kWindowW], Element4 weights[kTaps], int ky, int tile
 
 void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
     Element4 weights[kTaps];
-    [[unroll]] for (int k = 0; k < kTaps; ++k) {
-        weights[k] = loadWeights((1 + k) * int(p.groups) + int(tile.group));
-    }
     const int firstRow = int(tile.row) * kStrideH - p.padTop;
     const int firstColumn = int(tile.column) * kStrideW - p.padLeft;
     // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read
@@ -81,6 +79,13 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
     const int lastNeeded = int(p.rowBegin + p.rows - 1) * kStrideH - p.padTop + kKernelH - 1;
     const int lastRow = max(0, min(lastNeeded, int(p.inHeight) - 1));
     [[unroll]] for (int r = 0; r < kWindowH; ++r) {
+        // A row of the filter is loaded where it is first needed: all of a 7x7 filter would take 196 registers.
+        if (r < kKernelH) {
+            [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
+                const int tap = r * kKernelW + kx;
+                weights[tap] = loadWeights((1 + tap) * int(p.groups) + int(tile.group));
+            }
+        }
         const int row = firstRow + r;
         const bool rowInside = row >= 0 && row < int(p.inHeight);
         const int rowBegin = (int(tile.image * p.inHeight) + clamp(row, 0, lastRow)) * int(p.inWidth);

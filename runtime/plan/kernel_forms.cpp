@@ -13,17 +13,21 @@ struct Tile {
     uint8_t x, y;
 };
 
-// Texel buffers are read faster by software drivers, and through the texture path of mobile GPUs.
-LoadPath preferredLoad(const DeviceLimits& limits) {
+bool isDesktop(const DeviceLimits& limits) {
     switch (limits.family) {
         case DeviceFamily::Nvidia:
         case DeviceFamily::Amd:
         case DeviceFamily::Intel:
         case DeviceFamily::Apple:
-            return LoadPath::Storage;
+            return true;
         default:
-            return LoadPath::Texel;
+            return false;
     }
+}
+
+// Texel buffers are read faster by software drivers, and through the texture path of mobile GPUs.
+LoadPath preferredLoad(const DeviceLimits& limits) {
+    return isDesktop(limits) ? LoadPath::Storage : LoadPath::Texel;
 }
 
 // Invocations under which a device is not filled and a smaller tile pays.
@@ -64,16 +68,24 @@ std::span<const Tile> pointwiseTiles(const DeviceLimits& limits) {
     }
 }
 
-std::span<const Tile> depthwiseTiles(const DeviceLimits& limits) {
+// `kernelSide` is the filter's longer side. Two rows of the filter, one of the window and the results lie in registers:
+// at 2x2 about 80 of them for 5x5 and 104 for 7x7. Mesa's compiler for Adreno spilled a 5x5 filter that was loaded
+// whole; that mobile GPUs take 7x7 best singly was reasoned from such counts, not measured.
+std::span<const Tile> depthwiseTiles(const DeviceLimits& limits, int kernelSide) {
     static constexpr Tile kLarge[] = {{4, 2}, {1, 1}};
     static constexpr Tile kMedium[] = {{2, 2}, {1, 1}};
     static constexpr Tile kSingle[] = {{1, 1}};
+    const bool isWide = kernelSide > 5;
     switch (limits.family) {
         case DeviceFamily::CpuDriver:
-        case DeviceFamily::Adreno:
             return kLarge;
+        case DeviceFamily::Adreno:
+            if (isWide) return kSingle;
+            return kernelSide > 3 ? std::span<const Tile>(kMedium) : kLarge;
         case DeviceFamily::Mali:
             return kSingle;
+        case DeviceFamily::PowerVr:
+            return isWide ? std::span<const Tile>(kSingle) : kMedium;
         default:
             return kMedium;
     }
@@ -118,8 +130,8 @@ KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out) {
     return formOf(limits, tile);
 }
 
-KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, bool squeeze) {
-    const Tile tile = largestFillingTile(limits, depthwiseTiles(limits), [&](Tile t) {
+KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kernelSide, bool squeeze) {
+    const Tile tile = largestFillingTile(limits, depthwiseTiles(limits, kernelSide), [&](Tile t) {
         return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
     });
     KernelForm form = formOf(limits, tile);
@@ -159,6 +171,12 @@ KernelForm attentionForm(const DeviceLimits& limits, const AttentionCall& call) 
     KernelForm form = formOf(limits, {1, 1});
     form.groupLanes = form.localSize;
     const int64_t queries = call.out.shape.pixelCount() * call.heads;
+    constexpr int kSharing = 4, kMostChannels = 64;  // queries an invocation, and the channels of all of them
+    const bool fitsRegisters = isDesktop(limits) && kSharing * call.headChannels <= kMostChannels;
+    if (fitsRegisters && queries / kSharing >= fillingInvocations(limits)) {
+        form.tileX = kSharing;
+        return form;
+    }
     for (uint32_t shares = 1; shares <= kMostShares; shares *= 2) {
         form.groupLanes = form.localSize / shares;
         if (queries * shares >= fillingInvocations(limits)) break;

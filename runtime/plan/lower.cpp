@@ -269,7 +269,7 @@ class Lowering {
 
     Status lowerDepthwise(const Step& step, const Node& node, const Conv2d& conv) {
         const Shape out = microShape(graph_.shape(step.output));
-        const KernelForm form = depthwiseForm(limits_, out, step.writesSums);
+        const KernelForm form = depthwiseForm(limits_, out, std::max(conv.kernelH, conv.kernelW), step.writesSums);
         DepthwiseCall call;
         call.in = valueOperand(step.input);
         call.weights = constantOperand(step.node);

@@ -246,5 +246,21 @@ TEST_F(AttentionPartsTest, keysAreSharedOutWhereQueriesDoNotFillTheDevice) {
     EXPECT_EQ(shares(DeviceFamily::CpuDriver, 1), 1u);
 }
 
+TEST_F(AttentionPartsTest, queriesShareKeysWhereRegistersAreFewAndTheDeviceIsFull) {
+    DeviceLimits limits = device().limits();
+    AttentionCall call;
+    call.heads = 4;
+    const auto queries = [&](DeviceFamily family, int images, int headChannels) {
+        limits.family = family;
+        call.headChannels = headChannels;
+        call.out.shape = {images, 32, 32, 4 * headChannels};
+        return int{attentionForm(limits, call).tileX};
+    };
+    EXPECT_EQ(queries(DeviceFamily::Nvidia, 32, 16), 4);
+    EXPECT_EQ(queries(DeviceFamily::Nvidia, 31, 16), 1) << "the device would not be full";
+    EXPECT_EQ(queries(DeviceFamily::Nvidia, 32, 17), 1) << "registers would not do";
+    EXPECT_EQ(queries(DeviceFamily::Adreno, 32, 16), 1);
+}
+
 }  // namespace
 }  // namespace dunlin::test

@@ -8,6 +8,7 @@
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/hazards.h"
+#include "runtime/plan/kernel_forms.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/plan/lower.h"
 #include "runtime/plan/memory_plan.h"
@@ -384,6 +385,22 @@ TEST(Fusion, AnOpWithoutAKernelIsNamed) {
     const auto steps = fuse(graph, {});
     ASSERT_FALSE(steps.ok());
     EXPECT_NE(steps.status().message().find("lonely"), std::string::npos);
+}
+
+TEST(KernelForms, tilesOfADepthwiseShrinkWithItsFilter) {
+    const auto tileOf = [](DeviceFamily family, int kernelSide) {
+        DeviceLimits limits;
+        limits.family = family;
+        const KernelForm form = depthwiseForm(limits, {1, 56, 56, 960}, kernelSide, false);
+        return form.tileX * form.tileY;
+    };
+    // given a map that fills every device
+    EXPECT_EQ(tileOf(DeviceFamily::Adreno, 3), 8);
+    EXPECT_EQ(tileOf(DeviceFamily::Adreno, 5), 4);
+    for (const DeviceFamily family : {DeviceFamily::Adreno, DeviceFamily::Mali, DeviceFamily::PowerVr})
+        EXPECT_EQ(tileOf(family, 7), 1);
+    for (const DeviceFamily family : {DeviceFamily::Nvidia, DeviceFamily::Amd, DeviceFamily::Intel})
+        EXPECT_EQ(tileOf(family, 7), 4);
 }
 
 }  // namespace
