@@ -92,10 +92,12 @@ class Fusion {
             return value != kNoValue && storedShape(graph_, value).c != graph_.shape(value).c;
         };
         const auto* conv = std::get_if<Conv2d>(&node(step.node).op);
-        const bool isDense = step.kind == Step::Kind::Convolution && step.normNode < 0 && !(conv && conv->groups != 1);
+        const bool isDense = step.kind == Step::Kind::Convolution && step.normNode < 0 && step.second == kNoValue &&
+                             !(conv && conv->groups != 1);
         const bool isAttention = step.kind == Step::Kind::Attention || step.kind == Step::Kind::SeparableAttention;
         const bool isTapped = isPadded(step.output) && isKept(step.output);
-        const bool isMisread = isPadded(step.residual) || (isPadded(step.input) && !isDense && !isAttention);
+        const bool isMisread =
+            isPadded(step.residual) || isPadded(step.second) || (isPadded(step.input) && !isDense && !isAttention);
         if (!isTapped && !isMisread) return {};
         return error(StatusCode::Unsupported,
                      "%s: attention's heads are padded to multiples of %d channels there, which %s",
@@ -152,8 +154,7 @@ class Fusion {
         } else if (const auto gated = gated_.find(step.input); gated != gated_.end()) {
             if (!isPointwise(op)) {
                 return error(StatusCode::Unsupported,
-                             "%s: a squeeze-excite product is read by something other than a "
-                             "pointwise convolution",
+                             "%s: a squeeze-excite product is read by something other than a pointwise convolution",
                              node(step.node).name.c_str());
             }
             step.input = gated->second.map;
@@ -162,8 +163,7 @@ class Fusion {
             const auto* conv = std::get_if<Conv2d>(&op);
             if (!conv || conv->groups != 1) {
                 return error(StatusCode::Unsupported,
-                             "%s: a concatenation is read by something other than a dense "
-                             "convolution",
+                             "%s: a concatenation is read by something other than a dense convolution",
                              node(step.node).name.c_str());
             }
             step.input = concat->a;
