@@ -8,16 +8,12 @@
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/reference.h"
 #include "runtime/weights/synthetic.h"
+#include "tests/unit/cpu_networks.h"
 
 namespace dunlin {
 namespace {
 
-std::vector<float> noise(size_t count, float scale) {
-    std::vector<float> values(count);
-    formulaNoise("test.input", values);
-    for (float& value : values) value *= scale;
-    return values;
-}
+using test::noise;
 
 class Pool {
   public:

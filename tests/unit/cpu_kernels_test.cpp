@@ -16,28 +16,12 @@
 #include "runtime/cpu/schedule.h"
 #include "runtime/cpu/xnnpack_backend.h"
 #include "runtime/weights/synthetic.h"
+#include "tests/unit/cpu_networks.h"
 
 namespace dunlin {
 namespace {
 
-using BuildGraph = std::function<Graph(const Shape&)>;
-
-ModelData modelOf(const BuildGraph& build, int channels) {
-    ModelData model;
-    model.architecture = "test";
-    model.weights = formulaWeights();
-    model.buildGraph = [build, channels](const Shape& input) -> Result<Graph> {
-        return build({input.n, input.h, input.w, channels});
-    };
-    return model;
-}
-
-std::vector<float> noise(size_t count) {
-    std::vector<float> values(count);
-    formulaNoise("test.input", values);
-    for (float& value : values) value *= 3;
-    return values;
-}
+using test::BuildGraph, test::endWith, test::modelOf, test::noise;
 
 // Every tap of the network against the oracle; the same bits on one and two threads and when run again.
 void expectMatchesOracle(const BuildGraph& build, const Shape& input) {
@@ -79,14 +63,6 @@ void expectMatchesOracle(const BuildGraph& build, const Shape& input) {
             EXPECT_LE(largestError / largest, 1e-5) << options.taps[i];
         }
     }
-}
-
-// Ends a network with this value, which is tapped; a map is pooled, because logits are one vector an image.
-Graph endWith(Graph graph, ValueId value) {
-    graph.tap("end", value);
-    const Shape& shape = graph.shape(value);
-    graph.setOutput(shape.h * shape.w == 1 ? value : graph.add("logits", GlobalAvgPool{value}));
-    return graph;
 }
 
 // A network of one op, made for the graph's input.
@@ -344,8 +320,10 @@ TEST(CpuKernels, ResizesUpDownAndToAndFromOnePixel) {
         for (const auto& [height, width] : {std::pair(1, 1), {2, 3}, {7, 9}, {8, 10}, {16, 16}, {23, 4}}) {
             SCOPED_TRACE(describe(input) + " to " + std::to_string(height) + "x" + std::to_string(width));
             for (const bool aligned : {false, true})
-                expectMatchesOracle(
-                    networkOf([=, h = height, w = width](ValueId x) { return Resize{x, h, w, aligned}; }), input);
+                expectMatchesOracle(networkOf([=, h = height, w = width](ValueId x) {
+                                        return Resize{x, h, w, aligned};
+                                    }),
+                                    input);
         }
 }
 

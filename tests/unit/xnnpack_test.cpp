@@ -14,31 +14,12 @@
 #include "runtime/cpu/reference.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/weights/synthetic.h"
+#include "tests/unit/cpu_networks.h"
 
 namespace dunlin {
 namespace {
 
-using BuildGraph = std::function<Graph(const Shape&)>;
-
-// A network whose input always has this many channels.
-ModelData modelOf(const BuildGraph& build, int channels = 3) {
-    ModelData model;
-    model.architecture = "test";
-    model.weights = formulaWeights();
-    model.preprocess.inputHeight = 24;
-    model.preprocess.inputWidth = 32;
-    model.buildGraph = [build, channels](const Shape& input) -> Result<Graph> {
-        return build({input.n, input.h, input.w, channels});
-    };
-    return model;
-}
-
-std::vector<float> noise(size_t count, float scale = 3) {
-    std::vector<float> values(count);
-    formulaNoise("test.input", values);
-    for (float& value : values) value *= scale;
-    return values;
-}
+using test::BuildGraph, test::endWith, test::modelOf, test::noise;
 
 std::vector<float> slice(const Session& session, std::span<const std::byte> output, size_t index) {
     const OutputSlice& where = session.outputs()[index];
@@ -86,14 +67,6 @@ void expectMatchesOracle(const BuildGraph& build, const Shape& input, int thread
     EXPECT_LE(relativeError(slice(**session, output, 0), expected->front()), 1e-5) << "logits";
     for (size_t i = 0; i < options.taps.size(); ++i)
         EXPECT_LE(relativeError(slice(**session, output, 4 + i), (*expected)[1 + i]), 1e-5) << options.taps[i];
-}
-
-// Ends a network with this value, which is tapped; a map is pooled, because logits are one vector an image.
-Graph endWith(Graph graph, ValueId value) {
-    graph.tap("end", value);
-    const Shape& shape = graph.shape(value);
-    graph.setOutput(shape.h * shape.w == 1 ? value : graph.add("logits", GlobalAvgPool{value}));
-    return graph;
 }
 
 // A network of one op, which is made for the graph's input.

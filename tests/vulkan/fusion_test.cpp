@@ -4,8 +4,8 @@
 
 #include "runtime/plan/fusion.h"
 #include "runtime/vulkan/backend.h"
+#include "tests/vulkan/backend_fixture.h"
 #include "tests/vulkan/small_network.h"
-#include "tests/vulkan/vulkan_fixture.h"
 
 namespace dunlin::vulkan {
 namespace {
@@ -53,20 +53,8 @@ std::shared_ptr<const ModelData> modelOf(const Body& body) {
     return model;
 }
 
-class FusionTest : public test::VulkanTest {
+class FusionTest : public test::BackendTest {
   protected:
-    void SetUp() override {
-        VulkanTest::SetUp();
-        if (!device_) return;
-        auto backend = VulkanBackend::create(device_);
-        ASSERT_TRUE(backend.ok()) << backend.status().message();
-        backend_ = *std::move(backend);
-    }
-    void TearDown() override {
-        backend_.reset();
-        VulkanTest::TearDown();
-    }
-
     // Runs the body on the device and by the oracle; compares the map where it is kept, else the logits.
     void expectAgrees(const Body& body, Shape input, bool keepsMap = true) {
         expectAgrees(modelOf(body), input, keepsMap);
@@ -107,8 +95,6 @@ class FusionTest : public test::VulkanTest {
         const OutputSlice& slice = !tap.empty() ? (*session)->outputs().back() : (*session)->outputs().front();
         return test::relativeError(test::floatsOf(output, slice), reference::toFloats(expected->front()));
     }
-
-    std::unique_ptr<VulkanBackend> backend_;
 };
 
 TEST_F(FusionTest, aLayerNormIsComputedInsideTheLayersThatReadIt) {

@@ -4,34 +4,20 @@
 #include <random>
 
 #include "runtime/vulkan/backend.h"
+#include "tests/vulkan/backend_fixture.h"
 #include "tests/vulkan/small_network.h"
-#include "tests/vulkan/vulkan_fixture.h"
 
 namespace dunlin::vulkan {
 namespace {
 
-class SessionTest : public test::VulkanTest {
+class SessionTest : public test::BackendTest {
   protected:
-    void SetUp() override {
-        VulkanTest::SetUp();
-        if (!device_) return;
-        auto backend = VulkanBackend::create(device_);
-        ASSERT_TRUE(backend.ok()) << backend.status().message();
-        backend_ = *std::move(backend);
-    }
-    void TearDown() override {
-        backend_.reset();
-        VulkanTest::TearDown();
-    }
-
     std::unique_ptr<VulkanSession> createSession(const std::shared_ptr<const ModelData>& model,
                                                  const VulkanSessionOptions& options = {}) {
         auto session = backend_->createSession(model, options);
         EXPECT_TRUE(session.ok()) << session.status().message();
         return session.ok() ? *std::move(session) : nullptr;
     }
-
-    std::unique_ptr<VulkanBackend> backend_;
 };
 
 std::vector<float> randomTensor(size_t count, unsigned seed) {
