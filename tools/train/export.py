@@ -53,6 +53,7 @@ def config(recipe, labels):
             "crop_mode": "center",
             "mean": list(recipe.mean),
             "std": list(recipe.std),
+            "license": recipe.licence,
             "num_classes": len(labels),
         },
     }

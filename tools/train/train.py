@@ -24,20 +24,22 @@ from export import export, load_safetensors
 class Recipe:
     """What is trained on what, and how."""
 
-    def __init__(self, architecture, build, load, vary, size, mean, std, epochs, rate, decay, smoothing, batch=128):
+    def __init__(self, architecture, build, load, vary, size, mean, std, epochs, rate, smoothing):
         self.architecture, self.build, self.load, self.vary = architecture, build, load, vary
         self.size, self.mean, self.std = size, mean, std
-        self.epochs, self.rate, self.decay, self.smoothing, self.batch = epochs, rate, decay, smoothing, batch
+        self.epochs, self.rate, self.smoothing = epochs, rate, smoothing
+        self.decay, self.batch = 0.05, 128
+        self.licence = "apache-2.0"  # this project's; what the pictures are published under is in the model's card
 
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RECIPES = {
     "digits": Recipe("mobilenetv2_035", lambda: networks.MobileNetV2(10, 0.35), data.digits, data.warp_digits,
-                     32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), epochs=20, rate=3e-3, decay=0.05, smoothing=0.05),
+                     32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), epochs=20, rate=3e-3, smoothing=0.05),
     "photos10": Recipe("mobilenetv3_small_100", lambda: networks.MobileNetV3Small(10), data.pictures, data.vary_pictures,
-                       64, IMAGENET_MEAN, IMAGENET_STD, epochs=40, rate=3e-3, decay=0.05, smoothing=0.1),
+                       64, IMAGENET_MEAN, IMAGENET_STD, epochs=40, rate=3e-3, smoothing=0.1),
     "photos10_mobilevit": Recipe("mobilevit_xxs", lambda: networks.MobileVitXxs(10), data.pictures, data.vary_pictures,
-                                 64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), epochs=20, rate=2e-3, decay=0.05, smoothing=0.1),
+                                 64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), epochs=20, rate=2e-3, smoothing=0.1),
 }
 
 
@@ -120,11 +122,11 @@ class Trainer:
         torch.save(state, path + ".new")
         os.replace(path + ".new", path)
 
-    def load(self, path):
+    def load(self, path, epochs):
         state = torch.load(path)
-        if state["epochs"] != self.epochs:
-            raise SystemExit(f"{path} belongs to a run of {state['epochs']} epochs, not {self.epochs}")
-        self.epoch, self.steps = state["epoch"], state["steps"]
+        if epochs not in (None, state["epochs"]):
+            raise SystemExit(f"{path} belongs to a run of {state['epochs']} epochs, not {epochs}")
+        self.epochs, self.epoch, self.steps = state["epochs"], state["epoch"], state["steps"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -135,7 +137,7 @@ def main():
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--data", required=True, help="MNIST's four files, or CIFAR-10's folders train and test")
     parser.add_argument("--out", required=True, help="for checkpoints and the result")
-    parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's, or the checkpoint's")
     parser.add_argument("--from", dest="begin", metavar="FILE", help="weights (.safetensors) to begin with")
     parser.add_argument("--export", action="store_true", help="write the result of the last checkpoint, train no more")
     parser.add_argument("--threads", type=int, default=1)
@@ -149,7 +151,7 @@ def main():
     os.makedirs(arguments.out, exist_ok=True)
     checkpoint = os.path.join(arguments.out, arguments.name + ".checkpoint")
     if os.path.exists(checkpoint):
-        trainer.load(checkpoint)
+        trainer.load(checkpoint, arguments.epochs)
         print(f"going on after epoch {trainer.epoch}", flush=True)
 
     test_images, test_classes, labels = recipe.load(arguments.data, "test")
