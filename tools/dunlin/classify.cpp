@@ -18,6 +18,21 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kBarWidth = 24;
 
+// A name for every class that has one.
+class ClassNames {
+  public:
+    ClassNames(const Model& model, std::vector<std::string> labels) : model_(model), labels_(std::move(labels)) {}
+
+    const char* find(uint32_t classIndex) const {
+        if (labels_.empty()) return model_.label(classIndex);
+        return classIndex < labels_.size() ? labels_[classIndex].c_str() : nullptr;
+    }
+
+  private:
+    const Model& model_;
+    std::vector<std::string> labels_;
+};
+
 // Prints answers as they come, or collects them for the JSON document.
 class Report {
   public:

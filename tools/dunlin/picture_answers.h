@@ -35,22 +35,6 @@ std::vector<std::string> readableOf(const std::vector<InputFile>& files);
 AnswerTotals answerPictures(const std::vector<InputFile>& files, const DunlinDeviceInfo& device, OpenedSession& session,
                             ProgressBar& progress, const std::function<void(const Answer&)>& take);
 
-// A name for every class that has one: from --labels, else the model's own. Refers to the model.
-class ClassNames {
-  public:
-    ClassNames(const Model& model, std::vector<std::string> labels) : model_(model), labels_(std::move(labels)) {}
-
-    // Null where it has none.
-    const char* find(uint32_t classIndex) const {
-        if (labels_.empty()) return model_.label(classIndex);
-        return classIndex < labels_.size() ? labels_[classIndex].c_str() : nullptr;
-    }
-
-  private:
-    const Model& model_;
-    std::vector<std::string> labels_;
-};
-
 // On stderr, where the files do not say how pictures are prepared: what was assumed.
 void printDoubts(const OpenedModel& model);
 
