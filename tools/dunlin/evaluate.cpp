@@ -221,7 +221,7 @@ class Report {
     std::string coverage() const {
         const auto seen = std::count_if(truth_.classIndices.begin(), truth_.classIndices.end(),
                                         [&](uint32_t index) { return evaluation_.classCount(index).images > 0; });
-        std::string text = fmt::format("of {} of {} classes", seen, catalogue_.realClasses());
+        std::string text = fmt::format("in {} of the {} classes", seen, catalogue_.realClasses());
         if (!result_.unread.empty()) {
             text += fmt::format("; {} more could not be read and {} not counted", result_.unread.size(),
                                 result_.unread.size() == 1 ? "is" : "are");

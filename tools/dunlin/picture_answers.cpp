@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMaxDecodingThreads = 4;
+constexpr size_t kMaxDecodingThreads = 16;
 
 // Runs one batch. Pictures that could not be read take part as copies of one that could; their answers are not used.
 class Batch {
@@ -64,12 +64,22 @@ class Batch {
     std::vector<Outcome<Picture>> pictures_;
 };
 
-// How many threads decode pictures while the network runs. On the CPU those of the network take a whole processor each,
-// also while they wait for one another, so only the others are used; where there are none, decoding waits for the run.
-size_t decodingThreads(const DunlinDeviceInfo& device) {
+struct Decoding {
+    size_t threads;
+    PictureReader::Pace pace;
+};
+
+// Which threads decode pictures. While the network runs where it leaves processors free. On the CPU its threads take a
+// whole processor each, also while they wait for one another; where there is none besides, those that decode a batch
+// have all processors before the network does.
+Decoding decodingFor(const DunlinDeviceInfo& device, size_t batchSize) {
     const size_t processors = std::max(1u, std::thread::hardware_concurrency());
-    if (device.type != DUNLIN_DEVICE_TYPE_CPU) return std::clamp<size_t>(processors / 2, 1, kMaxDecodingThreads);
-    return std::min<size_t>(processors - std::min<size_t>(processors, device.threads), kMaxDecodingThreads);
+    const auto atMost = [](size_t threads) { return std::clamp<size_t>(threads, 1, kMaxDecodingThreads); };
+    if (device.type == DUNLIN_DEVICE_TYPE_SOFTWARE_VULKAN) return {atMost(processors / 2), PictureReader::Pace::Ahead};
+    if (device.type != DUNLIN_DEVICE_TYPE_CPU) return {atMost(processors - 1), PictureReader::Pace::Ahead};
+    if (processors > device.threads) return {atMost(processors - device.threads), PictureReader::Pace::Ahead};
+    const size_t threads = atMost(std::min(processors, batchSize));
+    return {threads > 1 ? threads : 0, PictureReader::Pace::OnDemand};
 }
 
 }  // namespace
@@ -84,8 +94,11 @@ std::vector<std::string> readableOf(const std::vector<InputFile>& files) {
 
 AnswerTotals answerPictures(const std::vector<InputFile>& files, const DunlinDeviceInfo& device, OpenedSession& session,
                             ProgressBar& progress, const std::function<void(const Answer&)>& take) {
-    const size_t batchSize = session.info.batch, threads = decodingThreads(device);
-    PictureReader reader(readableOf(files), threads, 2 * batchSize + threads);
+    const size_t batchSize = session.info.batch;
+    const Decoding decoding = decodingFor(device, batchSize);
+    const bool onDemand = decoding.pace == PictureReader::Pace::OnDemand;
+    PictureReader reader(readableOf(files), decoding.threads, onDemand ? batchSize : 2 * batchSize + decoding.threads,
+                         decoding.pace);
     Batch batch(session.session);
     AnswerTotals totals;
     for (size_t i = 0; i < files.size(); ++i) {
