@@ -71,7 +71,8 @@ class Report {
           json_(options.common.json),
           show_(options.show),
           style_(stdoutStyle()) {
-        if (options.show && options.top == 1) sheet_.emplace(names.longest(model.info.classes), style_);
+        if (options.show) longestLabel_ = names.longest(model.info.classes);
+        if (options.show && options.top == 1) sheet_.emplace(longestLabel_, style_);
         document_["model"] = model.info.architecture;
         document_["weights"] = model.info.weights;
         document_["device"] = device.info.id;
@@ -135,7 +136,7 @@ class Report {
             top.push_back({names_.nameOrNumber(prediction.classIndex), prediction.probability});
         }
         return sheet_ ? sheet_->add(*answer.picture, answer.file, top.front())
-                      : pictureWithAnswers(*answer.picture, answer.file, top, style_);
+                      : pictureWithAnswers(*answer.picture, answer.file, top, longestLabel_, style_);
     }
 
     void printHeading() {
@@ -151,6 +152,7 @@ class Report {
     const ClassNames& names_;
     const bool json_, show_;
     const TerminalStyle style_;
+    size_t longestLabel_ = 0;
     std::optional<PictureSheet> sheet_;  // for one answer a picture
     bool headingPrinted_ = false;
     Json document_;

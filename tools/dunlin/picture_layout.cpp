@@ -71,9 +71,11 @@ std::string fineBar(double share, size_t columns, const TerminalStyle& style) {
     return bar + kEighths[eighths % 8];
 }
 
-std::vector<std::string> answerLines(std::string_view name, std::span<const ShownAnswer> answers, size_t columns,
-                                     const TerminalStyle& style) {
-    size_t labelColumns = 0;
+std::vector<std::string> answerLines(std::string_view name, std::span<const ShownAnswer> answers, size_t longestLabel,
+                                     size_t columns, const TerminalStyle& style) {
+    // Beyond this, only the labels of this picture count: few are so long.
+    constexpr size_t kCommonLabelColumns = 20;
+    size_t labelColumns = std::min(longestLabel, kCommonLabelColumns);
     for (const ShownAnswer& answer : answers) {
         labelColumns = std::max(labelColumns, displayWidth(withoutControls(answer.label)));
     }
@@ -124,7 +126,7 @@ Picture fitted(const Picture& picture, size_t columns) {
 }  // namespace
 
 std::string pictureWithAnswers(const Picture& picture, std::string_view name, std::span<const ShownAnswer> answers,
-                               const TerminalStyle& style) {
+                               size_t longestLabel, const TerminalStyle& style) {
     const bool isBeside = style.columns >= kMinColumnsBeside;
     const size_t available = std::max(style.columns, kIndent + kMinPictureColumns) - kIndent;
     const size_t box = std::clamp(isBeside ? style.columns * 2 / 5 : available, kMinPictureColumns, kMaxPictureColumns);
@@ -132,18 +134,21 @@ std::string pictureWithAnswers(const Picture& picture, std::string_view name, st
     const std::vector<std::string> lines = terminalLines(small, style);
     if (isBeside) {
         return beside(lines, static_cast<size_t>(small.width), box,
-                      answerLines(name, answers, available - box - kGap, style)) +
+                      answerLines(name, answers, longestLabel, available - box - kGap, style)) +
                '\n';
     }
     std::vector<std::string> all;
     for (const std::string& line : lines) all.push_back(spaces(kIndent) + line);
-    for (const std::string& line : answerLines(name, answers, available, style)) all.push_back(spaces(kIndent) + line);
+    all.emplace_back();
+    for (const std::string& line : answerLines(name, answers, longestLabel, available, style))
+        all.push_back(spaces(kIndent) + line);
     return withLineFeeds(all) + '\n';
 }
 
 PictureSheet::PictureSheet(size_t longestLabel, const TerminalStyle& style)
     : style_(style),
-      tileColumns_(std::clamp(longestLabel + 2 + kPercentColumns - 2, kMinTileColumns, kMaxTileColumns)),
+      // The label, a space and "100 %".
+      tileColumns_(std::clamp(longestLabel + 6, kMinTileColumns, kMaxTileColumns)),
       tilesPerRow_(std::max<size_t>(
           1, (style.columns - std::min(style.columns, kIndent) + kTileGap) / (tileColumns_ + kTileGap))) {}
 

@@ -105,10 +105,17 @@ constexpr std::array<Glyph, 12> kAsciiGlyphs = {{{" ", 0, 0},
                                                  {"#", 0.9, 0.9},
                                                  {"@", 1, 1}}};
 
-// Light as the eye weighs the primaries (ITU-R BT.709).
-double luminanceOf(Colour colour) {
-    return 0.2126 * static_cast<double>(lightOf(colour.red)) + 0.7152 * static_cast<double>(lightOf(colour.green)) +
-           0.0722 * static_cast<double>(lightOf(colour.blue));
+// How bright every pixel looks, the darkest as 0 and the brightest as 1: few characters must do for all contrast.
+std::vector<double> shadesOf(const Picture& picture) {
+    std::vector<double> shades;
+    for (size_t i = 0; i < picture.pixels.size(); i += kChannels) {
+        // Luma, ITU-R BT.709.
+        shades.push_back(0.2126 * picture.pixels[i] + 0.7152 * picture.pixels[i + 1] + 0.0722 * picture.pixels[i + 2]);
+    }
+    const auto [darkest, brightest] = std::minmax_element(shades.begin(), shades.end());
+    const double low = *darkest, range = *brightest - low;
+    for (double& shade : shades) shade = range > 0 ? (shade - low) / range : shade / 255;
+    return shades;
 }
 
 const char* nearestGlyph(std::span<const Glyph> glyphs, double upper, double lower) {
@@ -150,14 +157,20 @@ std::string colouredLine(const Picture& picture, int row, const TerminalStyle& s
     return line + "\x1b[0m";
 }
 
-std::string shadedLine(const Picture& picture, int row, bool utf8) {
+std::vector<std::string> shadedLines(const Picture& picture, bool utf8) {
     const std::span<const Glyph> glyphs = utf8 ? std::span<const Glyph>(kBlockGlyphs) : kAsciiGlyphs;
-    std::string line;
-    for (int x = 0; x < picture.width; ++x) {
-        const double lower = row + 1 < picture.height ? luminanceOf(colourAt(picture, x, row + 1)) : 0;
-        line += nearestGlyph(glyphs, luminanceOf(colourAt(picture, x, row)), lower);
+    const std::vector<double> shades = shadesOf(picture);
+    const auto width = static_cast<size_t>(picture.width), height = static_cast<size_t>(picture.height);
+    std::vector<std::string> lines;
+    for (size_t row = 0; row < height; row += 2) {
+        std::string line;
+        for (size_t x = 0; x < width; ++x) {
+            const double lower = row + 1 < height ? shades[(row + 1) * width + x] : 0;
+            line += nearestGlyph(glyphs, shades[row * width + x], lower);
+        }
+        lines.push_back(std::move(line));
     }
-    return line;
+    return lines;
 }
 
 }  // namespace
@@ -209,11 +222,9 @@ uint8_t nearestOf256Colours(uint8_t red, uint8_t green, uint8_t blue) {
 }
 
 std::vector<std::string> terminalLines(const Picture& picture, const TerminalStyle& style) {
+    if (style.colour == TerminalColour::None) return shadedLines(picture, style.utf8);
     std::vector<std::string> lines;
-    for (int row = 0; row < picture.height; row += 2) {
-        lines.push_back(style.colour == TerminalColour::None ? shadedLine(picture, row, style.utf8)
-                                                             : colouredLine(picture, row, style));
-    }
+    for (int row = 0; row < picture.height; row += 2) lines.push_back(colouredLine(picture, row, style));
     return lines;
 }
 
