@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdlib>
 #include <optional>
 #include <span>
@@ -18,26 +17,6 @@ struct Colour {
     uint8_t red = 0, green = 0, blue = 0;
 };
 
-// sRGB values to light, 0 to 1 (IEC 61966-2-1).
-std::array<float, 256> lightTable() {
-    std::array<float, 256> table;
-    for (size_t i = 0; i < table.size(); ++i) {
-        const double value = static_cast<double>(i) / 255;
-        table[i] = static_cast<float>(value <= 0.04045 ? value / 12.92 : std::pow((value + 0.055) / 1.055, 2.4));
-    }
-    return table;
-}
-
-float lightOf(uint8_t value) {
-    static const std::array<float, 256> kTable = lightTable();
-    return kTable[value];
-}
-
-uint8_t valueOf(double light) {
-    const double value = light <= 0.0031308 ? light * 12.92 : 1.055 * std::pow(light, 1 / 2.4) - 0.055;
-    return static_cast<uint8_t>(std::clamp(value * 255 + 0.5, 0.0, 255.0));
-}
-
 size_t offsetOf(const Picture& picture, int x, int y) {
     return (static_cast<size_t>(y) * static_cast<size_t>(picture.width) + static_cast<size_t>(x)) * kChannels;
 }
@@ -47,12 +26,14 @@ Colour colourAt(const Picture& picture, int x, int y) {
     return {pixel[0], pixel[1], pixel[2]};
 }
 
-// The part of an old pixel row or column that lies under a new one: `weight` of `newSize` parts.
+// The old rows or columns of pixels that lie under a new one, which may cover a part of the outer ones: all lengths
+// count in parts, of which an old pixel has newSize and a new one oldSize.
 struct Overlap {
     int begin = 0, end = 0;    // old pixels
-    int64_t from = 0, to = 0;  // in parts: an old pixel has newSize of them, a new one oldSize
-    int64_t weight(int old, int newSize) const {
-        return std::min<int64_t>(to, int64_t{old + 1} * newSize) - std::max<int64_t>(from, int64_t{old} * newSize);
+    int64_t from = 0, to = 0;  // parts
+    uint64_t weight(int old, int newSize) const {
+        return static_cast<uint64_t>(std::min<int64_t>(to, (int64_t{old} + 1) * newSize) -
+                                     std::max<int64_t>(from, int64_t{old} * newSize));
     }
 };
 
@@ -62,18 +43,21 @@ Overlap overlapOf(int position, int oldSize, int newSize) {
 }
 
 Colour meanColour(const Picture& picture, const Overlap& columns, const Overlap& rows, PixelSize size) {
-    double sums[3] = {};
+    uint64_t sums[3] = {};
     for (int y = rows.begin; y < rows.end; ++y) {
-        double rowSums[3] = {};
+        uint64_t rowSums[3] = {};
         const uint8_t* pixel = picture.pixels.data() + offsetOf(picture, columns.begin, y);
         for (int x = columns.begin; x < columns.end; ++x, pixel += kChannels) {
-            const auto weight = static_cast<double>(columns.weight(x, size.width));
-            for (size_t c = 0; c < 3; ++c) rowSums[c] += weight * static_cast<double>(lightOf(pixel[c]));
+            const uint64_t weight = columns.weight(x, size.width);
+            for (size_t c = 0; c < 3; ++c) rowSums[c] += weight * pixel[c];
         }
-        for (size_t c = 0; c < 3; ++c) sums[c] += static_cast<double>(rows.weight(y, size.height)) * rowSums[c];
+        const uint64_t weight = rows.weight(y, size.height);
+        for (size_t c = 0; c < 3; ++c) sums[c] += weight * rowSums[c];
     }
-    const double area = static_cast<double>(picture.width) * static_cast<double>(picture.height);  // in parts
-    return {valueOf(sums[0] / area), valueOf(sums[1] / area), valueOf(sums[2] / area)};
+    // In parts, as the weights are.
+    const uint64_t area = static_cast<uint64_t>(picture.width) * static_cast<uint64_t>(picture.height);
+    const auto mean = [&](uint64_t sum) { return static_cast<uint8_t>((sum + area / 2) / area); };
+    return {mean(sums[0]), mean(sums[1]), mean(sums[2])};
 }
 
 int squaredDistance(Colour a, Colour b) {
@@ -128,7 +112,7 @@ const char* nearestGlyph(std::span<const Glyph> glyphs, double upper, double low
 }
 
 Colour meanOf(Colour a, Colour b) {
-    const auto mean = [](uint8_t x, uint8_t y) { return valueOf((lightOf(x) + lightOf(y)) / 2); };
+    const auto mean = [](int x, int y) { return static_cast<uint8_t>((x + y) / 2); };
     return {mean(a.red, b.red), mean(a.green, b.green), mean(a.blue, b.blue)};
 }
 

@@ -22,8 +22,8 @@ struct PixelSize {
 PixelSize fittedSize(PixelSize picture, PixelSize limit);
 
 // Every pixel repeated where `size` is a multiple of the picture's; else, for sizes of at most the picture's, the mean
-// of the area under each new pixel. Means are of light, not of sRGB values, so that fine detail keeps its brightness to
-// the eye, as it does from a distance. Alpha is not regarded, as networks do not regard it; the result's is 255.
+// of the area under each new pixel. It is the mean of the stored values, and alpha is not regarded, as where a picture
+// is resized for a network: what is shown resembles what it sees. The result's alpha is 255.
 Picture resized(const Picture& picture, PixelSize size);
 
 // The nearest of the colours 16 to 255 of xterm, which all terminals with 256 colours share.
