@@ -108,12 +108,12 @@ class Hand:
 HANDS = {
     # Chalk-like, white on black, as MNIST has them.
     "a": Hand(56, 0, 0.06, 0.105, 0.10, 0.012, (255, 255, 255), (0, 0, 0), 0.0, 0.0),
-    # A fountain pen on cream paper.
-    "b": Hand(72, 1, 0.22, 0.088, 0.28, 0.010, (28, 38, 92), (238, 230, 208), 0.10, 0.8),
-    # A soft pencil on a grey sheet, upright to backward.
-    "c": Hand(64, 1, -0.08, 0.098, 0.18, 0.016, (50, 50, 54), (214, 216, 218), 0.08, 1.5),
+    # A fountain pen on cream-white paper.
+    "b": Hand(72, 1, 0.22, 0.088, 0.28, 0.010, (28, 38, 92), (252, 248, 238), 0.05, 0.8),
+    # A soft pencil on white paper, upright to backward.
+    "c": Hand(64, 1, -0.08, 0.098, 0.18, 0.016, (50, 50, 54), (248, 249, 251), 0.04, 1.5),
     # A felt pen on white paper.
-    "d": Hand(80, 0, 0.13, 0.125, 0.08, 0.009, (22, 20, 24), (250, 246, 238), 0.12, 0.6),
+    "d": Hand(80, 0, 0.13, 0.125, 0.08, 0.009, (22, 20, 24), (255, 253, 248), 0.08, 0.6),
 }
 # Who writes which digit: two hands a digit, who construct it differently; five digits a hand.
 WRITERS = ["ab", "cd", "bd", "ac", "cd", "ab", "bd", "ac", "ab", "cd"]
