@@ -17,6 +17,7 @@
 #include "tools/dunlin/internals.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 namespace {
@@ -97,10 +98,19 @@ struct Inspected {
     }
 };
 
+Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice) {
+    ModelOptions options;
+    options.architecture = choice.architecture;
+    options.weights = choice.weights;
+    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
+        options.bytes = FileBytes{choice.name, shipped->weights, {}};
+        options.config = shipped->config;
+    }
+    return outcomeOf(dunlin::openModel(choice.name, options));
+}
+
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    DUNLIN_CLI_ASSIGN(
-        const std::shared_ptr<const Model> model,
-        outcomeOf(dunlin::openModel(options.model.name, {options.model.architecture, options.model.weights, {}, {}})));
+    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, open(options.model));
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;

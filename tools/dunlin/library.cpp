@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 
@@ -37,8 +38,14 @@ Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
 }
 
 Outcome<OpenedModel> openModel(const ModelChoice& choice) {
-    DUNLIN_CLI_ASSIGN(Model model,
-                      outcomeOf(Model::open(choice.name, {choice.architecture, choice.weights, {}, nullptr})));
+    ModelOptions options;
+    options.architecture = choice.architecture;
+    options.weights = choice.weights;
+    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
+        options.weightsData = shipped->weights;
+        options.config = shipped->config;
+    }
+    DUNLIN_CLI_ASSIGN(Model model, outcomeOf(Model::open(choice.name, options)));
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};
 }
