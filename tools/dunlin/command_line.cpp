@@ -116,6 +116,8 @@ void addClassify(CLI::App& app, Parsed& parsed) {
         ->check(wholeNumber(1, kMaxTop))
         ->type_name("K");
     command.add_option("--labels", parsed.classify.labels, "names of the classes, one a line")->type_name("FILE");
+    command.add_flag("--show", parsed.classify.show,
+                     "draw each picture on the terminal beside its classes; with --top 1, a sheet of all pictures");
     addBatch(command, parsed.classify.batch);
     addSize(command, parsed);
     addCommonOptions(command, parsed.classify.common, parsed);
@@ -277,6 +279,9 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     if (name == "classify") {
         DUNLIN_CLI_TRY(finishCommon(parsed.classify.common, parsed, environment));
         DUNLIN_CLI_TRY(finishSize(parsed.classify.size, parsed, given("--size")));
+        if (parsed.classify.show && parsed.classify.common.json) {
+            return wrongUse("--show draws for people and --json is for programs; give one of them");
+        }
         return Invocation(parsed.classify);
     }
     if (name == "evaluate") {

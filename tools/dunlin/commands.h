@@ -51,6 +51,7 @@ struct ClassifyOptions {
     uint32_t top = 5;
     uint32_t batch = 1;
     InputSize size;
+    bool show = false;  // the pictures themselves on the terminal; not with json
 };
 
 struct EvaluateOptions {

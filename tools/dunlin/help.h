@@ -30,6 +30,7 @@ inline constexpr CommandHelp kClassifyHelp = {
     "classify", "The likeliest classes of pictures.",
     "Examples:\n"
     "  dunlin classify weights/mobilenetv2_100 cat.jpg\n"
+    "  dunlin classify weights/mobilenetv2_100 photos/ --show\n"
     "  dunlin classify mobilenet_v2.pth photos/ --labels imagenet_classes.txt --top 3\n"
     "  dunlin classify weights/mobilenetv2_100 'photos/*.png' --batch 8 --device vulkan --json"};
 
