@@ -17,6 +17,7 @@
 #include "tools/dunlin/internals.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/pulled_models.h"
 
 namespace dunlin::cli {
 namespace {
@@ -98,9 +99,10 @@ struct Inspected {
 };
 
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    DUNLIN_CLI_ASSIGN(
-        const std::shared_ptr<const Model> model,
-        outcomeOf(dunlin::openModel(options.model.name, {options.model.architecture, options.model.weights, {}, {}})));
+    auto opened = outcomeOf(dunlin::openModel(placeOf(options.model, options.common.cacheDirectory),
+                                              {options.model.architecture, options.model.weights, {}, {}}));
+    if (!opened.ok()) return withPullHint(opened.failure(), options.model);
+    const std::shared_ptr<const Model> model = *std::move(opened);
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;

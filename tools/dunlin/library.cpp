@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/pulled_models.h"
 
 namespace dunlin::cli {
 
@@ -36,9 +37,11 @@ Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
     return OpenedDevice{std::move(messages), std::move(device), info};
 }
 
-Outcome<OpenedModel> openModel(const ModelChoice& choice) {
-    DUNLIN_CLI_ASSIGN(Model model,
-                      outcomeOf(Model::open(choice.name, {choice.architecture, choice.weights, {}, nullptr})));
+Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
+    Outcome<Model> opened = outcomeOf(
+        Model::open(placeOf(choice, cacheDirectory), {choice.architecture, choice.weights, {}, nullptr}));
+    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    Model model = *std::move(opened);
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};
 }
