@@ -24,8 +24,9 @@ constexpr const char* kWeightsNames[] = {"model.safetensors", "pytorch_model.bin
 
 // What the caller asked for, found on the disk.
 struct Request {
-    std::string architecture;  // asked for by name; empty: the files decide
-    fs::path weights;          // empty: formula weights
+    std::string architecture;        // asked for by name; empty: the files decide
+    std::string weights;             // what messages call them: the file's path; empty: formula weights
+    std::optional<FileBytes> bytes;  // of the weights, where they are in memory; else they are read from that path
     std::optional<HubConfig> config;
     std::string configFile;
     std::optional<PreprocessorConfig> preprocessor;
@@ -82,10 +83,29 @@ Result<Request> requestFolder(const fs::path& folder, const ModelOptions& option
     request.architecture = options.architecture;
     DUNLIN_TRY(readConfig(folder, request));
     if (options.weights.empty()) {
-        DUNLIN_ASSIGN(request.weights, weightsIn(folder));
+        DUNLIN_ASSIGN(const fs::path file, weightsIn(folder));
+        request.weights = file.string();
     } else if (options.weights != kSynthetic) {
         request.weights = options.weights;
     }
+    return request;
+}
+
+Result<Request> requestBytes(const std::string& name, const ModelOptions& options) {
+    if (!options.weights.empty()) {
+        return error(StatusCode::InvalidArgument,
+                     "%s has its weights in memory; it cannot be opened with the weights %s", name.c_str(),
+                     options.weights.c_str());
+    }
+    Request request;
+    request.architecture = options.architecture;
+    request.weights = name;
+    request.bytes = options.bytes;
+    if (options.config.empty()) return request;
+    request.configFile = "config.json of " + name;
+    auto config = parseHubConfig(options.config);
+    if (!config.ok()) return config.status().withContext(request.configFile);
+    request.config = *std::move(config);
     return request;
 }
 
@@ -97,7 +117,7 @@ Result<Request> requestFile(const fs::path& file, const ModelOptions& options) {
     }
     Request request;
     request.architecture = options.architecture;
-    request.weights = file;
+    request.weights = file.string();
     DUNLIN_TRY(readConfig(file.parent_path(), request));
     return request;
 }
@@ -121,16 +141,23 @@ Result<Request> requestArchitecture(const std::string& name, const ModelOptions&
     request.architecture = name;
     if (options.weights == kSynthetic) return request;
     request.weights = options.weights;
-    const bool folder = isFolder(request.weights);
-    DUNLIN_TRY(readConfig(folder ? request.weights : request.weights.parent_path(), request));
+    const fs::path path = options.weights;
+    const bool folder = isFolder(path);
+    DUNLIN_TRY(readConfig(folder ? path : path.parent_path(), request));
     if (folder) {
-        DUNLIN_ASSIGN(request.weights, weightsIn(request.weights));
+        DUNLIN_ASSIGN(const fs::path file, weightsIn(path));
+        request.weights = file.string();
     }
     return request;
 }
 
 Result<Request> resolve(const std::string& name, const ModelOptions& options) {
     if (name.empty()) return error(StatusCode::InvalidArgument, "the model's name is empty");
+    if (options.bytes) return requestBytes(name, options);
+    if (!options.config.empty()) {
+        return error(StatusCode::InvalidArgument, "a config.json as text belongs to weights in memory; %s has none",
+                     name.c_str());
+    }
     if (!looksLikePath(name)) return requestArchitecture(name, options);
     if (isFolder(name)) return requestFolder(name, options);
     if (!isThere(name)) return error(StatusCode::BadFile, "%s: there is no such file or folder", name.c_str());
@@ -151,7 +178,7 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
     if (name.empty()) {
         const bool pytorch = weights.scheme().padsSymmetrically;
         auto recognised = recognise(weights, pytorch ? TrainedWith::PyTorch : TrainedWith::Unknown);
-        if (!recognised.ok()) return recognised.status().withContext(request.weights.string());
+        if (!recognised.ok()) return recognised.status().withContext(request.weights);
         return recognised;
     }
     auto architecture = findArchitecture(name);
@@ -201,7 +228,7 @@ Status chooseOptions(const Request& request, const ModelOptions& asked, const Ca
         }
         arguments->applyTo(options);
     }
-    return countClasses(architecture, weights, options).withContext(request.weights.string());
+    return countClasses(architecture, weights, options).withContext(request.weights);
 }
 
 Status chooseLabels(const Request& request, int classes, Model& model) {
@@ -250,8 +277,8 @@ Result<std::shared_ptr<const CanonicalWeights>> openSource(const Request& reques
         model.weightsDescription = kSynthetic;
         return withCanonicalNames(formulaWeights(options.runningVarianceScale));
     }
-    model.weightsDescription = request.weights.string();
-    DUNLIN_ASSIGN(const FileBytes file, openFile(request.weights));
+    model.weightsDescription = request.weights;
+    DUNLIN_ASSIGN(const FileBytes file, request.bytes ? Result(*request.bytes) : openFile(request.weights));
     model.weightsBytes = file.bytes.size();
     DUNLIN_ASSIGN(auto source, openWeights(file));
     auto canonical = withCanonicalNames(std::move(source));

@@ -23,7 +23,6 @@ void fillInfo(const Architecture& architecture, DunlinArchitectureInfo& info) {
     info.macs = static_cast<uint64_t>(multiplyAdds(graph));
     info.inputHeight = static_cast<uint32_t>(architecture.preprocess.inputHeight);
     info.inputWidth = static_cast<uint32_t>(architecture.preprocess.inputWidth);
-    info.licence = nullptr;
 }
 
 void fillInfo(const OpenModel& open, DunlinModelInfo& info) {
@@ -54,6 +53,14 @@ Result<std::shared_ptr<const OpenModel>> open(const char* name, const DunlinMode
     plain.architecture = textOrEmpty(options.architecture);
     plain.weights = textOrEmpty(options.weights);
     plain.modelArguments = textOrEmpty(options.modelArguments);
+    plain.config = textOrEmpty(options.config);
+    if (options.weightsData) {
+        // Borrowed: the caller keeps it.
+        plain.bytes = FileBytes{
+            name,
+            {static_cast<const std::byte*>(options.weightsData), static_cast<size_t>(options.weightsDataBytes)},
+            {}};
+    }
     DUNLIN_ASSIGN(std::shared_ptr<const Model> model, openModel(name, plain));
     DUNLIN_ASSIGN(const Graph graph, model->data.buildGraph(defaultInput(model->data.preprocess)));
     return std::shared_ptr<const OpenModel>(std::make_shared<OpenModel>(OpenModel{

@@ -208,6 +208,50 @@ TEST(OpenModel, MakesUpWeightsForAnArchitecture) {
     EXPECT_TRUE((*model)->labels.empty());
 }
 
+ModelOptions inMemoryModel(std::string config) {
+    ModelOptions options;
+    const std::string file = safetensorsOf(smallNetwork(3));
+    const auto bytes = std::as_bytes(std::span(file));
+    options.bytes = inMemory("unused", {bytes.begin(), bytes.end()});
+    options.config = std::move(config);
+    return options;
+}
+
+TEST(OpenModel, ReadsWeightsAndConfigurationFromMemory) {
+    const auto model = openModel("pets", inMemoryModel(R"({"architecture": "mobilenetv3_small_050",
+        "label_names": ["cat", "dog", "fish"], "pretrained_cfg": {"input_size": [3, 96, 64]}})"));
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ((*model)->data.architecture, "mobilenetv3_small_050");
+    EXPECT_EQ((*model)->weightsDescription, "pets");
+    EXPECT_EQ((*model)->labels, (std::vector<std::string>{"cat", "dog", "fish"}));
+    EXPECT_EQ((*model)->data.preprocess.inputHeight, 96);
+    EXPECT_EQ((*model)->data.preprocess.inputWidth, 64);
+}
+
+TEST(OpenModel, LooksAtNoFileWhereTheWeightsAreInMemory) {
+    // The name is one of an architecture, then of a path that does not exist.
+    for (const char* name : {"resnet18", "no/such/folder"}) {
+        const auto model = openModel(name, inMemoryModel({}));
+        ASSERT_TRUE(model.ok()) << model.status().message();
+        EXPECT_EQ((*model)->data.architecture, "mobilenetv3_small_050");
+    }
+}
+
+TEST(OpenModel, NamesWhatIsWrongWithAModelInMemory) {
+    ModelOptions twice = inMemoryModel({});
+    twice.weights = "synthetic";
+    expectFails("pets", twice, StatusCode::InvalidArgument,
+                "pets has its weights in memory; it cannot be opened with the weights synthetic");
+    expectFails("pets", inMemoryModel("{"), StatusCode::BadFile, "config.json of pets");
+    ModelOptions cut = inMemoryModel({});
+    cut.bytes->bytes = cut.bytes->bytes.first(100);
+    expectFails("pets", cut, StatusCode::BadFile, "pets");
+    ModelOptions configOnly = withWeights("synthetic");
+    configOnly.config = "{}";
+    expectFails("resnet18", configOnly, StatusCode::InvalidArgument,
+                "a config.json as text belongs to weights in memory; resnet18 has none");
+}
+
 TEST(OpenModel, AppliesModelArguments) {
     ModelOptions options = withWeights("synthetic");
     options.modelArguments = R"({"channel_multiplier": 0.5, "num_classes": 7, "pad_type": "same"})";

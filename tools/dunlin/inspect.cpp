@@ -18,6 +18,7 @@
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/pulled_models.h"
+#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 namespace {
@@ -98,11 +99,22 @@ struct Inspected {
     }
 };
 
+Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice, const std::string& cacheDirectory) {
+    ModelOptions options;
+    options.architecture = choice.architecture;
+    options.weights = choice.weights;
+    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
+        options.bytes = FileBytes{choice.name, shipped->weights, {}};
+        options.config = shipped->config;
+        return outcomeOf(dunlin::openModel(choice.name, options));
+    }
+    auto opened = outcomeOf(dunlin::openModel(placeOf(choice, cacheDirectory), options));
+    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    return opened;
+}
+
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    auto opened = outcomeOf(dunlin::openModel(placeOf(options.model, options.common.cacheDirectory),
-                                              {options.model.architecture, options.model.weights, {}, {}}));
-    if (!opened.ok()) return withPullHint(opened.failure(), options.model);
-    const std::shared_ptr<const Model> model = *std::move(opened);
+    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, open(options.model, options.common.cacheDirectory));
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;

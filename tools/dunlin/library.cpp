@@ -3,7 +3,20 @@
 #include <fmt/format.h>
 
 #include "tools/dunlin/output.h"
-#include "tools/dunlin/pulled_models.h"
+Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
+    ModelOptions options;
+    options.architecture = choice.architecture;
+    options.weights = choice.weights;
+    std::string place = choice.name;
+    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
+        options.weightsData = shipped->weights;
+        options.config = shipped->config;
+    } else {
+        place = placeOf(choice, cacheDirectory);
+    }
+    Outcome<Model> opened = outcomeOf(Model::open(place, options));
+    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    Model model = *std::move(opened);
 
 namespace dunlin::cli {
 
@@ -37,11 +50,23 @@ Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
     return OpenedDevice{std::move(messages), std::move(device), info};
 }
 
+<<<<<<< HEAD
 Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
     Outcome<Model> opened = outcomeOf(
         Model::open(placeOf(choice, cacheDirectory), {choice.architecture, choice.weights, {}, nullptr}));
     if (!opened.ok()) return withPullHint(opened.failure(), choice);
     Model model = *std::move(opened);
+=======
+Outcome<OpenedModel> openModel(const ModelChoice& choice) {
+    ModelOptions options;
+    options.architecture = choice.architecture;
+    options.weights = choice.weights;
+    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
+        options.weightsData = shipped->weights;
+        options.config = shipped->config;
+    }
+    DUNLIN_CLI_ASSIGN(Model model, outcomeOf(Model::open(choice.name, options)));
+>>>>>>> main
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};
 }

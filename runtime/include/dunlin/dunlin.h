@@ -265,7 +265,6 @@ typedef struct DunlinArchitectureInfo {
                            * attention's two products */
     uint32_t inputHeight; /* pixels, what weights of it are trained for; 3 channels */
     uint32_t inputWidth;
-    const char* licence; /* of the weights that ship with the library: "Apache-2.0"; NULL where none ship */
 } DunlinArchitectureInfo;
 
 /* The architectures by name; of most, weights are published. Other widths of the MobileNets ("mobilenetv2_060") can be
@@ -282,10 +281,18 @@ typedef struct DunlinModelOptions {
     const char* architecture;
     /* Where the numbers come from if `name` is an architecture: the path of a .safetensors or .pth file, or "synthetic"
      * for weights computed by a formula from each tensor's name and shape, which need no download and recognise
-     * nothing. NULL: the weights that ship under this name; UNKNOWN_NAME where none ship. */
+     * nothing. */
     const char* weights;
     /* A JSON object like config.json's model_args, applied over it: "{\"channel_multiplier\": 0.75}". NULL: none. */
     const char* modelArguments;
+    /* The content of a .safetensors or .pth file, where it is in memory already (an asset, a resource of the program);
+     * NULL: none. It is not copied: it must stay as it is until the model and its sessions are destroyed. `name` is
+     * then only what messages and DunlinModelInfo::weights call it, `weights` must be NULL, and no file is looked at.
+     */
+    const void* weightsData;
+    uint64_t weightsDataBytes;
+    /* The text of the config.json that belongs to weightsData. NULL: none; must be NULL without weightsData. */
+    const char* config;
 } DunlinModelOptions;
 
 /* `name` is an architecture, a weights file as published (.safetensors, PyTorch's .pth), or a folder as published on
@@ -314,7 +321,7 @@ typedef struct DunlinModelInfo {
     void* pNext;
     const char* architecture;
     const char* family;
-    const char* weights;   /* the file's path, or "synthetic" */
+    const char* weights;   /* the file's path, "synthetic", or the name that was given to weightsData */
     uint64_t weightsBytes; /* of the file; of a formula: what its tensors have as float32 */
     uint64_t parameters;   /* trainable */
     uint64_t macs;         /* multiply-adds of one image of the default size */

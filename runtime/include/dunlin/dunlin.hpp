@@ -168,15 +168,23 @@ struct ModelOptions {
     std::string architecture = {};
     std::string weights = {};
     std::string modelArguments = {};
+    // The content of a weights file and of its config.json, instead of files; see DunlinModelOptions::weightsData.
+    std::span<const std::byte> weightsData = {};
+    std::string config = {};
     const void* next = nullptr;
 };
 
 class Model {
   public:
     static Expected<Model> open(const std::string& name, const ModelOptions& options = {}) {
-        const DunlinModelOptions plain = {DUNLIN_STRUCTURE_TYPE_MODEL_OPTIONS, options.next,
-                                          detail::orNull(options.architecture), detail::orNull(options.weights),
-                                          detail::orNull(options.modelArguments)};
+        const DunlinModelOptions plain = {DUNLIN_STRUCTURE_TYPE_MODEL_OPTIONS,
+                                          options.next,
+                                          detail::orNull(options.architecture),
+                                          detail::orNull(options.weights),
+                                          detail::orNull(options.modelArguments),
+                                          options.weightsData.data(),
+                                          options.weightsData.size(),
+                                          detail::orNull(options.config)};
         DunlinModel model = nullptr;
         auto done =
             detail::invoke([&](DunlinError* error) { return dunlinOpenModel(name.c_str(), &plain, &model, error); });
