@@ -45,8 +45,13 @@ class Batch {
         uint32_t row = 0;
         for (size_t i = 0; i < files_.size(); ++i) {
             const bool read = pictures_[i].ok();
-            answers.push_back({files_[i], read ? Outcome(outputs->top(row))
-                                               : Outcome<std::vector<Prediction>>(pictures_[i].failure())});
+            Outcome<std::vector<Prediction>> top = Failure{};
+            if (read) {
+                top = outputs->top(row);
+            } else {
+                top = pictures_[i].failure();
+            }
+            answers.push_back({std::move(files_[i]), std::move(pictures_[i]), std::move(top)});
             row += read ? 1 : 0;
         }
         files_.clear();

@@ -10,12 +10,14 @@
 #include "tools/dunlin/files.h"
 #include "tools/dunlin/library.h"
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/picture.h"
 
 namespace dunlin::cli {
 
-// One picture's likeliest classes, or why there are none.
+// One picture and its likeliest classes, or why there are none.
 struct Answer {
     std::string file;
+    Outcome<Picture> picture;
     Outcome<std::vector<Prediction>> top;
 };
 
