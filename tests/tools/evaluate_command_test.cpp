@@ -270,11 +270,12 @@ TEST_F(Evaluate, SortedOrderIsTakenWithANotice) {
         << loud.err;
     EXPECT_NE(loud.err.find(": has no pictures\n"), std::string::npos) << loud.err;
     EXPECT_EQ(quiet.err, "");
-    EXPECT_EQ(quiet.json().at("classesBy"), "order");
-    EXPECT_EQ(quiet.json().at("top1"), 1.0);
-    EXPECT_EQ(quiet.json().at("classes").size(), 3u);
+    const Json document = quiet.json();
+    EXPECT_EQ(document.at("classesBy"), "order");
+    EXPECT_EQ(document.at("top1"), 1.0);
+    EXPECT_EQ(document.at("classes").size(), 3u);
     size_t empty = 0;
-    for (const Json& its : quiet.json().at("classes")) empty += its.at("images") == 0 && its.at("top1").is_null();
+    for (const Json& its : document.at("classes")) empty += its.at("images") == 0 && its.at("top1").is_null();
     EXPECT_EQ(empty, 2u);
 }
 
