@@ -1,6 +1,7 @@
 # dunlin_embed_models(target folder): puts the models in `folder` (one folder each, with config.json and
 # model.safetensors) into the read-only data of `target`, and defines shippedModels() of tools/dunlin/shipped.h there.
-# The assembler copies the files (.incbin); a compiler would take minutes and gigabytes for megabytes of numbers.
+# The caller must have enabled the language ASM: the assembler copies the files (.incbin); a compiler would take minutes and
+# gigabytes for megabytes of numbers.
 function(dunlin_embed_models target folder)
   set(assembly "")
   set(declarations "")
@@ -38,7 +39,6 @@ function(dunlin_embed_models target folder)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/shipped_models.cpp.in ${generated}.cpp @ONLY)
   target_sources(${target} PRIVATE ${generated}.cpp)
   if(count GREATER 0)
-    enable_language(ASM)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/shipped_models.S.in ${generated}.S @ONLY)
     set_source_files_properties(${generated}.S PROPERTIES OBJECT_DEPENDS "${files}")
     target_sources(${target} PRIVATE ${generated}.S)

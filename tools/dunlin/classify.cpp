@@ -10,6 +10,8 @@
 #include "tools/dunlin/library.h"
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/picture_answers.h"
+#include "tools/dunlin/picture_layout.h"
+#include "tools/dunlin/terminal_style.h"
 
 namespace dunlin::cli {
 namespace {
@@ -28,6 +30,18 @@ class ClassNames {
         return classIndex < labels_.size() ? labels_[classIndex].c_str() : nullptr;
     }
 
+    std::string nameOrNumber(uint32_t classIndex) const {
+        const char* name = find(classIndex);
+        return name ? name : fmt::format("class {}", classIndex);
+    }
+
+    // Characters of the longest, of `classes` classes.
+    size_t longest(uint32_t classes) const {
+        size_t longest = 0;
+        for (uint32_t i = 0; i < classes; ++i) longest = std::max(longest, displayWidth(nameOrNumber(i)));
+        return longest;
+    }
+
   private:
     const Model& model_;
     std::vector<std::string> labels_;
@@ -37,8 +51,16 @@ class ClassNames {
 class Report {
   public:
     Report(const OpenedDevice& device, const OpenedModel& model, const OpenedSession& session, const ClassNames& names,
-           bool json)
-        : device_(device), model_(model), session_(session), names_(names), json_(json), utf8_(localeIsUtf8()) {
+           const ClassifyOptions& options)
+        : device_(device),
+          model_(model),
+          session_(session),
+          names_(names),
+          json_(options.common.json),
+          show_(options.show),
+          style_(stdoutStyle()) {
+        if (options.show) longestLabel_ = names.longest(model.info.classes);
+        if (options.show && options.top == 1) sheet_.emplace(longestLabel_, style_);
         document_["model"] = model.info.architecture;
         document_["weights"] = model.info.weights;
         document_["device"] = device.info.id;
@@ -51,7 +73,9 @@ class Report {
         if (json_) {
             document_["images"].push_back(jsonOf(answer));
         } else if (answer.top.ok()) {
-            printText(answer.file, *answer.top);
+            if (!headingPrinted_) printHeading();
+            writeOut(show_ ? shownText(answer) : plainText(answer.file, *answer.top));
+            std::fflush(stdout);
         }
     }
 
@@ -59,6 +83,7 @@ class Report {
         if (json_) {
             printJson(document_);
         } else if (pictures > 0) {
+            if (sheet_) writeOut(sheet_->finish());
             printOut("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
                      formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
         }
@@ -81,18 +106,25 @@ class Report {
         return image;
     }
 
-    void printText(const std::string& file, const std::vector<Prediction>& top) {
-        if (!headingPrinted_) printHeading();
+    std::string plainText(const std::string& file, const std::vector<Prediction>& top) const {
         Table table(
             {{"", Table::Align::Right}, {"", Table::Align::Left}, {"", Table::Align::Right}, {"", Table::Align::Left}});
         for (const Prediction& prediction : top) {
             const char* label = names_.find(prediction.classIndex);
             table.addRow({std::to_string(prediction.classIndex), label ? label : "(no label)",
                           fmt::format("{:.1f} %", prediction.probability * 100),
-                          formatBar(prediction.probability, kBarWidth, utf8_)});
+                          formatBar(prediction.probability, kBarWidth, style_.utf8)});
         }
-        printOut("{}\n{}\n", withoutControls(file), table.text(2));
-        std::fflush(stdout);
+        return fmt::format("{}\n{}\n", withoutControls(file), table.text(2));
+    }
+
+    std::string shownText(const Answer& answer) {
+        std::vector<ShownAnswer> top;
+        for (const Prediction& prediction : *answer.top) {
+            top.push_back({names_.nameOrNumber(prediction.classIndex), prediction.probability});
+        }
+        return sheet_ ? sheet_->add(*answer.picture, answer.file, top.front())
+                      : pictureWithAnswers(*answer.picture, answer.file, top, longestLabel_, style_);
     }
 
     void printHeading() {
@@ -106,7 +138,10 @@ class Report {
     const OpenedModel& model_;
     const OpenedSession& session_;
     const ClassNames& names_;
-    const bool json_, utf8_;
+    const bool json_, show_;
+    const TerminalStyle style_;
+    size_t longestLabel_ = 0;
+    std::optional<PictureSheet> sheet_;  // for one answer a picture
     bool headingPrinted_ = false;
     Json document_;
 };
@@ -115,7 +150,7 @@ class Report {
 
 Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     const std::vector<InputFile> files = expandFiles(options.images);
-    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model, options.common.cacheDirectory));
     if (!options.common.quiet) printDoubts(model);
     std::vector<std::string> labels;
     if (!options.labels.empty()) {
@@ -132,7 +167,7 @@ Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     DUNLIN_CLI_ASSIGN(OpenedSession session, openSession(device, model, options.common, sessionOptions));
 
     const ClassNames names(model.model, std::move(labels));
-    Report report(device, model, session, names, options.common.json);
+    Report report(device, model, session, names, options);
     // Answers that scroll by on the terminal are progress enough.
     ProgressBar progress("classifying", !options.common.quiet && (options.common.json || !stdoutIsTerminal()));
     const AnswerTotals totals =

@@ -18,6 +18,9 @@ namespace dunlin::cli {
 // feeds and tabs spaces.
 std::string withoutControls(std::string_view text);
 
+// Columns that text takes on a terminal, counted in code points.
+size_t displayWidth(std::string_view text);
+
 // One sentence on stderr: "dunlin: <message>", without control characters. Where stderr is closed or full it is lost.
 void printError(std::string_view message);
 
@@ -72,13 +75,14 @@ class ProgressBar {
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
 
-    void update(double share);
+    // `detail` stands behind the percentage.
+    void update(double share, std::string_view detail = {});
     void clear();
 
   private:
     std::string label_;
     bool enabled_;
-    bool visible_ = false;
+    size_t width_ = 0;  // of what is on the terminal; 0: nothing
     std::chrono::steady_clock::time_point start_, lastDrawn_;
 };
 

@@ -14,7 +14,7 @@
 
 namespace dunlin::cli {
 
-// One picture and its likeliest classes, or why there are none.
+// One picture with its likeliest classes, or why there are none.
 struct Answer {
     std::string file;
     Outcome<Picture> picture;
