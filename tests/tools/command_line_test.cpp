@@ -70,6 +70,27 @@ TEST(ParseCommandLine, ClassifyTakesItsOptionsAnywhere) {
     EXPECT_TRUE(options.common.json && options.common.quiet && options.common.validation);
 }
 
+TEST(ParseCommandLine, EvaluateHasDefaultsAndTakesTwoLabelFiles) {
+    const auto plain = parsed<EvaluateOptions>({"evaluate", "net", "val"});
+    EXPECT_EQ(plain.model.name, "net");
+    EXPECT_EQ(plain.folder, "val");
+    EXPECT_TRUE(plain.labels.empty());
+    EXPECT_EQ(plain.limit, 0u) << "all";
+    EXPECT_EQ(plain.worst, 5u);
+    EXPECT_EQ(plain.batch, 0u) << "by the input's size";
+    const auto options = parsed<EvaluateOptions>({"evaluate", "--labels", "names.txt", "net", "--labels=truth.csv",
+                                                  "val", "--limit", "100", "--worst", "0", "--batch", "16", "--size",
+                                                  "64x96", "--architecture", "a", "--json"});
+    EXPECT_EQ(options.labels, (Words{"names.txt", "truth.csv"}));
+    EXPECT_EQ(options.folder, "val");
+    EXPECT_EQ(options.limit, 100u);
+    EXPECT_EQ(options.worst, 0u);
+    EXPECT_EQ(options.batch, 16u);
+    EXPECT_EQ(options.size, (InputSize{64, 96}));
+    EXPECT_EQ(options.model.architecture, "a");
+    EXPECT_TRUE(options.common.json);
+}
+
 TEST(ParseCommandLine, RunTakesSeveralTaps) {
     const auto options =
         parsed<RunOptions>({"run", "--input", "x.npy", "--tap", "blocks.2=b=2.npy", "net", "--tap", "pooled=p.npy"});
@@ -114,6 +135,10 @@ TEST(ParseCommandLine, RefusesWhatMakesNoSense) {
     expectWrongUse({"classify", "net", "a.jpg", "--device", "vulkan:"}, "'vulkan:'");
     expectWrongUse({"classify", "net", "a.jpg", "--device", "vulkan:-1"}, "'vulkan:-1'");
     expectWrongUse({"classify", "net", "a.jpg", "--device"}, "--device");
+    expectWrongUse({"evaluate", "net"}, "FOLDER is required");
+    expectWrongUse({"evaluate", "net", "val", "more"}, "more");
+    expectWrongUse({"evaluate", "net", "val", "--limit", "0"}, "'0' is no whole number from 1");
+    expectWrongUse({"evaluate", "net", "val", "--labels"}, "--labels needs a value");
     expectWrongUse({"run", "net"}, "--input is required");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "features"}, "'features' is not NAME=FILE.npy");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "=f.npy"}, "'=f.npy'");

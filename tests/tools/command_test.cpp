@@ -1,93 +1,27 @@
 // The built command, run as a user runs it: exit status, stdout, stderr and files.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
 
 #include "runtime/image/preprocess.h"
 #include "tests/support.h"
-#include "tests/tools/temporary_folder.h"
+#include "tests/tools/command_fixture.h"
 #include "tools/dunlin/npy.h"
 #include "tools/dunlin/picture.h"
 
 namespace dunlin::cli {
 namespace {
 
+using test::contentOf, test::joined, test::kNetwork, test::kSynthetic, test::Words, test::operator+;
 using Json = nlohmann::json;
-using Words = std::vector<std::string>;
+using Result = test::CommandResult;
 
-constexpr const char* kNetwork = "mobilenetv3_small_050";
-const Words kSynthetic = {kNetwork, "--weights", "synthetic"};
-
-Words operator+(Words a, const Words& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-
-std::string contentOf(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
-
-std::string quoted(const std::string& word) {
-    std::string text = "'";
-    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return text + "'";
-}
-
-std::string joined(const Words& words) {
-    std::string line;
-    for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
-    return line;
-}
-
-struct Result {
-    int exitStatus = -1;  // 128 and more: killed by a signal
-    std::string out, err;
-    Json json() const { return Json::parse(out, nullptr, false); }
-};
-
-class Command : public ::testing::Test {
+class Command : public test::CommandFixture {
   protected:
-    Result dunlin(const Words& words) const {
-        std::string line = quoted(DUNLIN_COMMAND);
-        for (const std::string& word : words) line += " " + quoted(word);
-        line += " >" + quoted(folder_ / "stdout") + " 2>" + quoted(folder_ / "stderr") + " </dev/null";
-        const int status = std::system(line.c_str());
-        return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contentOf(folder_ / "stdout"),
-                contentOf(folder_ / "stderr")};
-    }
-    // The exit status where stdout or stderr goes elsewhere.
-    int shell(const Words& words, const std::string& redirections) const {
-        std::string line = quoted(DUNLIN_COMMAND);
-        for (const std::string& word : words) line += " " + quoted(word);
-        const int status = std::system((line + " >/dev/null " + redirections + " </dev/null").c_str());
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    }
-    // On the CPU, one thread, in JSON; must succeed.
-    Json answer(const Words& words) const {
-        const Result result = dunlin(words + Words{"--device", "cpu", "--threads", "1", "--json"});
-        EXPECT_EQ(result.exitStatus, 0) << joined(words) << ": " << result.err;
-        EXPECT_EQ(result.err, "") << joined(words);
-        EXPECT_FALSE(result.json().is_discarded()) << result.out.substr(0, 300);
-        return result.json();
-    }
-    void expectRefused(int exitStatus, const Words& words, const std::string& mentions) const {
-        SCOPED_TRACE(joined(words));
-        const Result result = dunlin(words);
-        EXPECT_EQ(result.exitStatus, exitStatus) << result.err;
-        EXPECT_EQ(result.out, "");
-        EXPECT_TRUE(std::regex_match(result.err, std::regex("dunlin: [^\n]+\n"))) << "not one line: " << result.err;
-        EXPECT_NE(result.err.find(mentions), std::string::npos) << result.err;
-    }
     std::string writeArray(const std::string& name, const std::vector<int64_t>& shape,
                            const std::vector<float>& values) const {
         OutputFiles files;
@@ -100,10 +34,6 @@ class Command : public ::testing::Test {
         for (int64_t dimension : shape) count *= dimension;
         return writeArray(name, shape, std::vector<float>(static_cast<size_t>(count)));
     }
-
-    const test::TemporaryFolder folder_;
-    const std::string picture_ = DUNLIN_SOURCE_DIR "/tests/tools/data/rgb.jpg";
-    const std::string tallPicture_ = DUNLIN_SOURCE_DIR "/tests/tools/data/orientation6.jpg";
 };
 
 // ---- wrong use: 2

@@ -1,5 +1,5 @@
-// classify, run, devices and models use nothing of the library but its public headers, so that they show what an
-// application can do. Followed through the tool's own headers.
+// classify, evaluate, run, devices and models use nothing of the library but its public headers, so that they show what
+// an application can do. Followed through the tool's own headers.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -22,7 +22,7 @@ void collect(const std::string& file, std::set<std::string>& included) {
 }
 
 TEST(PublicInterface, IsAllThatTheCommandsForUsersNeed) {
-    for (const char* command : {"classify", "run", "devices", "models", "library"}) {
+    for (const char* command : {"classify", "evaluate", "run", "devices", "models", "library"}) {
         std::set<std::string> included;
         collect(std::string("tools/dunlin/") + command + ".cpp", included);
         EXPECT_TRUE(included.contains("dunlin/dunlin.hpp")) << command;

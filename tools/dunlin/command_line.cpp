@@ -133,7 +133,7 @@ void addEvaluate(CLI::App& app, Parsed& parsed) {
         ->type_name("");
     command
         .add_option("--labels", parsed.evaluate.labels,
-                    "names of the classes, one a line; or a list picture,class; may be given once for each")
+                    "names of the classes, one a line, or a list of lines picture,class; twice for both")
         ->allow_extra_args(false)
         ->type_name("FILE");
     command
