@@ -1,6 +1,7 @@
 # dunlin_embed_models(target folder): puts the models in `folder` (one folder each, with config.json and
 # model.safetensors) into the read-only data of `target`, and defines shippedModels() of tools/dunlin/shipped.h there.
-# The assembler copies the files (.incbin); a compiler would take minutes and gigabytes for megabytes of numbers.
+# The caller must have enabled the language ASM: the assembler copies the files (.incbin); a compiler would take minutes and
+# gigabytes for megabytes of numbers.
 function(dunlin_embed_models target folder)
   set(assembly "")
   set(declarations "")
