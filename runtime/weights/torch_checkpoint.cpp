@@ -102,6 +102,13 @@ class TorchWeights final : public WeightsSource {
     std::unordered_map<std::string_view, size_t> byName_;  // into the names of tensors_
 };
 
+// What every format comes to.
+struct Checkpoint {
+    Pickle pickle;                                                         // texts lie in the file
+    std::unordered_map<std::string, std::span<const std::byte>> storages;  // by what messages call them
+    std::string storagePrefix;                                             // before a key, in messages
+};
+
 // A checkpoint's archive: every entry lies in one folder whose name is the writer's choice.
 struct Archive {
     std::string folder;  // "archive/"
@@ -180,16 +187,17 @@ std::optional<int64_t> lastElement(const PickleTensor& tensor) {
     return last;
 }
 
-Result<Layout> locate(const Archive& archive, const std::string& name, const PickleTensor& tensor) {
+Result<Layout> locate(const Checkpoint& checkpoint, const std::string& name, const PickleTensor& tensor) {
     const PickleStorage& storage = tensor.storage;
-    const std::string entry = "data/" + std::string(storage.key);
-    const auto* bytes = archive.find(entry);
-    if (bytes == nullptr) {
-        return error(StatusCode::BadFile, "%s lies in %s, which the archive does not have", name.c_str(),
+    const std::string entry = checkpoint.storagePrefix + std::string(storage.key);
+    const auto found = checkpoint.storages.find(entry);
+    if (found == checkpoint.storages.end()) {
+        return error(StatusCode::BadFile, "%s lies in %s, which the file does not have", name.c_str(),
                      printable(entry).c_str());
     }
+    const std::span<const std::byte> bytes = found->second;
     const auto elementBytes = static_cast<int64_t>(elementSizeBytes(storage.dtype));
-    const auto entryBytes = static_cast<int64_t>(bytes->size());
+    const auto entryBytes = static_cast<int64_t>(bytes.size());
     if (entryBytes % elementBytes != 0 || entryBytes / elementBytes != storage.elementCount) {
         return error(StatusCode::BadFile,
                      "the storage of %s claims %" PRId64 " elements %s, but %s has %" PRId64 " bytes", name.c_str(),
@@ -198,7 +206,7 @@ Result<Layout> locate(const Archive& archive, const std::string& name, const Pic
     const std::optional<int64_t> count = elementCount(tensor.shape);
     if (!count)
         return error(StatusCode::BadFile, "%s %s is too large", name.c_str(), describeShape(tensor.shape).c_str());
-    Layout layout{bytes->data(), tensor.strides, true};
+    Layout layout{bytes.data(), tensor.strides, true};
     if (*count == 0) return layout;
     const std::optional<int64_t> last = lastElement(tensor);
     if (!last || *last >= storage.elementCount) {
@@ -215,9 +223,102 @@ Result<Layout> locate(const Archive& archive, const std::string& name, const Pic
     return layout;
 }
 
-Result<std::shared_ptr<const WeightsSource>> readArchive(const FileBytes& file) {
-    DUNLIN_ASSIGN(const Archive archive, openArchive(file));
-    DUNLIN_ASSIGN(const Pickle pickle, unpickle(*archive.find("data.pkl")));
+Result<Checkpoint> readArchive(const FileBytes& file) {
+    DUNLIN_ASSIGN(Archive archive, openArchive(file));
+    Checkpoint checkpoint;
+    checkpoint.storagePrefix = "data/";
+    DUNLIN_ASSIGN(checkpoint.pickle, unpickle(*archive.find("data.pkl")));
+    for (const auto& [name, bytes] : archive.entries) {
+        const std::string prefix = archive.folder + checkpoint.storagePrefix;
+        if (name.starts_with(prefix)) checkpoint.storages.emplace(name.substr(archive.folder.size()), bytes);
+    }
+    return checkpoint;
+}
+
+// The sizes of elements by storages' keys.
+std::unordered_map<std::string_view, size_t> elementSizes(const Pickle& pickle) {
+    std::unordered_map<std::string_view, size_t> sizes;
+    for (const PickleValue& value : pickle.values) {
+        if (const auto* storage = std::get_if<PickleStorage>(&value)) {
+            sizes.emplace(storage->key, elementSizeBytes(storage->dtype));
+        }
+    }
+    return sizes;
+}
+
+// Takes the pickle that `bytes` begin with.
+Result<Pickle> takePickle(std::span<const std::byte>& bytes, const char* what) {
+    auto pickle = unpickle(bytes);
+    if (!pickle.ok()) return pickle.status().withContext(what);
+    bytes = bytes.subspan(pickle->byteCount);
+    return pickle;
+}
+
+Status checkByteOrder(const Pickle& system) {
+    const auto* dict = system.get<PickleDict>(system.root);
+    if (dict == nullptr) return {};
+    for (const auto& [key, value] : dict->items) {
+        const auto* text = system.get<std::string_view>(key);
+        const auto* isLittle = system.get<bool>(value);
+        if (text != nullptr && *text == "little_endian" && isLittle != nullptr && !*isLittle) {
+            return error(StatusCode::BadFile, "its byte order is big; only little-endian checkpoints can be read");
+        }
+    }
+    return {};
+}
+
+// Takes what `bytes` begin with: the number of elements, then these.
+Result<std::span<const std::byte>> takeStorage(std::span<const std::byte>& bytes, std::string_view key,
+                                               size_t elementBytes) {
+    if (bytes.size() < sizeof(int64_t)) {
+        return error(StatusCode::BadFile, "the file is cut before storage %s", printable(key).c_str());
+    }
+    const auto count = loadLittle<int64_t>(bytes.data());
+    bytes = bytes.subspan(sizeof(int64_t));
+    if (count < 0 || static_cast<uint64_t>(count) > bytes.size() / elementBytes) {
+        return error(StatusCode::BadFile, "storage %s claims %" PRId64 " elements of %zu bytes, but %zu bytes follow",
+                     printable(key).c_str(), count, elementBytes, bytes.size());
+    }
+    const auto storage = bytes.first(static_cast<size_t>(count) * elementBytes);
+    bytes = bytes.subspan(storage.size());
+    return storage;
+}
+
+// As torch.save wrote before PyTorch 1.6: pickles of a magic number, a version, the machine, the dictionary and the
+// list of the storages' keys; then the storages in the order of this list.
+Result<Checkpoint> readLegacy(const FileBytes& file) {
+    constexpr int64_t kVersion = 1001;
+    std::span<const std::byte> rest = std::span(file.bytes).subspan(kLegacyStart.size());
+    DUNLIN_ASSIGN(const Pickle version, takePickle(rest, "the version"));
+    const auto* number = version.get<int64_t>(version.root);
+    if (number == nullptr || *number != kVersion) {
+        return error(StatusCode::BadFile, "it is of the format before PyTorch 1.6, but not of its version %" PRId64,
+                     kVersion);
+    }
+    DUNLIN_ASSIGN(const Pickle system, takePickle(rest, "the machine"));
+    DUNLIN_TRY(checkByteOrder(system));
+    Checkpoint checkpoint;
+    checkpoint.storagePrefix = "storage ";
+    DUNLIN_ASSIGN(checkpoint.pickle, takePickle(rest, "the dictionary"));
+    DUNLIN_ASSIGN(const Pickle keys, takePickle(rest, "the list of storages"));
+    const auto* list = keys.get<PickleList>(keys.root);
+    if (list == nullptr) return error(StatusCode::BadFile, "it has no list of storages");
+    const auto sizes = elementSizes(checkpoint.pickle);
+    for (const PickleIndex index : list->items) {
+        const auto* key = keys.get<std::string_view>(index);
+        const auto size = key == nullptr ? sizes.end() : sizes.find(*key);
+        if (size == sizes.end()) {
+            return error(StatusCode::BadFile, "its list names storage %s, which no tensor has",
+                         key == nullptr ? "" : printable(*key).c_str());
+        }
+        DUNLIN_ASSIGN(const auto storage, takeStorage(rest, *key, size->second));
+        checkpoint.storages.emplace(checkpoint.storagePrefix + std::string(*key), storage);
+    }
+    return checkpoint;
+}
+
+Result<std::shared_ptr<const WeightsSource>> collect(const FileBytes& file, const Checkpoint& checkpoint) {
+    const Pickle& pickle = checkpoint.pickle;
     DUNLIN_ASSIGN(const PickleDict* stateDict, findStateDict(pickle));
     auto weights = std::make_shared<TorchWeights>(file);
     for (const auto& [key, value] : stateDict->items) {
@@ -233,7 +334,7 @@ Result<std::shared_ptr<const WeightsSource>> readArchive(const FileBytes& file) 
             return error(StatusCode::BadFile, "it has more than %zu tensors", kMaxTensors);
         }
         const std::string name(*text);
-        DUNLIN_ASSIGN(Layout layout, locate(archive, name, *tensor));
+        DUNLIN_ASSIGN(Layout layout, locate(checkpoint, name, *tensor));
         weights->add({name, tensor->shape, tensor->storage.dtype}, std::move(layout));
     }
     DUNLIN_TRY(weights->index());
@@ -244,11 +345,6 @@ Result<std::shared_ptr<const WeightsSource>> readArchive(const FileBytes& file) 
 Status refuse(const FileBytes& file) {
     const std::string_view text = asText(file.bytes);
     if (text.empty()) return error(StatusCode::BadFile, "the file is empty");
-    if (text.starts_with(kLegacyStart)) {
-        return error(
-            StatusCode::BadFile,
-            "it is a checkpoint in the format before PyTorch 1.6; load it there and save it again with torch.save");
-    }
     if (text.front() != kPickleStart) return error(StatusCode::BadFile, "it is neither a zip archive nor a pickle");
     const auto pickle = unpickle(file.bytes);
     if (!pickle.ok()) return pickle.status();
@@ -263,8 +359,11 @@ bool looksLikeTorchCheckpoint(std::span<const std::byte> bytes) {
 }
 
 Result<std::shared_ptr<const WeightsSource>> openTorchCheckpoint(const FileBytes& file) {
-    if (!asText(file.bytes).starts_with(kZipStart)) return refuse(file).withContext(file.name);
-    auto weights = readArchive(file);
+    const std::string_view text = asText(file.bytes);
+    if (!text.starts_with(kZipStart) && !text.starts_with(kLegacyStart)) return refuse(file).withContext(file.name);
+    const auto checkpoint = text.starts_with(kZipStart) ? readArchive(file) : readLegacy(file);
+    if (!checkpoint.ok()) return checkpoint.status().withContext(file.name);
+    auto weights = collect(file, *checkpoint);
     if (!weights.ok()) return weights.status().withContext(file.name);
     return weights;
 }

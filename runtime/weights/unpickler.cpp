@@ -291,6 +291,7 @@ class Machine {
     void stop() {
         if (!has(1)) return;
         pickle_.root = pop();
+        pickle_.byteCount = at_;
         stopped_ = true;
     }
 
@@ -333,11 +334,17 @@ class Machine {
         fail("would run " + shown + ", which no tensor needs,");
     }
 
-    // ("storage", type, key, device, number of elements)
+    // ("storage", type, key, device, number of elements); before PyTorch 1.6 also a view, which nothing has had since
+    // 0.4
     void persistentId() {
         if (!has(1)) return;
         const auto* id = pickle_.get<PickleTuple>(pop());
-        if (id == nullptr || id->items.size() != 5) return fail("refers to a storage in an unknown way");
+        if (id == nullptr || id->items.size() < 5 || id->items.size() > 6) {
+            return fail("refers to a storage in an unknown way");
+        }
+        if (id->items.size() == 6 && pickle_.get<std::monostate>(id->items[5]) == nullptr) {
+            return fail("refers to a view of a storage, which nothing has written since PyTorch 0.4,");
+        }
         const auto* word = pickle_.get<std::string_view>(id->items[0]);
         const auto* type = pickle_.get<PickleStorageType>(id->items[1]);
         const auto* key = pickle_.get<std::string_view>(id->items[2]);

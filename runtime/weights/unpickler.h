@@ -20,7 +20,7 @@ struct PickleStorageType {
     DType dtype;
 };
 struct PickleStorage {
-    std::string_view key;  // the archive's entry data/<key>
+    std::string_view key;  // the archive's entry data/<key>; before PyTorch 1.6, a word of a list
     DType dtype;
     int64_t elementCount;
 };
@@ -44,6 +44,7 @@ using PickleValue = std::variant<std::monostate, bool, int64_t, double, std::str
 struct Pickle {
     std::vector<PickleValue> values;
     PickleIndex root = 0;
+    size_t byteCount = 0;  // of the pickle, which may be followed by others
 
     // The value as a T, or null.
     template <typename T>

@@ -147,8 +147,6 @@ TEST(TorchCheckpoint, RefusesOtherFiles) {
          "cos\nsystem\nX\x04\0\0\0trueq\0\x85R."s,
          "would run os.system"},
         {"bare pickle", good, "a bare pickle without tensors"},
-        {"format before zip", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e\x80\x02"s,
-         "before PyTorch 1.6"},
         {"TorchScript", zipFile({{"a/data.pkl", good}, {"a/constants.pkl", good}}).bytes, "TorchScript"},
         {"big-endian", zipFile({{"a/data.pkl", good}, {"a/byteorder", "big"}}).bytes, "byte order is \"big\""},
         {"no pickle", zipFile({{"a/other", good}}).bytes, "no data.pkl"},
@@ -250,7 +248,7 @@ TEST(TorchCheckpoint, RefusesTensorsThatLeaveTheirStorage) {
         {"product overflows", viewOfSix(0, {INT64_MAX, 3}, {0, 0}), "is too large"},
         {"nine dimensions", viewOfSix(0, std::vector<int64_t>(9, 1), std::vector<int64_t>(9, 1)), "up to 8"},
         {"ranks differ", viewOfSix(0, {1, 1}, {1}), "up to 8"},
-        {"no such storage", claims("FloatStorage", "1", 6), "lies in data/1, which the archive does not have"},
+        {"no such storage", claims("FloatStorage", "1", 6), "lies in data/1, which the file does not have"},
         {"path as a key", claims("FloatStorage", "../0", 6), "data/../0"},
         {"storage too small", claims("FloatStorage", "0", 7), "claims 7 elements F32, but data/0 has 24 bytes"},
         {"storage of another type", claims("DoubleStorage", "0", 6), "claims 6 elements F64"},
@@ -305,6 +303,83 @@ TEST(TorchCheckpoint, RefusesArchivesThatLie) {
         {"name twice", zipFile({parts[0], parts[1], parts[1]}).bytes, "x/data/0 twice"},
         {"name with NUL", zipFile({parts[0], {"x/\0"s, "a"}}).bytes, "\"x/?\""},
     });
+}
+
+// --- the format before PyTorch 1.6
+
+const std::string kMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e"s;
+
+std::string legacyStorage(std::string_view type, std::string_view key, int64_t count, const std::string& view = "N") {
+    return tuple({text("storage"), global("torch", type), text(key), text("cpu"), integer(count), view}) + "Q";
+}
+
+std::string legacyFile(const std::string& dictionary, const std::vector<std::pair<std::string, std::string>>& storages,
+                       int64_t version = 1001, bool littleEndian = true) {
+    std::string keys = "](";
+    std::string data;
+    for (const auto& [key, content] : storages) {
+        keys += text(key);
+        data += content;
+    }
+    return kMagic + program(integer(version)) + program(dict({{"little_endian", littleEndian ? "\x88" : "\x89"}})) +
+           program(dictionary) + program(keys + "e") + data;
+}
+
+std::string counted(int64_t count, const std::string& content) {
+    return test::little(count) + content;
+}
+
+const std::string kLegacyDictionary = dict({{"a", tensor(legacyStorage("FloatStorage", "111", 6), 2, {2, 2}, {2, 1})},
+                                            {"b", tensor(legacyStorage("HalfStorage", "22", 3), 0, {3}, {1})},
+                                            {"count", tensor(legacyStorage("LongStorage", "3", 1), 0, {}, {})}});
+const std::vector<std::pair<std::string, std::string>> kLegacyStorages = {
+    {"22", counted(3, packed<uint16_t>({0x3c00, 0xc000, 0x4000}))},
+    {"111", counted(6, kSix)},
+    {"3", counted(1, packed<int64_t>({7}))}};
+
+TEST(TorchCheckpoint, ReadsTheFormatBeforeZip) {
+    const auto weights = open(legacyFile(kLegacyDictionary, kLegacyStorages));
+    ASSERT_TRUE(weights.ok()) << weights.status().message();
+    EXPECT_EQ(namesOf(**weights), (std::vector<std::string>{"a", "b", "count"}));
+    EXPECT_EQ(readAll(**weights, "a", {2, 2}), (std::vector<float>{2, 3, 4, 5})) << "not aligned in the file";
+    EXPECT_EQ(readAll(**weights, "b", {3}), (std::vector<float>{1, -2, 2}));
+}
+
+TEST(TorchCheckpoint, RefusesBrokenFilesOfTheFormatBeforeZip) {
+    const auto storages = kLegacyStorages;
+    const auto with = [&](size_t index, const std::string& key, const std::string& content) {
+        auto changed = storages;
+        changed[index] = {key, content};
+        return legacyFile(kLegacyDictionary, changed);
+    };
+    expectRefused({
+        {"only the beginning", kMagic, "the version: the pickle is cut"},
+        {"version", legacyFile(kLegacyDictionary, storages, 1000), "not of its version 1001"},
+        {"big-endian", legacyFile(kLegacyDictionary, storages, 1001, false), "byte order is big"},
+        {"storage missing", legacyFile(kLegacyDictionary, {storages[0], storages[2]}),
+         "a lies in storage 111, which the file does not have"},
+        {"storage of no tensor", with(2, "4", counted(1, packed<int64_t>({7}))), "storage 4, which no tensor has"},
+        {"cut", with(2, "3", "1234"), "cut before storage 3"},
+        {"negative", with(2, "3", counted(-1, "")), "claims -1 elements of 8 bytes"},
+        {"too many", with(2, "3", counted(INT64_MAX, "12345678")), "but 8 bytes follow"},
+        {"other size", with(1, "111", counted(5, kSix.substr(4))),
+         "claims 6 elements F32, but storage 111 has 20 bytes"},
+        {"no list",
+         kMagic + program(integer(1001)) + program(dict({})) + program(kLegacyDictionary) + program(integer(1)),
+         "no list of storages"},
+        {"view of a storage",
+         legacyFile(dict({{"a", tensor(legacyStorage("FloatStorage", "0", 6, integers({1, 2})), 0, {6}, {1})}}), {}),
+         "a view of a storage"},
+        {"calls a function", legacyFile(global("os", "system") + tuple({text("true")}) + "R", {}),
+         "would run os.system"},
+    });
+}
+
+TEST(TorchCheckpoint, RefusesAFileOfTheFormatBeforeZipCutAnywhere) {
+    const std::string whole = legacyFile(kLegacyDictionary, kLegacyStorages);
+    for (size_t length = 0; length < whole.size(); ++length) {
+        EXPECT_FALSE(open(whole.substr(0, length)).ok()) << length << " of " << whole.size() << " bytes";
+    }
 }
 
 TEST(TorchCheckpoint, RefusesAFileCutAnywhere) {

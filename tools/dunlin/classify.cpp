@@ -150,7 +150,7 @@ class Report {
 
 Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     const std::vector<InputFile> files = expandFiles(options.images);
-    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model, options.common.cacheDirectory));
     if (!options.common.quiet) printDoubts(model);
     std::vector<std::string> labels;
     if (!options.labels.empty()) {

@@ -28,6 +28,7 @@ Failure wrongUse(std::string message) {
 struct Parsed {
     DevicesOptions devices;
     ModelsOptions models;
+    PullOptions pull;
     ClassifyOptions classify;
     EvaluateOptions evaluate;
     RunOptions run;
@@ -193,6 +194,23 @@ void addInspect(CLI::App& app, Parsed& parsed) {
     addCommonOptions(command, parsed.inspect.common, parsed);
 }
 
+void addPull(CLI::App& app, Parsed& parsed) {
+    CLI::App& command = addCommand(app, kPullHelp);
+    command
+        .add_option("MODEL", parsed.pull.model,
+                    "a name from --list, the address of a weights file, or hf:OWNER/REPOSITORY")
+        ->type_name("");
+    command.add_flag("--list", parsed.pull.list, "the names that are known, with licence, size and address");
+    command.add_option("--sha256", parsed.pull.sha256, "hash of the weights file; needed where the name is not known")
+        ->type_name("HEX");
+    command.add_option("--as", parsed.pull.as, "name to keep the model under; default: its own")->type_name("NAME");
+    command.add_flag("--force", parsed.pull.force, "download again what is here already");
+    command.add_option("--cache", parsed.cache, "folder to keep models in; default: the user's cache folder")
+        ->type_name("DIR");
+    command.add_flag("--quiet", parsed.pull.quiet, "no notices and no progress bar on stderr");
+    command.add_flag("--json", parsed.pull.json, "one JSON document on stdout");
+}
+
 void addCommands(CLI::App& app, Parsed& parsed) {
     app.set_help_flag("-h,--help", "this text; after a command, that command's options");
     app.add_flag("--version", parsed.version, "the version");
@@ -203,6 +221,7 @@ void addCommands(CLI::App& app, Parsed& parsed) {
     addRun(app, parsed);
     addVerify(app, parsed);
     addInspect(app, parsed);
+    addPull(app, parsed);
     addCommand(app, kDevicesHelp).add_flag("--json", parsed.devices.json, "one JSON document on stdout");
     addCommand(app, kModelsHelp).add_flag("--json", parsed.models.json, "one JSON document on stdout");
 }
@@ -217,15 +236,32 @@ Check checkDevice(const std::string& device) {
     return wrongUse(fmt::format("--device: '{}' is none of cpu, vulkan and vulkan:N", device));
 }
 
+std::string cacheDirectoryOf(const Parsed& parsed, const Environment& environment) {
+    return parsed.cache.empty()     ? defaultCacheDirectory(environment)
+           : parsed.cache == "none" ? std::string()
+                                    : parsed.cache;
+}
+
 Check finishCommon(CommonOptions& common, const Parsed& parsed, const Environment& environment) {
     DUNLIN_CLI_TRY(checkDevice(common.device));
     common.precision = parsed.precision == "fp32"   ? DUNLIN_PRECISION_FP32
                        : parsed.precision == "fp16" ? DUNLIN_PRECISION_FP16
                                                     : DUNLIN_PRECISION_AUTO;
-    common.cacheDirectory = parsed.cache.empty()     ? defaultCacheDirectory(environment)
-                            : parsed.cache == "none" ? std::string()
-                                                     : parsed.cache;
+    common.cacheDirectory = cacheDirectoryOf(parsed, environment);
     return {};
+}
+
+Check finishPull(PullOptions& pull, const Parsed& parsed, const Environment& environment) {
+    pull.cacheDirectory = cacheDirectoryOf(parsed, environment);
+    if (pull.list && !pull.model.empty()) return wrongUse("--list lists all names and takes none");
+    if (!pull.list && pull.model.empty()) return wrongUse("MODEL is missing; `dunlin pull --list` lists those known");
+    std::transform(pull.sha256.begin(), pull.sha256.end(), pull.sha256.begin(),
+                   [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+    constexpr size_t kHashDigits = 64;
+    const bool isHash = pull.sha256.size() == kHashDigits &&
+                        pull.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (pull.sha256.empty() || isHash) return {};
+    return wrongUse(fmt::format("--sha256: '{}' is not {} hexadecimal digits", pull.sha256, kHashDigits));
 }
 
 Check finishSize(InputSize& size, const Parsed& parsed, bool given) {
@@ -270,6 +306,10 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     const std::string& name = command.get_name();
     if (name == "devices") return Invocation(parsed.devices);
     if (name == "models") return Invocation(parsed.models);
+    if (name == "pull") {
+        DUNLIN_CLI_TRY(finishPull(parsed.pull, parsed, environment));
+        return Invocation(parsed.pull);
+    }
     const DunlinFusion fusion = parsed.fusion == "max" ? DUNLIN_FUSION_MAX : DUNLIN_FUSION_DEFAULT;
     if (name == "verify") {
         DUNLIN_CLI_TRY(finishCommon(parsed.verify.common, parsed, environment));
@@ -347,6 +387,7 @@ Outcome<ExitStatus> execute(const Invocation& invocation) {
         }
         Outcome<ExitStatus> operator()(const DevicesOptions& options) const { return devices(options); }
         Outcome<ExitStatus> operator()(const ModelsOptions& options) const { return models(options); }
+        Outcome<ExitStatus> operator()(const PullOptions& options) const { return pull(options); }
         Outcome<ExitStatus> operator()(const ClassifyOptions& options) const { return classify(options); }
         Outcome<ExitStatus> operator()(const EvaluateOptions& options) const { return evaluate(options); }
         Outcome<ExitStatus> operator()(const RunOptions& options) const { return run(options); }

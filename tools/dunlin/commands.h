@@ -43,6 +43,14 @@ struct ModelsOptions {
     bool json = false;
 };
 
+struct PullOptions {
+    std::string model;           // a name of the table, an address, or hf:OWNER/REPOSITORY; empty with `list`
+    std::string sha256;          // 64 small hexadecimal digits; empty: the table's
+    std::string as;              // the name to keep it under; empty: the model's own
+    std::string cacheDirectory;  // empty: no cache
+    bool list = false, force = false, quiet = false, json = false;
+};
+
 struct ClassifyOptions {
     CommonOptions common;
     ModelChoice model;
@@ -97,13 +105,14 @@ struct PrintText {
     std::string text;
 };
 
-using Invocation = std::variant<PrintText, DevicesOptions, ModelsOptions, ClassifyOptions, EvaluateOptions, RunOptions,
-                                VerifyOptions, InspectOptions>;
+using Invocation = std::variant<PrintText, DevicesOptions, ModelsOptions, PullOptions, ClassifyOptions, EvaluateOptions,
+                                RunOptions, VerifyOptions, InspectOptions>;
 
 // Each prints its result to stdout and notices to stderr. What went wrong in one of many inputs is reported on stderr
 // at once and gives an exit status; what stops the command is a Failure, for the caller to report.
 Outcome<ExitStatus> devices(const DevicesOptions& options);
 Outcome<ExitStatus> models(const ModelsOptions& options);
+Outcome<ExitStatus> pull(const PullOptions& options);
 Outcome<ExitStatus> classify(const ClassifyOptions& options);
 Outcome<ExitStatus> evaluate(const EvaluateOptions& options);
 Outcome<ExitStatus> run(const RunOptions& options);

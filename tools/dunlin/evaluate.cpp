@@ -290,7 +290,7 @@ SessionOptions sessionOptionsOf(const EvaluateOptions& options, const DunlinMode
 
 Outcome<ExitStatus> evaluate(const EvaluateOptions& options) {
     const bool quiet = options.common.quiet;
-    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model, options.common.cacheDirectory));
     if (!quiet) printDoubts(model);
     DUNLIN_CLI_ASSIGN(LabelFiles labels, readLabelFiles(options.labels, model.info));
     const ClassCatalogue catalogue = catalogueOf(model, std::move(labels.names));

@@ -88,6 +88,19 @@ inline constexpr CommandHelp kInspectHelp = {
     "The program is the one for the chosen device; without a Vulkan device, the one for the least that Vulkan 1.1\n"
     "guarantees."};
 
+inline constexpr CommandHelp kPullHelp = {
+    "pull", "Downloads published weights into the cache, verified by their hash.",
+    "Examples:\n"
+    "  dunlin pull mobilenetv3_small_100\n"
+    "  dunlin classify mobilenetv3_small_100 cat.jpg\n"
+    "  dunlin pull --list\n"
+    "  dunlin pull https://example.org/mine.safetensors --sha256 46d2c063b181... --as mine\n"
+    "  dunlin pull hf:timm/resnet50.a1_in1k --sha256 773525d5821d... --as resnet50\n"
+    "\n"
+    "A pulled model lies in CACHE/models/NAME and is opened by its name wherever a command takes a MODEL. A download\n"
+    "that was cut is continued by the next pull. Proxies are named by https_proxy, ALL_PROXY and NO_PROXY,\n"
+    "certificates to trust by CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR."};
+
 inline constexpr CommandHelp kDevicesHelp = {"devices",
                                              "Every Vulkan device and the CPU: drivers, limits, features, fitness.",
                                              "Examples:\n"

@@ -17,6 +17,7 @@
 #include "tools/dunlin/internals.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/pulled_models.h"
 #include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
@@ -98,19 +99,22 @@ struct Inspected {
     }
 };
 
-Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice) {
+Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice, const std::string& cacheDirectory) {
     ModelOptions options;
     options.architecture = choice.architecture;
     options.weights = choice.weights;
     if (const ShippedModel* shipped = findShippedModel(choice.name)) {
         options.bytes = FileBytes{choice.name, shipped->weights, {}};
         options.config = shipped->config;
+        return outcomeOf(dunlin::openModel(choice.name, options));
     }
-    return outcomeOf(dunlin::openModel(choice.name, options));
+    auto opened = outcomeOf(dunlin::openModel(placeOf(choice, cacheDirectory), options));
+    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    return opened;
 }
 
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, open(options.model));
+    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, open(options.model, options.common.cacheDirectory));
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;

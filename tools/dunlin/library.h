@@ -51,7 +51,8 @@ struct OpenedModel {
     Model model;
     DunlinModelInfo info;
 };
-Outcome<OpenedModel> openModel(const ModelChoice& choice);
+// A pulled model of this name in the cache goes before an architecture without weights.
+Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory);
 
 struct OpenedSession {
     Session session;

@@ -163,24 +163,27 @@ ProgressBar::~ProgressBar() {
     clear();
 }
 
-void ProgressBar::update(double share) {
+void ProgressBar::update(double share, std::string_view detail) {
     using namespace std::chrono_literals;
     const auto now = std::chrono::steady_clock::now();
-    if (!enabled_ || now - start_ < 1s || (visible_ && now - lastDrawn_ < 100ms)) return;
+    if (!enabled_ || now - start_ < 1s || (width_ > 0 && now - lastDrawn_ < 100ms)) return;
     constexpr size_t kWidth = 30;
     const std::string bar = formatBar(share, kWidth, localeIsUtf8());
     const std::string space(kWidth - displayWidth(bar), ' ');
-    writeTo(stderr, fmt::format("\r{} [{}{}] {:3.0f} %", label_, bar, space, std::clamp(share, 0.0, 1.0) * 100));
+    const std::string line = fmt::format("{} [{}{}] {:3.0f} %{}{}", label_, bar, space,
+                                         std::clamp(share, 0.0, 1.0) * 100, detail.empty() ? "" : "  ", detail);
+    const size_t width = displayWidth(line);
+    writeTo(stderr, fmt::format("\r{}{:{}}", line, "", width_ > width ? width_ - width : 0));
     std::fflush(stderr);
-    visible_ = true;
+    width_ = width;
     lastDrawn_ = now;
 }
 
 void ProgressBar::clear() {
-    if (!visible_) return;
-    writeTo(stderr, fmt::format("\r{:{}}\r", "", label_.size() + 40));
+    if (width_ == 0) return;
+    writeTo(stderr, fmt::format("\r{:{}}\r", "", width_));
     std::fflush(stderr);
-    visible_ = false;
+    width_ = 0;
 }
 
 }  // namespace dunlin::cli

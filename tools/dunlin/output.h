@@ -75,13 +75,14 @@ class ProgressBar {
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
 
-    void update(double share);
+    // `detail` stands behind the percentage.
+    void update(double share, std::string_view detail = {});
     void clear();
 
   private:
     std::string label_;
     bool enabled_;
-    bool visible_ = false;
+    size_t width_ = 0;  // of what is on the terminal; 0: nothing
     std::chrono::steady_clock::time_point start_, lastDrawn_;
 };
 

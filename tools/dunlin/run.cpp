@@ -116,7 +116,7 @@ Outcome<ExitStatus> run(const RunOptions& options) {
     DUNLIN_CLI_TRY(checkFiles(options));
     DUNLIN_CLI_ASSIGN(const NpyArray input, readNpy(options.input));
     DUNLIN_CLI_TRY(checkInputShape(options.input, input.shape));
-    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model));
+    DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel(options.model, options.common.cacheDirectory));
     DUNLIN_CLI_ASSIGN(const OpenedDevice device, openDevice(options.common));
 
     SessionOptions sessionOptions;

@@ -1,0 +1,70 @@
+#include "tools/dunlin/pulled_models.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "tools/dunlin/files.h"
+#include "tools/dunlin/published_weights.h"
+
+namespace dunlin::cli {
+namespace fs = std::filesystem;
+
+fs::path pulledModelsFolder(const std::string& cacheDirectory) {
+    return fs::path(cacheDirectory) / "models";
+}
+
+bool isModelName(std::string_view name) {
+    constexpr size_t kLongest = 128;
+    constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
+    return !name.empty() && name.size() <= kLongest && name.front() != '.' &&
+           name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+Outcome<PullRecord> readPullRecord(const fs::path& modelFolder) {
+    constexpr size_t kMaxRecordBytes = 1 << 16;
+    const fs::path path = modelFolder / kPullRecordName;
+    DUNLIN_CLI_ASSIGN(const std::vector<std::byte> bytes, readFile(path, kMaxRecordBytes));
+    const auto* text = reinterpret_cast<const char*>(bytes.data());
+    const auto json = nlohmann::json::parse(text, text + bytes.size(), nullptr, false);
+    const auto has = [&](const char* key) { return json.contains(key) && json[key].is_string(); };
+    if (!json.is_object() || !has("url") || !has("file") || !has("sha256") || !json.contains("bytes") ||
+        !json["bytes"].is_number_unsigned()) {
+        return Failure{ExitStatus::BadInput, fmt::format("{}: it is no record of `dunlin pull`", path.string())};
+    }
+    return PullRecord{json["url"],
+                      json["file"],
+                      json["sha256"],
+                      json["bytes"],
+                      has("licence") ? json["licence"].get<std::string>() : "",
+                      has("publisher") ? json["publisher"].get<std::string>() : ""};
+}
+
+std::string textOf(const PullRecord& record) {
+    const auto orNull = [](const std::string& text) {
+        return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+    };
+    const nlohmann::ordered_json json = {{"url", record.url},
+                                         {"file", record.file},
+                                         {"sha256", record.sha256},
+                                         {"bytes", record.bytes},
+                                         {"licence", orNull(record.licence)},
+                                         {"publisher", orNull(record.publisher)}};
+    return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string placeOf(const ModelChoice& choice, const std::string& cacheDirectory) {
+    if (!choice.weights.empty() || cacheDirectory.empty() || !isModelName(choice.name)) return choice.name;
+    const fs::path folder = pulledModelsFolder(cacheDirectory) / choice.name;
+    std::error_code failed;
+    return fs::is_regular_file(folder / kPullRecordName, failed) ? folder.string() : choice.name;
+}
+
+Failure withPullHint(Failure failure, const ModelChoice& choice) {
+    if (!choice.weights.empty() || findPublishedWeights(choice.name) == nullptr) return failure;
+    failure.message += fmt::format("; `dunlin pull {}` downloads published ones", choice.name);
+    return failure;
+}
+
+}  // namespace dunlin::cli

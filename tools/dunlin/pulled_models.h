@@ -1,0 +1,43 @@
+// Where `dunlin pull` puts models and the other commands find them: CACHE/models/NAME, a folder as published on the
+// hub, with a record of where it came from. What has no record is not there.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "tools/dunlin/commands.h"
+#include "tools/dunlin/outcome.h"
+
+namespace dunlin::cli {
+
+inline constexpr const char* kPullRecordName = "pulled.json";
+
+// What pulled.json says.
+struct PullRecord {
+    std::string url, file;  // where it came from; the weights' name in the folder
+    std::string sha256;     // of the weights, 64 digits
+    uint64_t bytes = 0;
+    std::string licence, publisher;  // empty: not known
+};
+
+// The folder of all pulled models. `cacheDirectory` is not empty.
+std::filesystem::path pulledModelsFolder(const std::string& cacheDirectory);
+
+// Whether a folder can have this name: letters, digits and . _ - @, not beginning with a dot, at most 128. Nothing that
+// leads elsewhere.
+bool isModelName(std::string_view name);
+
+// BadInput where the record is absent or broken.
+Outcome<PullRecord> readPullRecord(const std::filesystem::path& modelFolder);
+std::string textOf(const PullRecord& record);
+
+// What the library is to open for this MODEL: the folder of a pulled model where the name has one and no weights are
+// asked for, else the name itself.
+std::string placeOf(const ModelChoice& choice, const std::string& cacheDirectory);
+
+// The failure to open a model, with a word about `dunlin pull` where that helps.
+Failure withPullHint(Failure failure, const ModelChoice& choice);
+
+}  // namespace dunlin::cli
