@@ -43,6 +43,8 @@ void expectWrongUse(const Words& words, const std::string& mentions) {
 
 TEST(ParseCommandLine, ClassifyHasDefaults) {
     const auto options = parsed<ClassifyOptions>({"classify", "net", "a.jpg", "b.jpg"});
+    EXPECT_FALSE(options.show);
+    EXPECT_TRUE(parsed<ClassifyOptions>({"classify", "net", "a.jpg", "--show"}).show);
     EXPECT_EQ(options.model.name, "net");
     EXPECT_EQ(options.images, (Words{"a.jpg", "b.jpg"}));
     EXPECT_EQ(options.top, 5u);
@@ -114,6 +116,7 @@ TEST(ParseCommandLine, RefusesWhatMakesNoSense) {
     expectWrongUse({"classify", "net", "a.jpg", "--device", "vulkan:"}, "'vulkan:'");
     expectWrongUse({"classify", "net", "a.jpg", "--device", "vulkan:-1"}, "'vulkan:-1'");
     expectWrongUse({"classify", "net", "a.jpg", "--device"}, "--device");
+    expectWrongUse({"classify", "net", "a.jpg", "--show", "--json"}, "--show draws for people");
     expectWrongUse({"run", "net"}, "--input is required");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "features"}, "'features' is not NAME=FILE.npy");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "=f.npy"}, "'=f.npy'");
