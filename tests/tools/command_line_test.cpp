@@ -43,6 +43,8 @@ void expectWrongUse(const Words& words, const std::string& mentions) {
 
 TEST(ParseCommandLine, ClassifyHasDefaults) {
     const auto options = parsed<ClassifyOptions>({"classify", "net", "a.jpg", "b.jpg"});
+    EXPECT_FALSE(options.show);
+    EXPECT_TRUE(parsed<ClassifyOptions>({"classify", "net", "a.jpg", "--show"}).show);
     EXPECT_EQ(options.model.name, "net");
     EXPECT_EQ(options.images, (Words{"a.jpg", "b.jpg"}));
     EXPECT_EQ(options.top, 5u);
@@ -139,6 +141,7 @@ TEST(ParseCommandLine, RefusesWhatMakesNoSense) {
     expectWrongUse({"evaluate", "net", "val", "more"}, "more");
     expectWrongUse({"evaluate", "net", "val", "--limit", "0"}, "'0' is no whole number from 1");
     expectWrongUse({"evaluate", "net", "val", "--labels"}, "--labels needs a value");
+    expectWrongUse({"classify", "net", "a.jpg", "--show", "--json"}, "--show draws for people");
     expectWrongUse({"run", "net"}, "--input is required");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "features"}, "'features' is not NAME=FILE.npy");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "=f.npy"}, "'=f.npy'");
