@@ -3,20 +3,8 @@
 #include <fmt/format.h>
 
 #include "tools/dunlin/output.h"
-Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
-    ModelOptions options;
-    options.architecture = choice.architecture;
-    options.weights = choice.weights;
-    std::string place = choice.name;
-    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
-        options.weightsData = shipped->weights;
-        options.config = shipped->config;
-    } else {
-        place = placeOf(choice, cacheDirectory);
-    }
-    Outcome<Model> opened = outcomeOf(Model::open(place, options));
-    if (!opened.ok()) return withPullHint(opened.failure(), choice);
-    Model model = *std::move(opened);
+#include "tools/dunlin/pulled_models.h"
+#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 
@@ -50,23 +38,20 @@ Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
     return OpenedDevice{std::move(messages), std::move(device), info};
 }
 
-<<<<<<< HEAD
 Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
-    Outcome<Model> opened = outcomeOf(
-        Model::open(placeOf(choice, cacheDirectory), {choice.architecture, choice.weights, {}, nullptr}));
-    if (!opened.ok()) return withPullHint(opened.failure(), choice);
-    Model model = *std::move(opened);
-=======
-Outcome<OpenedModel> openModel(const ModelChoice& choice) {
     ModelOptions options;
     options.architecture = choice.architecture;
     options.weights = choice.weights;
+    std::string place = choice.name;
     if (const ShippedModel* shipped = findShippedModel(choice.name)) {
         options.weightsData = shipped->weights;
         options.config = shipped->config;
+    } else {
+        place = placeOf(choice, cacheDirectory);
     }
-    DUNLIN_CLI_ASSIGN(Model model, outcomeOf(Model::open(choice.name, options)));
->>>>>>> main
+    Outcome<Model> opened = outcomeOf(Model::open(place, options));
+    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    Model model = *std::move(opened);
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};
 }

@@ -25,7 +25,7 @@ struct Listed {
 Outcome<std::vector<Listed>> listShipped() {
     std::vector<Listed> list;
     for (const ShippedModel& shipped : shippedModels()) {
-        DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel({std::string(shipped.name), {}, {}}));
+        DUNLIN_CLI_ASSIGN(const OpenedModel model, openModel({std::string(shipped.name), {}, {}}, {}));
         const DunlinModelInfo& info = model.info;
         list.push_back({std::string(shipped.name), info.family, info.parameters, info.macs, info.inputHeight,
                         info.inputWidth, info.architecture, licenceOf(shipped)});
