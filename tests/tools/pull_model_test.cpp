@@ -333,6 +333,21 @@ TEST_F(PullModel, TellsThatAFolderCannotBeMade) {
     EXPECT_EQ(server.requests().size(), 0u);
 }
 
+TEST_F(PullModel, AsksForSpaceFirst) {
+    const test::PullServer server(folder_);
+    const ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    settings_.freeBytes = [](const fs::path&) { return 999'999; };
+    expectFailure(wanted, "1000000 bytes are needed, but only 999999 are free");
+    EXPECT_EQ(fs::file_size(part()), 0u);
+    // Of a download that is continued only the rest is needed.
+    settings_.attempts = 1;
+    settings_.freeBytes = nullptr;
+    const ModelSource cut = source(server.url("a.safetensors?cut=300000&times=1"), content_);
+    expectFailure(cut, "are kept");
+    settings_.freeBytes = [](const fs::path&) { return 700'000; };
+    expectPulled(cut, content_);
+}
+
 TEST_F(PullModel, DoesNotFollowLinksOutOfItsFolder) {
     const test::PullServer server(folder_);
     const ModelSource wanted = source(server.file("a.safetensors", content_), content_);
