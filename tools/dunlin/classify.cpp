@@ -2,32 +2,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "tools/dunlin/commands.h"
 #include "tools/dunlin/files.h"
 #include "tools/dunlin/labels.h"
 #include "tools/dunlin/library.h"
 #include "tools/dunlin/output.h"
-#include "tools/dunlin/picture_reader.h"
-#include "tools/dunlin/reference_run.h"
+#include "tools/dunlin/picture_answers.h"
+#include "tools/dunlin/picture_layout.h"
+#include "tools/dunlin/terminal_style.h"
 
 namespace dunlin::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMaxDecodingThreads = 4;
 constexpr size_t kBarWidth = 24;
-
-// One picture's answer, or why there is none.
-struct Answer {
-    std::string file;
-    Outcome<std::vector<Prediction>> top;
-};
 
 // A name for every class that has one.
 class ClassNames {
@@ -39,6 +30,18 @@ class ClassNames {
         return classIndex < labels_.size() ? labels_[classIndex].c_str() : nullptr;
     }
 
+    std::string nameOrNumber(uint32_t classIndex) const {
+        const char* name = find(classIndex);
+        return name ? name : fmt::format("class {}", classIndex);
+    }
+
+    // Characters of the longest, of `classes` classes.
+    size_t longest(uint32_t classes) const {
+        size_t longest = 0;
+        for (uint32_t i = 0; i < classes; ++i) longest = std::max(longest, displayWidth(nameOrNumber(i)));
+        return longest;
+    }
+
   private:
     const Model& model_;
     std::vector<std::string> labels_;
@@ -48,8 +51,16 @@ class ClassNames {
 class Report {
   public:
     Report(const OpenedDevice& device, const OpenedModel& model, const OpenedSession& session, const ClassNames& names,
-           bool json)
-        : device_(device), model_(model), session_(session), names_(names), json_(json), utf8_(localeIsUtf8()) {
+           const ClassifyOptions& options)
+        : device_(device),
+          model_(model),
+          session_(session),
+          names_(names),
+          json_(options.common.json),
+          show_(options.show),
+          style_(stdoutStyle()) {
+        if (options.show) longestLabel_ = names.longest(model.info.classes);
+        if (options.show && options.top == 1) sheet_.emplace(longestLabel_, style_);
         document_["model"] = model.info.architecture;
         document_["weights"] = model.info.weights;
         document_["device"] = device.info.id;
@@ -62,7 +73,9 @@ class Report {
         if (json_) {
             document_["images"].push_back(jsonOf(answer));
         } else if (answer.top.ok()) {
-            printText(answer.file, *answer.top);
+            if (!headingPrinted_) printHeading();
+            writeOut(show_ ? shownText(answer) : plainText(answer.file, *answer.top));
+            std::fflush(stdout);
         }
     }
 
@@ -70,6 +83,7 @@ class Report {
         if (json_) {
             printJson(document_);
         } else if (pictures > 0) {
+            if (sheet_) writeOut(sheet_->finish());
             printOut("{} picture{}, {} each\n", pictures, pictures == 1 ? "" : "s",
                      formatMilliseconds(seconds * 1e3 / static_cast<double>(pictures)));
         }
@@ -92,18 +106,25 @@ class Report {
         return image;
     }
 
-    void printText(const std::string& file, const std::vector<Prediction>& top) {
-        if (!headingPrinted_) printHeading();
+    std::string plainText(const std::string& file, const std::vector<Prediction>& top) const {
         Table table(
             {{"", Table::Align::Right}, {"", Table::Align::Left}, {"", Table::Align::Right}, {"", Table::Align::Left}});
         for (const Prediction& prediction : top) {
             const char* label = names_.find(prediction.classIndex);
             table.addRow({std::to_string(prediction.classIndex), label ? label : "(no label)",
                           fmt::format("{:.1f} %", prediction.probability * 100),
-                          formatBar(prediction.probability, kBarWidth, utf8_)});
+                          formatBar(prediction.probability, kBarWidth, style_.utf8)});
         }
-        printOut("{}\n{}\n", withoutControls(file), table.text(2));
-        std::fflush(stdout);
+        return fmt::format("{}\n{}\n", withoutControls(file), table.text(2));
+    }
+
+    std::string shownText(const Answer& answer) {
+        std::vector<ShownAnswer> top;
+        for (const Prediction& prediction : *answer.top) {
+            top.push_back({names_.nameOrNumber(prediction.classIndex), prediction.probability});
+        }
+        return sheet_ ? sheet_->add(*answer.picture, answer.file, top.front())
+                      : pictureWithAnswers(*answer.picture, answer.file, top, longestLabel_, style_);
     }
 
     void printHeading() {
@@ -117,123 +138,13 @@ class Report {
     const OpenedModel& model_;
     const OpenedSession& session_;
     const ClassNames& names_;
-    const bool json_, utf8_;
+    const bool json_, show_;
+    const TerminalStyle style_;
+    size_t longestLabel_ = 0;
+    std::optional<PictureSheet> sheet_;  // for one answer a picture
     bool headingPrinted_ = false;
     Json document_;
 };
-
-// Runs one batch. Pictures that could not be read take part as copies of one that could; their answers are not used.
-class Batch {
-  public:
-    explicit Batch(Session& session) : session_(session) {}
-
-    void add(std::string file, Outcome<Picture> picture) {
-        files_.push_back(std::move(file));
-        pictures_.push_back(std::move(picture));
-    }
-    size_t size() const { return files_.size(); }
-
-    // The answers, in order; empties the batch. `seconds` receives the time of the run.
-    Outcome<std::vector<Answer>> run(uint32_t batchSize, double& seconds) {
-        std::vector<DunlinPicture> views;
-        for (const Outcome<Picture>& picture : pictures_) {
-            if (picture.ok()) views.push_back(viewOf(*picture));
-        }
-        std::optional<Outputs> outputs;
-        seconds = 0;
-        if (!views.empty()) {
-            views.resize(batchSize, views.front());
-            const Clock::time_point start = Clock::now();
-            DUNLIN_CLI_ASSIGN(outputs, outcomeOf(session_.run(std::span<const DunlinPicture>(views))));
-            seconds = std::chrono::duration<double>(Clock::now() - start).count();
-        }
-        std::vector<Answer> answers;
-        uint32_t row = 0;
-        for (size_t i = 0; i < files_.size(); ++i) {
-            const bool read = pictures_[i].ok();
-            answers.push_back({files_[i], read ? Outcome(outputs->top(row))
-                                               : Outcome<std::vector<Prediction>>(pictures_[i].failure())});
-            row += read ? 1 : 0;
-        }
-        files_.clear();
-        pictures_.clear();
-        return answers;
-    }
-
-  private:
-    static DunlinPicture viewOf(const Picture& picture) {
-        return {picture.pixels.data(), static_cast<uint32_t>(picture.width), static_cast<uint32_t>(picture.height), 0};
-    }
-
-    Session& session_;
-    std::vector<std::string> files_;
-    std::vector<Outcome<Picture>> pictures_;
-};
-
-struct Totals {
-    size_t answered = 0;
-    double seconds = 0;  // in the network
-    ExitStatus status = ExitStatus::Done;
-    Check stopped;  // why the rest has no answers
-};
-
-// How many threads decode pictures while the network runs. On the CPU those of the network take a whole processor each,
-// also while they wait for one another, so only the others are used; where there are none, decoding waits for the run.
-size_t decodingThreads(const DunlinDeviceInfo& device) {
-    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
-    if (device.type != DUNLIN_DEVICE_TYPE_CPU) return std::clamp<size_t>(processors / 2, 1, kMaxDecodingThreads);
-    return std::min<size_t>(processors - std::min<size_t>(processors, device.threads), kMaxDecodingThreads);
-}
-
-std::vector<std::string> readableOf(const std::vector<InputFile>& files) {
-    std::vector<std::string> readable;
-    for (const InputFile& file : files) {
-        if (!file.failure) readable.push_back(file.path);
-    }
-    return readable;
-}
-
-Totals classifyAll(const std::vector<InputFile>& files, const DunlinDeviceInfo& device, OpenedSession& session,
-                   Report& report, ProgressBar& progress) {
-    const size_t batchSize = session.info.batch, threads = decodingThreads(device);
-    PictureReader reader(readableOf(files), threads, 2 * batchSize + threads);
-    Batch batch(session.session);
-    Totals totals;
-    for (size_t i = 0; i < files.size(); ++i) {
-        batch.add(files[i].path, files[i].failure ? Outcome<Picture>(*files[i].failure) : reader.next());
-        if (batch.size() < batchSize && i + 1 < files.size()) continue;
-        double seconds = 0;
-        const Outcome<std::vector<Answer>> answers = batch.run(session.info.batch, seconds);
-        if (!answers.ok()) {
-            totals.stopped = answers.failure();
-            break;
-        }
-        totals.seconds += seconds;
-        progress.update(static_cast<double>(i + 1) / static_cast<double>(files.size()));
-        for (const Answer& answer : *answers) {
-            report.add(answer);
-            totals.answered += answer.top.ok() ? 1 : 0;
-            if (!answer.top.ok()) totals.status = std::max(totals.status, answer.top.failure().status);
-        }
-    }
-    return totals;
-}
-
-// Where the files do not say how pictures are prepared, what was assumed.
-void printDoubts(const OpenedModel& model) {
-    const std::string other = otherArchitectureOf(model.model.handle());
-    if (!other.empty()) {
-        printError(fmt::format("{} fits {} and {}, which take pictures differently; taken as {}; give --architecture",
-                               model.info.weights, model.info.architecture, other, model.info.architecture));
-    }
-    const std::string publisher = otherPublisherOf(model.model.handle());
-    if (!publisher.empty()) {
-        printError(
-            fmt::format("{} may be timm's or {}'s, which take pictures differently; taken as timm's; put a "
-                        "config.json beside it",
-                        model.info.weights, publisher));
-    }
-}
 
 }  // namespace
 
@@ -256,12 +167,13 @@ Outcome<ExitStatus> classify(const ClassifyOptions& options) {
     DUNLIN_CLI_ASSIGN(OpenedSession session, openSession(device, model, options.common, sessionOptions));
 
     const ClassNames names(model.model, std::move(labels));
-    Report report(device, model, session, names, options.common.json);
+    Report report(device, model, session, names, options);
     // Answers that scroll by on the terminal are progress enough.
     ProgressBar progress("classifying", !options.common.quiet && (options.common.json || !stdoutIsTerminal()));
-    const Totals totals = classifyAll(files, device.info, session, report, progress);
+    const AnswerTotals totals =
+        answerPictures(files, device.info, session, progress, [&](const Answer& answer) { report.add(answer); });
     progress.clear();
-    report.finish(totals.answered, totals.seconds);
+    report.finish(totals.answered, totals.networkSeconds);
     DUNLIN_CLI_TRY(totals.stopped);
     DUNLIN_CLI_TRY(device.messages->check());
     return totals.status;

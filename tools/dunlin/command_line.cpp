@@ -17,7 +17,8 @@ namespace dunlin::cli {
 namespace {
 
 // The library's own limits say the rest.
-constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH, kMaxTop = 100000;
+constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH, kMaxTop = 100000, kMaxWorst = 100000,
+                   kMaxPictures = 1000000000;
 
 Failure wrongUse(std::string message) {
     return {ExitStatus::WrongUse, std::move(message)};
@@ -29,6 +30,7 @@ struct Parsed {
     ModelsOptions models;
     PullOptions pull;
     ClassifyOptions classify;
+    EvaluateOptions evaluate;
     RunOptions run;
     VerifyOptions verify;
     InspectOptions inspect;
@@ -115,9 +117,40 @@ void addClassify(CLI::App& app, Parsed& parsed) {
         ->check(wholeNumber(1, kMaxTop))
         ->type_name("K");
     command.add_option("--labels", parsed.classify.labels, "names of the classes, one a line")->type_name("FILE");
+    command.add_flag("--show", parsed.classify.show,
+                     "draw each picture on the terminal beside its classes; with --top 1, a sheet of all pictures");
     addBatch(command, parsed.classify.batch);
     addSize(command, parsed);
     addCommonOptions(command, parsed.classify.common, parsed);
+}
+
+void addEvaluate(CLI::App& app, Parsed& parsed) {
+    CLI::App& command = addCommand(app, kEvaluateHelp);
+    addModel(command, parsed.evaluate.model);
+    command
+        .add_option("FOLDER", parsed.evaluate.folder, "one subfolder of pictures a class, or the pictures of a list")
+        ->required()
+        ->type_name("");
+    command
+        .add_option("--labels", parsed.evaluate.labels,
+                    "names of the classes, one a line; or a list picture,class; may be given once for each")
+        ->allow_extra_args(false)
+        ->type_name("FILE");
+    command
+        .add_option("--limit", parsed.evaluate.limit,
+                    "at most so many pictures, the first of each class, spread evenly over the classes")
+        ->check(wholeNumber(1, kMaxPictures))
+        ->type_name("N");
+    command.add_option("--worst", parsed.evaluate.worst, "how many of the least accurate classes to show; default: 5")
+        ->check(wholeNumber(0, kMaxWorst))
+        ->type_name("N");
+    command
+        .add_option("--batch", parsed.evaluate.batch,
+                    "images that go through the network together; default: more of them the smaller they are")
+        ->check(wholeNumber(1, kMaxBatch))
+        ->type_name("N");
+    addSize(command, parsed);
+    addCommonOptions(command, parsed.evaluate.common, parsed);
 }
 
 void addRun(CLI::App& app, Parsed& parsed) {
@@ -184,6 +217,7 @@ void addCommands(CLI::App& app, Parsed& parsed) {
     app.require_subcommand(0, 1);
     app.footer(kExamples);
     addClassify(app, parsed);
+    addEvaluate(app, parsed);
     addRun(app, parsed);
     addVerify(app, parsed);
     addInspect(app, parsed);
@@ -285,7 +319,15 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     if (name == "classify") {
         DUNLIN_CLI_TRY(finishCommon(parsed.classify.common, parsed, environment));
         DUNLIN_CLI_TRY(finishSize(parsed.classify.size, parsed, given("--size")));
+        if (parsed.classify.show && parsed.classify.common.json) {
+            return wrongUse("--show draws for people and --json is for programs; give one of them");
+        }
         return Invocation(parsed.classify);
+    }
+    if (name == "evaluate") {
+        DUNLIN_CLI_TRY(finishCommon(parsed.evaluate.common, parsed, environment));
+        DUNLIN_CLI_TRY(finishSize(parsed.evaluate.size, parsed, given("--size")));
+        return Invocation(parsed.evaluate);
     }
     if (name == "run") {
         DUNLIN_CLI_TRY(finishCommon(parsed.run.common, parsed, environment));
@@ -347,6 +389,7 @@ Outcome<ExitStatus> execute(const Invocation& invocation) {
         Outcome<ExitStatus> operator()(const ModelsOptions& options) const { return models(options); }
         Outcome<ExitStatus> operator()(const PullOptions& options) const { return pull(options); }
         Outcome<ExitStatus> operator()(const ClassifyOptions& options) const { return classify(options); }
+        Outcome<ExitStatus> operator()(const EvaluateOptions& options) const { return evaluate(options); }
         Outcome<ExitStatus> operator()(const RunOptions& options) const { return run(options); }
         Outcome<ExitStatus> operator()(const VerifyOptions& options) const { return verify(options); }
         Outcome<ExitStatus> operator()(const InspectOptions& options) const { return inspect(options); }

@@ -59,6 +59,18 @@ struct ClassifyOptions {
     uint32_t top = 5;
     uint32_t batch = 1;
     InputSize size;
+    bool show = false;  // the pictures themselves on the terminal; not with json
+};
+
+struct EvaluateOptions {
+    CommonOptions common;
+    ModelChoice model;
+    std::string folder;
+    std::vector<std::string> labels;  // files: names of the classes, and a list of pictures with their classes
+    uint32_t limit = 0;               // pictures; 0: all
+    uint32_t worst = 5;               // classes
+    uint32_t batch = 0;               // 0: by the input's size
+    InputSize size;
 };
 
 struct RunOptions {
@@ -93,8 +105,8 @@ struct PrintText {
     std::string text;
 };
 
-using Invocation = std::variant<PrintText, DevicesOptions, ModelsOptions, PullOptions, ClassifyOptions, RunOptions,
-                                VerifyOptions, InspectOptions>;
+using Invocation = std::variant<PrintText, DevicesOptions, ModelsOptions, PullOptions, ClassifyOptions, EvaluateOptions,
+                                RunOptions, VerifyOptions, InspectOptions>;
 
 // Each prints its result to stdout and notices to stderr. What went wrong in one of many inputs is reported on stderr
 // at once and gives an exit status; what stops the command is a Failure, for the caller to report.
@@ -102,6 +114,7 @@ Outcome<ExitStatus> devices(const DevicesOptions& options);
 Outcome<ExitStatus> models(const ModelsOptions& options);
 Outcome<ExitStatus> pull(const PullOptions& options);
 Outcome<ExitStatus> classify(const ClassifyOptions& options);
+Outcome<ExitStatus> evaluate(const EvaluateOptions& options);
 Outcome<ExitStatus> run(const RunOptions& options);
 Outcome<ExitStatus> verify(const VerifyOptions& options);
 Outcome<ExitStatus> inspect(const InspectOptions& options);

@@ -34,15 +34,6 @@ std::string reasonOf(int errorNumber) {
     return std::generic_category().message(errorNumber);
 }
 
-bool isPictureName(const fs::path& path) {
-    static constexpr std::array<std::string_view, 12> kExtensions = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tga",
-                                                                     ".psd", ".pic",  ".ppm", ".pgm", ".pnm", ".jpe"};
-    std::string extension = path.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-    return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
-
 bool isPattern(std::string_view word) {
     return word.find_first_of("*?") != std::string_view::npos;
 }
@@ -253,6 +244,15 @@ bool matchesWildcard(std::string_view pattern, std::string_view name) {
         }
     }
     return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+bool isPictureName(const fs::path& path) {
+    static constexpr std::array<std::string_view, 12> kExtensions = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tga",
+                                                                     ".psd", ".pic",  ".ppm", ".pgm", ".pnm", ".jpe"};
+    std::string extension = path.extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
+    return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
 std::vector<InputFile> expandFiles(std::span<const std::string> words) {

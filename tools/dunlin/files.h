@@ -48,6 +48,9 @@ class OutputFiles {
 // Whether `name` fits `pattern`, where * is any number of characters and ? is one.
 bool matchesWildcard(std::string_view pattern, std::string_view name);
 
+// Whether the extension is one of those that pictures have.
+bool isPictureName(const std::filesystem::path& path);
+
 // A file that was meant, or a word that means none.
 struct InputFile {
     std::string path;

@@ -17,6 +17,7 @@ inline constexpr const char* kExamples =
     "  dunlin devices                                        what there is to run on\n"
     "  dunlin models                                         the networks that can be built\n"
     "  dunlin classify weights/mobilenetv2_100 cat.jpg       the five likeliest classes of a picture\n"
+    "  dunlin evaluate weights/mobilenetv2_100 imagenet/val  its accuracy over a folder of class folders\n"
     "  dunlin inspect mobilenetv3_large_100 --weights synthetic --program\n"
     "\n"
     "MODEL is an architecture (mobilenetv3_large_100, with --weights FILE or --weights synthetic), a weights file\n"
@@ -29,8 +30,34 @@ inline constexpr CommandHelp kClassifyHelp = {
     "classify", "The likeliest classes of pictures.",
     "Examples:\n"
     "  dunlin classify weights/mobilenetv2_100 cat.jpg\n"
+    "  dunlin classify weights/mobilenetv2_100 photos/ --show\n"
     "  dunlin classify mobilenet_v2.pth photos/ --labels imagenet_classes.txt --top 3\n"
     "  dunlin classify weights/mobilenetv2_100 'photos/*.png' --batch 8 --device vulkan --json"};
+
+inline constexpr CommandHelp kEvaluateHelp = {
+    "evaluate", "Accuracy over pictures whose class is known, and what was taken for what.",
+    "Examples:\n"
+    "  dunlin evaluate weights/mobilenetv2_100 imagenet/val\n"
+    "  dunlin evaluate weights/mobilenetv2_100 imagenet/val --labels imagenet_classes.txt --limit 5000\n"
+    "  dunlin evaluate weights/mobilenetv2_100 photos/ --labels truth.csv --device vulkan --json\n"
+    "\n"
+    "FOLDER has one subfolder a class; pictures may lie in folders of their own inside. All subfolders are named in\n"
+    "the same way, the first of these that fits all of them:\n"
+    "  label      cat, great_white_shark: the model's own or those of --labels; whatever the case, with _ for a\n"
+    "             space or a slash\n"
+    "  WordNet id n01440764: those that the lines of --labels begin with\n"
+    "  number     7, 0007: from 0; a background class is not counted\n"
+    "  order      where no name fits any of these and there is a folder for every class: in sorted order, with a\n"
+    "             notice\n"
+    "\n"
+    "A file of --labels is a list of pictures where its name ends in .csv or it begins with lines picture,class:\n"
+    "paths inside FOLDER, and classes by label, WordNet id or number. A first line of titles and further columns are\n"
+    "passed over. Any other file has the classes' names, one a line, as for classify.\n"
+    "\n"
+    "An answer counts for top-5 where the class is among the five likeliest. Intervals are Wilson's, 95 %. Pictures\n"
+    "that cannot be read are named on stderr, are not counted, and make the exit status 3. The speed is that of\n"
+    "decoding and network together. In JSON, top1 and top5 are shares from 0 to 1 (null without pictures; top5 also\n"
+    "with fewer than five classes), and class numbers are the network's own, background included."};
 
 inline constexpr CommandHelp kRunHelp = {
     "run", "Raw tensors in and out, as PyTorch has them: float32, [N, 3, H, W].",

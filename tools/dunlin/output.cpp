@@ -25,12 +25,6 @@ bool isTerminal(std::FILE* file) {
 #endif
 }
 
-// Code points: bytes that do not continue one.
-size_t displayWidth(std::string_view text) {
-    return static_cast<size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
 // Three significant digits: "5.48", "54.8", "548".
 std::string threeDigits(double value) {
     return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
@@ -59,6 +53,12 @@ std::string withoutControls(std::string_view text) {
         i += longControl ? 1 : 0;
     }
     return shown;
+}
+
+size_t displayWidth(std::string_view text) {
+    // Bytes that do not continue a code point.
+    return static_cast<size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 void printError(std::string_view message) {

@@ -18,6 +18,9 @@ namespace dunlin::cli {
 // feeds and tabs spaces.
 std::string withoutControls(std::string_view text);
 
+// Columns that text takes on a terminal, counted in code points.
+size_t displayWidth(std::string_view text);
+
 // One sentence on stderr: "dunlin: <message>", without control characters. Where stderr is closed or full it is lost.
 void printError(std::string_view message);
 

@@ -15,10 +15,15 @@
 namespace dunlin::cli {
 
 // Gives the pictures of `files` in their order, whoever finishes first. At most `ahead` pictures wait for use at a
-// time. Without threads each is decoded by next().
+// time, and large ones not even so many. Without threads each is decoded by next().
 class PictureReader {
   public:
-    PictureReader(std::vector<std::string> files, size_t threads, size_t ahead);
+    enum class Pace {
+        Ahead,     // whenever there is room
+        OnDemand,  // `ahead` pictures when next() has none, then none until it has none again: the processors are the
+                   // caller's in between
+    };
+    PictureReader(std::vector<std::string> files, size_t threads, size_t ahead, Pace pace = Pace::Ahead);
     ~PictureReader();  // stops; pictures not yet taken are dropped
     PictureReader(const PictureReader&) = delete;
     PictureReader& operator=(const PictureReader&) = delete;
@@ -28,14 +33,18 @@ class PictureReader {
 
   private:
     void work();
+    bool mayBegin() const;
 
     const std::vector<std::string> files_;
     const size_t ahead_;
+    const Pace pace_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::optional<Outcome<Picture>>> waiting_;  // [0] is file number taken_; empty ones are being decoded
     size_t taken_ = 0;                                     // by next()
     size_t begun_ = 0;                                     // by workers
+    size_t wanted_ = 0;                                    // on demand: how many files may be begun so far
+    size_t waitingBytes_ = 0;                              // of decoded pictures in waiting_
     bool stopped_ = false;
     std::vector<std::thread> workers_;
 };

@@ -44,10 +44,10 @@ def pictures(folder, split):
 
 
 def warp_digits(images, generator):
-    """Random rotation, size, slant and place; every second one dark on light, as on paper. [N, 3, S, S] in 0..1."""
+    """Random rotation, size, slant and place; half as they are, half in ink on paper. White on black, [N, 3, S, S] in 0..1."""
 
     def uniform(low, high):
-        return torch.rand(len(images), generator=generator) * (high - low) + low
+        return torch.rand(len(images), generator=generator, device=images.device) * (high - low) + low
 
     angle, slant = uniform(-0.22, 0.22), uniform(-0.2, 0.2)
     wide, high = uniform(0.88, 1.15), uniform(0.88, 1.15)
@@ -58,8 +58,20 @@ def warp_digits(images, generator):
     ), 1)
     grid = functional.affine_grid(rows, images.shape, align_corners=False)
     warped = functional.grid_sample(images, grid, align_corners=False)
-    dark = (torch.rand(len(images), generator=generator) < 0.5)[:, None, None, None]
-    return torch.where(dark, 1 - warped, warped)
+
+    # Paper of some grey under light that falls off to one side, ink darker or lighter than it, a little noise.
+    def each(low, high):
+        return uniform(low, high)[:, None, None, None]
+
+    contrast = each(0.35, 1.0)
+    paper = contrast + (1 - contrast) * each(0, 1)
+    written = paper - contrast * warped
+    along = torch.linspace(-1, 1, images.shape[-1], device=images.device)
+    light = 1 + each(-0.25, 0.25) * along + each(-0.25, 0.25) * along[:, None]
+    noise = torch.randn(images.shape, generator=generator, device=images.device) * each(0, 0.04)
+    written = (written * light + noise).clamp(0, 1)
+    written = torch.where(each(0, 1) < 0.7, written, 1 - written)
+    return torch.where(each(0, 1) < 0.5, warped, written)
 
 
 def vary_pictures(images, generator):
@@ -68,19 +80,22 @@ def vary_pictures(images, generator):
     [N, 3, S, S] in 0..1.
     """
     count, _, side, _ = images.shape
+    device = images.device
 
     def uniform(low, high):
-        return (torch.rand(count, generator=generator) * (high - low) + low)[:, None, None, None]
+        return (torch.rand(count, generator=generator, device=device) * (high - low) + low)[:, None, None, None]
+
+    def whole(low, high):
+        return torch.randint(low, high, (count, 1), generator=generator, device=device)
 
     pad = side // 8
     padded = functional.pad(images, (pad, pad, pad, pad), mode="reflect")
-    along = torch.arange(side)
-    rows = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator) + along
-    columns = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator) + along
-    mirrored = torch.rand(count, 1, generator=generator) < 0.5
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    varied = padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    varied = varied.permute(0, 3, 1, 2)
+    along = torch.arange(side, device=device)
+    rows = whole(0, 2 * pad + 1) + along
+    columns = whole(0, 2 * pad + 1) + along
+    columns = torch.where(whole(0, 2) == 1, columns, columns.flip(1))
+    each = torch.arange(count, device=device)[:, None, None]
+    varied = padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
     grey = varied.mean(1, keepdim=True)
     varied = grey + (varied - grey) * uniform(0.7, 1.3)
@@ -88,8 +103,8 @@ def vary_pictures(images, generator):
     varied = (mean + (varied - mean) * uniform(0.75, 1.25)) * uniform(0.8, 1.2)
 
     hole = side // 4
-    top = torch.randint(1 - hole, side, (count, 1), generator=generator)
-    left = torch.randint(1 - hole, side, (count, 1), generator=generator)
-    top = torch.where(torch.rand(count, 1, generator=generator) < 0.5, top, torch.full_like(top, 2 * side))
+    outside = 2 * side  # where half of the holes are
+    top = torch.where(whole(0, 2) == 1, whole(1 - hole, side), outside)
+    left = whole(1 - hole, side)
     inside = ((along >= top) & (along < top + hole))[:, :, None] & ((along >= left) & (along < left + hole))[:, None, :]
     return torch.where(inside[:, None], mean, varied).clamp(0, 1)

@@ -14,7 +14,7 @@ def save_safetensors(path, tensors):
     """Tensors as float16, in order of their names; every one must survive it as a finite number."""
     header, blobs, offset = {"__metadata__": {"format": "pt"}}, [], 0
     for name in sorted(tensors):
-        array = tensors[name].detach().to(torch.float16).contiguous().numpy()
+        array = tensors[name].detach().to("cpu", torch.float16).contiguous().numpy()
         if not numpy.isfinite(array).all():
             raise ValueError(f"{name} does not fit float16")
         header[name] = {"dtype": "F16", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}

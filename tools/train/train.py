@@ -3,7 +3,7 @@
 
 NAME is digits, photos10 or photos10_mobilevit. Each epoch ends with a checkpoint in --out; started again, the program goes on
 from there. At the end, and with --export at once, --out/NAME receives config.json and model.safetensors (float16).
---from NAME.safetensors begins with weights of an earlier run instead of random ones.
+--from FILE begins with weights of an earlier run instead of random ones. Runs on a CUDA GPU where there is one.
 """
 
 import argparse
@@ -44,12 +44,13 @@ RECIPES = {
 
 
 class Trainer:
-    def __init__(self, name, epochs, begin):
-        self.recipe = RECIPES[name]
-        self.name, self.epochs, self.epoch = name, epochs, 0
-        self.network = self.recipe.build().to(memory_format=torch.channels_last)
+    def __init__(self, recipe, epochs, batch, begin, device):
+        self.recipe, self.device, self.epochs, self.batch, self.epoch = recipe, device, epochs, batch, 0
+        # Steps of larger batches are fewer and less noisy, so they may be longer (Malladi et al. 2022: the square root).
+        self.rate = recipe.rate * math.sqrt(batch / recipe.batch)
+        self.network = recipe.build().to(device, memory_format=torch.channels_last)
         if begin:
-            self.network.load_state_dict(load_safetensors(begin), strict=False)
+            self.begin_with(load_safetensors(begin))
         self.average = copy.deepcopy(self.network)
         self.steps = 0
         # Weight decay for matrices and kernels only.
@@ -57,9 +58,14 @@ class Trainer:
         vectors = [p for p in self.network.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": self.recipe.decay}, {"params": vectors, "weight_decay": 0.0}],
-            self.recipe.rate, foreach=True)
-        self.mean = torch.tensor(self.recipe.mean)[:, None, None]
-        self.std = torch.tensor(self.recipe.std)[:, None, None]
+            self.rate, foreach=True)
+        self.mean = torch.tensor(recipe.mean, device=device)[:, None, None]
+        self.std = torch.tensor(recipe.std, device=device)[:, None, None]
+
+    def begin_with(self, tensors):
+        # Files of weights do not count the batches that BatchNorm has seen.
+        counters = {name: value for name, value in self.network.state_dict().items() if name.endswith("tracked")}
+        self.network.load_state_dict(counters | tensors)
 
     def input_of(self, images):
         """What `dunlin` makes of pictures: resized with a bilinear filter, then normalised."""
@@ -71,20 +77,20 @@ class Trainer:
     def rate_at(self, progress):
         """One cosine with a rise over the first twentieth."""
         if progress < 0.05:
-            return self.recipe.rate * (0.02 + 0.98 * progress / 0.05)
-        return self.recipe.rate * max(0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95)), 1e-3)
+            return self.rate * (0.02 + 0.98 * progress / 0.05)
+        return self.rate * max(0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95)), 1e-3)
 
     def train_epoch(self, images, classes):
         self.network.train()
-        generator = torch.Generator().manual_seed(1000 + self.epoch)
+        generator = torch.Generator(self.device).manual_seed(1000 + self.epoch)
         torch.manual_seed(2000 + self.epoch)
-        order = torch.randperm(len(images), generator=generator)
-        batches = len(images) // self.recipe.batch
-        loss_sum = 0.0
+        order = torch.randperm(len(images), generator=generator, device=self.device)
+        batches = len(images) // self.batch
+        loss_sum = torch.zeros((), device=self.device)
         for index in range(batches):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate_at((self.epoch + index / batches) / self.epochs)
-            chosen = order[index * self.recipe.batch:(index + 1) * self.recipe.batch]
+            chosen = order[index * self.batch:(index + 1) * self.batch]
             batch = self.recipe.vary(images[chosen].float() / 255, generator)
             scores = self.network(self.input_of(batch))
             loss = functional.cross_entropy(scores, classes[chosen], label_smoothing=self.recipe.smoothing)
@@ -93,15 +99,15 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
             self.optimizer.step()
             self.follow()
-            loss_sum += loss.item()
+            loss_sum += loss.detach()
         self.epoch += 1
-        return loss_sum / batches
+        return loss_sum.item() / batches
 
     @torch.no_grad()
     def follow(self):
         """The exponential moving average of the weights, which is what ships; short at first."""
         self.steps += 1
-        keep = min(0.9990, (1 + self.steps) / (10 + self.steps))
+        keep = min(1 - 1e-3 * self.batch / self.recipe.batch, (1 + self.steps) / (10 + self.steps))
         averages, values = list(self.average.state_dict().values()), list(self.network.state_dict().values())
         floats = [(a, v) for a, v in zip(averages, values) if a.is_floating_point()]
         torch._foreach_mul_([a for a, _ in floats], keep)
@@ -123,7 +129,7 @@ class Trainer:
         os.replace(path + ".new", path)
 
     def load(self, path, epochs):
-        state = torch.load(path)
+        state = torch.load(path, map_location=self.device)
         if epochs not in (None, state["epochs"]):
             raise SystemExit(f"{path} belongs to a run of {state['epochs']} epochs, not {epochs}")
         self.epochs, self.epoch, self.steps = state["epochs"], state["epoch"], state["steps"]
@@ -132,12 +138,18 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
+def load(recipe, folder, split, device):
+    images, classes, labels = recipe.load(folder, split)
+    return images.to(device), classes.to(device), labels
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--data", required=True, help="MNIST's four files, or CIFAR-10's folders train and test")
     parser.add_argument("--out", required=True, help="for checkpoints and the result")
     parser.add_argument("--epochs", type=int, help="default: the recipe's, or the checkpoint's")
+    parser.add_argument("--batch", type=int, help="default: the recipe's; GPUs like more")
     parser.add_argument("--from", dest="begin", metavar="FILE", help="weights (.safetensors) to begin with")
     parser.add_argument("--export", action="store_true", help="write the result of the last checkpoint, train no more")
     parser.add_argument("--threads", type=int, default=1)
@@ -147,16 +159,17 @@ def main():
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
     recipe = RECIPES[arguments.name]
-    trainer = Trainer(arguments.name, arguments.epochs or recipe.epochs, arguments.begin)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(recipe, arguments.epochs or recipe.epochs, arguments.batch or recipe.batch, arguments.begin, device)
     os.makedirs(arguments.out, exist_ok=True)
     checkpoint = os.path.join(arguments.out, arguments.name + ".checkpoint")
     if os.path.exists(checkpoint):
         trainer.load(checkpoint, arguments.epochs)
         print(f"going on after epoch {trainer.epoch}", flush=True)
 
-    test_images, test_classes, labels = recipe.load(arguments.data, "test")
+    test_images, test_classes, labels = load(recipe, arguments.data, "test", device)
     if not arguments.export:
-        images, classes, _ = recipe.load(arguments.data, "train")
+        images, classes, _ = load(recipe, arguments.data, "train", device)
         while trainer.epoch < trainer.epochs:
             start = time.time()
             loss = trainer.train_epoch(images, classes)

@@ -1,0 +1,46 @@
+// Pictures whose class is known: from a folder with one subfolder a class, or from a list.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/dunlin/class_matching.h"
+
+namespace dunlin::cli {
+
+struct LabelledPicture {
+    std::string file;
+    uint32_t classIndex = 0;  // the network's own number
+    bool operator==(const LabelledPicture&) const = default;
+};
+
+struct GroundTruth {
+    ClassNaming naming = ClassNaming::Label;
+    std::vector<LabelledPicture> pictures;  // by class; within one by path, or as listed
+    std::vector<uint32_t> classIndices;     // that have a folder or are listed, rising
+    std::vector<std::string> notices;       // what the user should know: one sentence each
+};
+
+// Every subfolder is a class (see matchClasses), with the pictures in it and its own subfolders, through links. Names
+// that begin with a dot are passed over, and so are files that have no picture's extension. BadInput where there are no
+// class folders, no pictures at all, or a folder cannot be read.
+Outcome<GroundTruth> truthOfFolders(const std::filesystem::path& folder, const ClassCatalogue& catalogue);
+
+// Whether a file of --labels is a list of pictures with their classes rather than of class names: its name ends in
+// .csv, or its first or second line is a picture's file name, a comma and more.
+bool isTruthList(const std::filesystem::path& path, std::string_view text);
+
+// `picture,class` a line, comma separated, "quoted" where a field has a comma; further columns are ignored, and so is
+// a first line that begins with no picture's file name. Pictures are relative to `folder`; those that are absent are
+// met when they are read, unless all are. BadInput with the line where one makes no sense.
+Outcome<GroundTruth> truthOfList(const std::filesystem::path& list, std::string_view text,
+                                 const std::filesystem::path& folder, const ClassCatalogue& catalogue);
+
+// At most `limit` of the pictures, the first ones of each class, as evenly over the classes as they have them.
+std::vector<LabelledPicture> spreadOverClasses(const std::vector<LabelledPicture>& pictures, size_t limit);
+
+}  // namespace dunlin::cli
