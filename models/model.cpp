@@ -94,7 +94,7 @@ Result<Request> requestFolder(const fs::path& folder, const ModelOptions& option
 Result<Request> requestBytes(const std::string& name, const ModelOptions& options) {
     if (!options.weights.empty()) {
         return error(StatusCode::InvalidArgument,
-                     "%s has its weights in memory; it cannot be opened with the weights %s", name.c_str(),
+                     "%s has weights of its own; it cannot be opened with the weights %s", name.c_str(),
                      options.weights.c_str());
     }
     Request request;

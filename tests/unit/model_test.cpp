@@ -241,7 +241,7 @@ TEST(OpenModel, NamesWhatIsWrongWithAModelInMemory) {
     ModelOptions twice = inMemoryModel({});
     twice.weights = "synthetic";
     expectFails("pets", twice, StatusCode::InvalidArgument,
-                "pets has its weights in memory; it cannot be opened with the weights synthetic");
+                "pets has weights of its own; it cannot be opened with the weights synthetic");
     expectFails("pets", inMemoryModel("{"), StatusCode::BadFile, "config.json of pets");
     ModelOptions cut = inMemoryModel({});
     cut.bytes->bytes = cut.bytes->bytes.first(100);
