@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the models that ship, with the dunlin command itself, and writes the table into models/README.md.
+"""Measures the models that ship, with the dunlin command itself, and writes the table into models/README.md and their cards.
 
 tools/train/accuracy.py --mnist FOLDER --cifar FOLDER [--models NAME...] [--binary build/release/dunlin]
 
@@ -56,8 +56,8 @@ def table(results):
     return "\n".join(lines)
 
 
-def write_table(text):
-    path = os.path.join(ROOT, "models", "README.md")
+def write_table(text, *path):
+    path = os.path.join(ROOT, "models", *path)
     with open(path, encoding="utf-8") as file:
         content = file.read()
     before, rest = content.split(BEGIN)
@@ -69,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", required=True)
     parser.add_argument("--cifar", required=True)
-    parser.add_argument("--models", nargs="+", choices=MODELS, help="only these; the table is printed, not written")
+    parser.add_argument("--models", nargs="+", choices=MODELS, help="only these; the table is not written to models/README.md")
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "release", "dunlin"))
     parser.add_argument("--device", default="vulkan")
     arguments = parser.parse_args()
@@ -79,10 +79,10 @@ def main():
         folders = {"MNIST": folder, "CIFAR-10": os.path.join(arguments.cifar, "test")}
         results = {model: measure(arguments.binary, model, folders[MODELS[model]], arguments.device)
                    for model in arguments.models or MODELS}
-    if arguments.models:
-        print(table(results))
-    else:
-        write_table(table(results))
+    for model, ways in results.items():
+        write_table(table({model: ways}), "pretrained", model, "README.md")
+    if not arguments.models:
+        write_table(table(results), "README.md")
     apart = max(max(r["top1"] for r in ways.values()) - min(r["top1"] for r in ways.values()) for ways in results.values())
     if apart * 100 > MOST_POINTS_APART:
         print(f"the ways differ by {apart * 100:.2f} points, more than {MOST_POINTS_APART}", file=sys.stderr)
