@@ -15,8 +15,12 @@ bool parse(std::vector<std::byte> bytes) {
     return true;
 }
 
+// The format before zip begins with a pickle too, of this number.
+constexpr std::string_view kLegacyMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
+
 bool isPickle(const std::vector<std::byte>& bytes) {
-    return !bytes.empty() && bytes[0] == std::byte{0x80};
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return text.starts_with('\x80') && !text.starts_with(kLegacyMagic);
 }
 
 // The bytes are a whole archive, or the pickle inside of a good one: mutations of an archive seldom reach the pickle.
@@ -40,7 +44,12 @@ std::vector<std::string> corpus() {
     const std::string wrapped = program(dict(
         {{"epoch", integer(3)}, {"state_dict", global("collections", "OrderedDict") + ")R" + text("w") + view + "s"}}));
     const std::vector<test::ZipPart> parts = {{"x/data.pkl", plain}, {"x/data/0", std::string(24, '\1')}};
-    return {plain, wrapped, test::zipFile(parts).bytes, test::zipFile(parts, /* zip64 = */ true).bytes};
+    const std::string old =
+        tuple({text("storage"), global("torch", "FloatStorage"), text("0"), text("cpu"), integer(2), "N"}) + "Q";
+    const std::string legacy = std::string(kLegacyMagic) + program(integer(1001)) + program(dict({})) +
+                               program(dict({{"w", tensor(old, 0, {2}, {1})}})) + program("](" + text("0") + "e") +
+                               test::little(int64_t{2}) + std::string(8, '\1');
+    return {plain, wrapped, test::zipFile(parts).bytes, test::zipFile(parts, /* zip64 = */ true).bytes, legacy};
 }
 
 }  // namespace dunlin::fuzz

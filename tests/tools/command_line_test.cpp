@@ -43,6 +43,8 @@ void expectWrongUse(const Words& words, const std::string& mentions) {
 
 TEST(ParseCommandLine, ClassifyHasDefaults) {
     const auto options = parsed<ClassifyOptions>({"classify", "net", "a.jpg", "b.jpg"});
+    EXPECT_FALSE(options.show);
+    EXPECT_TRUE(parsed<ClassifyOptions>({"classify", "net", "a.jpg", "--show"}).show);
     EXPECT_EQ(options.model.name, "net");
     EXPECT_EQ(options.images, (Words{"a.jpg", "b.jpg"}));
     EXPECT_EQ(options.top, 5u);
@@ -113,6 +115,27 @@ TEST(ParseCommandLine, VerifyTakesReferences) {
     EXPECT_EQ(parsed<VerifyOptions>({"verify", "a.json", "b.json"}).references, (Words{"a.json", "b.json"}));
 }
 
+TEST(ParseCommandLine, PullTakesANameOrAnAddressWithItsHash) {
+    const auto plain = parsed<PullOptions>({"pull", "resnet50"});
+    EXPECT_EQ(plain.model, "resnet50");
+    EXPECT_EQ(plain.sha256 + plain.as, "");
+    EXPECT_EQ(plain.cacheDirectory, "/home/me/.cache/dunlin");
+    EXPECT_FALSE(plain.list || plain.force || plain.quiet || plain.json);
+    const std::string hash = std::string(32, 'A') + std::string(32, '0');
+    const auto all = parsed<PullOptions>(
+        {"pull", "https://x/y.pth", "--sha256", hash, "--as", "y", "--force", "--quiet", "--json", "--cache", "none"});
+    EXPECT_EQ(all.sha256, std::string(32, 'a') + std::string(32, '0'));
+    EXPECT_EQ(all.as, "y");
+    EXPECT_EQ(all.cacheDirectory, "");
+    EXPECT_TRUE(all.force && all.quiet && all.json);
+    EXPECT_TRUE(parsed<PullOptions>({"pull", "--list"}).list);
+    expectWrongUse({"pull"}, "MODEL is missing");
+    expectWrongUse({"pull", "resnet50", "--list"}, "takes none");
+    expectWrongUse({"pull", "resnet50", "--sha256", hash.substr(1)}, "64 hexadecimal digits");
+    expectWrongUse({"pull", "resnet50", "--sha256"}, "--sha256 needs a value");
+    expectWrongUse({"pull", "resnet50", "resnet18"}, "resnet18");
+}
+
 TEST(ParseCommandLine, HelpAndVersionAreText) {
     EXPECT_NE(parsed<PrintText>({"--help"}).text.find("dunlin classify"), std::string::npos);
     EXPECT_NE(parsed<PrintText>({"run", "--help"}).text.find("--tap"), std::string::npos);
@@ -139,6 +162,7 @@ TEST(ParseCommandLine, RefusesWhatMakesNoSense) {
     expectWrongUse({"evaluate", "net", "val", "more"}, "more");
     expectWrongUse({"evaluate", "net", "val", "--limit", "0"}, "'0' is no whole number from 1");
     expectWrongUse({"evaluate", "net", "val", "--labels"}, "--labels needs a value");
+    expectWrongUse({"classify", "net", "a.jpg", "--show", "--json"}, "--show draws for people");
     expectWrongUse({"run", "net"}, "--input is required");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "features"}, "'features' is not NAME=FILE.npy");
     expectWrongUse({"run", "net", "--input", "x.npy", "--tap", "=f.npy"}, "'=f.npy'");

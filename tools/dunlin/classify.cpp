@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tools/dunlin/commands.h"
 #include "tools/dunlin/files.h"

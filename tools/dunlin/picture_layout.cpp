@@ -105,15 +105,21 @@ std::string withLineFeeds(std::span<const std::string> lines) {
     return text;
 }
 
+// As many lines as `height` says, with `blank` ones above and beneath.
+std::vector<std::string> centred(std::vector<std::string> lines, size_t height, const std::string& blank) {
+    lines.insert(lines.begin(), (height - lines.size()) / 2, blank);
+    lines.resize(height, blank);
+    return lines;
+}
+
 std::string beside(const std::vector<std::string>& picture, size_t pictureColumns, size_t boxColumns,
                    const std::vector<std::string>& answers) {
-    const size_t height = std::max(picture.size(), answers.size()), above = (height - answers.size()) / 2;
+    const size_t height = std::max(picture.size(), answers.size());
+    const std::vector<std::string> left = centred(picture, height, spaces(pictureColumns));
+    const std::vector<std::string> right = centred(answers, height, "");
     std::vector<std::string> lines;
     for (size_t i = 0; i < height; ++i) {
-        const bool hasPicture = i < picture.size(), hasAnswer = i >= above && i < above + answers.size();
-        std::string line = spaces(kIndent) + (hasPicture ? picture[i] : spaces(pictureColumns));
-        if (hasAnswer) line += spaces(boxColumns - pictureColumns + kGap) + answers[i - above];
-        lines.push_back(std::move(line));
+        lines.push_back(spaces(kIndent) + left[i] + spaces(boxColumns - pictureColumns + kGap) + right[i]);
     }
     return withLineFeeds(lines);
 }

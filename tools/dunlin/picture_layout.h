@@ -17,10 +17,10 @@ struct ShownAnswer {
     double probability = 0;  // 0 to 1
 };
 
-// The picture at the left, its name and its answers with bars at the right, halfway up; beneath it where the terminal
-// is narrower than 64 columns. Lines with their line feeds, the last one empty. Labels and names that do not fit are
-// cut, a name at its front; control characters in them are replaced. `longestLabel`: characters of the longest label
-// that may come, so that the bars of several pictures stand beneath each other.
+// The picture at the left, its name and its answers with bars at the right, the lower one halfway up; beneath it where
+// the terminal is narrower than 64 columns. Lines with their line feeds, the last one empty. Labels and names that do
+// not fit are cut, a name at its front; control characters in them are replaced. `longestLabel`: characters of the
+// longest label that may come, so that the bars of several pictures stand beneath each other.
 std::string pictureWithAnswers(const Picture& picture, std::string_view name, std::span<const ShownAnswer> answers,
                                size_t longestLabel, const TerminalStyle& style);
 

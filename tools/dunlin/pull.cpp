@@ -10,6 +10,7 @@
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/published_weights.h"
 #include "tools/dunlin/pull_model.h"
+#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 namespace {
@@ -141,6 +142,10 @@ Outcome<ModelSource> sourceOf(const PullOptions& options) {
             fmt::format("'{}' cannot be the model's name: letters, digits and . _ - @ can, at most 128 and "
                         "no dot first (--as gives another name)",
                         source.name));
+    }
+    if (findShippedModel(source.name) != nullptr) {
+        return wrongUse(
+            fmt::format("{} is a model that ships with dunlin; --as gives this one another name", source.name));
     }
     return source;
 }

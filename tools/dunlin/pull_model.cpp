@@ -108,7 +108,7 @@ class PartSink final : public DownloadSink {
     }
 
     Check checkSpace(const DownloadHead& head) const {
-        const std::optional<uint64_t> space = freeBytes(folder_);
+        const std::optional<uint64_t> space = settings_.freeBytes ? settings_.freeBytes(folder_) : freeBytes(folder_);
         if (!head.totalBytes || !space) return {};
         const uint64_t needed = *head.totalBytes - std::min(head.firstByte, *head.totalBytes);
         if (needed <= *space) return {};

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "tools/dunlin/download.h"
@@ -34,6 +36,8 @@ struct PullSettings {
     uint64_t maxBytes = kMaxPullBytes;
     int attempts = 4;                             // in a row that bring nothing new
     std::chrono::milliseconds firstPause{1'000};  // before the second attempt; doubles each time
+    // Bytes that may still be written into a folder; empty: the system is asked.
+    std::function<std::optional<uint64_t>(const std::filesystem::path&)> freeBytes = {};
 };
 
 struct PulledModel {
