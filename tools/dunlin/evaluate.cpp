@@ -203,10 +203,11 @@ class Report {
     Json label(uint32_t classIndex) const {
         return classIndex < catalogue_.labels.size() ? Json(catalogue_.labels[classIndex]) : Json();
     }
-    // "7 horse"
+    // "7 horse", or "7" where the class has no other name
     std::string named(uint32_t classIndex) const {
-        return classIndex < catalogue_.labels.size() ? fmt::format("{} {}", classIndex, catalogue_.labels[classIndex])
-                                                     : std::to_string(classIndex);
+        const std::string number = std::to_string(classIndex);
+        if (classIndex >= catalogue_.labels.size() || catalogue_.labels[classIndex] == number) return number;
+        return number + " " + catalogue_.labels[classIndex];
     }
 
     void addShare(Table& table, const char* name, uint64_t hits) const {
@@ -219,9 +220,11 @@ class Report {
 
     // Which pictures the shares are of.
     std::string coverage() const {
-        const auto seen = std::count_if(truth_.classIndices.begin(), truth_.classIndices.end(),
-                                        [&](uint32_t index) { return evaluation_.classCount(index).images > 0; });
-        std::string text = fmt::format("in {} of the {} classes", seen, catalogue_.realClasses());
+        const int64_t classes = catalogue_.realClasses();
+        const int64_t seen = std::count_if(truth_.classIndices.begin(), truth_.classIndices.end(),
+                                           [&](uint32_t index) { return evaluation_.classCount(index).images > 0; });
+        std::string text = seen == classes ? fmt::format("in all {} classes", classes)
+                                           : fmt::format("in {} of the {} classes", seen, classes);
         if (!result_.unread.empty()) {
             text += fmt::format("; {} more could not be read and {} not counted", result_.unread.size(),
                                 result_.unread.size() == 1 ? "is" : "are");

@@ -37,6 +37,7 @@ inline constexpr CommandHelp kClassifyHelp = {
 inline constexpr CommandHelp kEvaluateHelp = {
     "evaluate", "Accuracy over pictures whose class is known, and what was taken for what.",
     "Examples:\n"
+    "  dunlin evaluate digits mnist/test\n"
     "  dunlin evaluate weights/mobilenetv2_100 imagenet/val\n"
     "  dunlin evaluate weights/mobilenetv2_100 imagenet/val --labels imagenet_classes.txt --limit 5000\n"
     "  dunlin evaluate weights/mobilenetv2_100 photos/ --labels truth.csv --device vulkan --json\n"
