@@ -70,6 +70,9 @@ class PartSink final : public DownloadSink {
         return {};
     }
 
+    // Off the terminal, so that a notice has a line of its own.
+    void clearProgress() { progress_.clear(); }
+
     Check write(std::span<const std::byte> bytes) override {
         const uint64_t limit = source_.bytes > 0 ? source_.bytes : settings_.maxBytes;
         if (bytes.size() > limit - std::min(part_.size(), limit)) {
@@ -225,7 +228,7 @@ class Pull {
             [&] {
                 return DownloadRequest{source_.configUrl, 0, ""};
             },
-            sink, [&] { return uint64_t{0}; }));
+            sink, [] { return uint64_t{0}; }, [] {}));
         return sink.text();
     }
 
@@ -244,7 +247,7 @@ class Pull {
             [&] {
                 return DownloadRequest{source_.url, part.size(), part.origin().validator};
             },
-            sink, [&] { return part.size(); }, &part);
+            sink, [&] { return part.size(); }, [&] { sink.clearProgress(); }, &part);
     }
 
     bool isComplete(const PartFile& part) const {
@@ -254,11 +257,13 @@ class Pull {
 
     // `request` and `progress` are asked anew each time.
     Check attempt(const std::function<DownloadRequest()>& request, DownloadSink& sink,
-                  const std::function<uint64_t()>& progress, PartFile* part = nullptr) {
+                  const std::function<uint64_t()>& progress, const std::function<void()>& clearProgress,
+                  PartFile* part = nullptr) {
         auto pause = settings_.firstPause;
         for (int failures = 0;;) {
             const uint64_t before = progress();
             const DownloadResult result = downloader_.get(request(), sink);
+            clearProgress();
             if (result.end == DownloadResult::End::Complete) return {};
             if (result.end == DownloadResult::End::BeyondEnd && result.totalBytes == before) return {};
             const bool startsAgain = result.end == DownloadResult::End::BeyondEnd ||
