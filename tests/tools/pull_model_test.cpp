@@ -131,6 +131,32 @@ TEST_F(PullModel, TakesOverVerifiedWeightsWhoseRecordIsMissing) {
     EXPECT_EQ(server.requests().size(), 1u);
 }
 
+// --- names of classes
+
+TEST_F(PullModel, PutsPublishedNamesOfClassesIntoTheConfiguration) {
+    const test::PullServer server(folder_);
+    ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    const std::string labels = "tench\ngreat white shark\ncat";
+    wanted.labelsUrl = server.file("labels.txt", labels);
+    wanted.labelsSha256 = sha256Of(labels);
+    expectPulled(wanted, content_);
+    const auto config = nlohmann::json::parse(contentOf(settings_.folder / "net" / "config.json"));
+    EXPECT_EQ(config,
+              nlohmann::json::parse(R"({"architecture": "x", "label_names": ["tench", "great white shark", "cat"]})"));
+}
+
+TEST_F(PullModel, ComesWithoutNamesWhereTheyAreMissingOrOthers) {
+    const test::PullServer server(folder_);
+    ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    wanted.labelsSha256 = sha256Of("tench");
+    settings_.force = true;
+    for (const std::string& url : {server.file("labels.txt", "other names"), server.url("absent.txt")}) {
+        wanted.labelsUrl = url;
+        expectPulled(wanted, content_);
+        EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), wanted.config);
+    }
+}
+
 // --- hashes
 
 TEST_F(PullModel, TakesTheFirstDigitsOfAHashAndWritesDownAllOfThem) {

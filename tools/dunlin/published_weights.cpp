@@ -239,6 +239,13 @@ std::span<const PublishedWeights> publishedWeights() {
     return kPublished;
 }
 
+PublishedLabels publishedLabels() {
+    // PyTorch's examples read this file; the address has the commit in it, so the file does not change.
+    return {
+        "https://raw.githubusercontent.com/pytorch/hub/a6fc887fbbbda0dd37c440bf8a145f1da6707d6b/imagenet_classes.txt",
+        "1f386e0d1cb6e28b9c2dac651c3dea6801e98ad1b41a14ce6bb1a093d72069f5"};
+}
+
 const PublishedWeights* findPublishedWeights(std::string_view name) {
     const auto* found = std::ranges::find(kPublished, name, &PublishedWeights::name);
     return found == std::end(kPublished) ? nullptr : found;

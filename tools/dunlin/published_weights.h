@@ -29,6 +29,13 @@ struct PublishedWeights {
 };
 
 std::span<const PublishedWeights> publishedWeights();
+
+// A file with the names of ImageNet's 1000 classes, one a line, in the order of the networks' outputs.
+struct PublishedLabels {
+    std::string_view url, sha256;
+};
+PublishedLabels publishedLabels();
+
 // Null where there are none of this name.
 const PublishedWeights* findPublishedWeights(std::string_view name);
 // The names that are spelt most alike, as a list for a sentence.

@@ -88,6 +88,8 @@ Outcome<ModelSource> fromTable(const PullOptions& options) {
     source.licence = weights->licence;
     source.publisher = weights->publisher;
     source.config = configOf(*weights);
+    source.labelsUrl = publishedLabels().url;
+    source.labelsSha256 = publishedLabels().sha256;
     return source;
 }
 

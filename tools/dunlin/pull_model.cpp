@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
 
 #include "tools/dunlin/files.h"
+#include "tools/dunlin/labels.h"
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/part_file.h"
+#include "tools/dunlin/sha256.h"
 
 namespace dunlin::cli {
 namespace fs = std::filesystem;
@@ -136,6 +139,12 @@ class PartSink final : public DownloadSink {
     ProgressBar progress_;
 };
 
+std::string hashOfText(std::string_view text) {
+    Sha256 hash;
+    hash.add(std::as_bytes(std::span(text)));
+    return hash.finish();
+}
+
 // A small file whole, like a config.json.
 class TextSink final : public DownloadSink {
   public:
@@ -177,7 +186,8 @@ class Pull {
         if (!settings_.force) {
             if (std::optional<PulledModel> there = find()) return *std::move(there);
         }
-        DUNLIN_CLI_ASSIGN(const std::string config, fetchConfig());
+        DUNLIN_CLI_ASSIGN(std::string config, fetchConfig());
+        config = withLabels(std::move(config));
         if (!settings_.force) {
             if (const std::optional<PullRecord> whole = adopt()) return install(*whole, config, true);
         }
@@ -223,13 +233,29 @@ class Pull {
 
     Outcome<std::string> fetchConfig() {
         if (source_.configUrl.empty()) return source_.config;
-        TextSink sink(source_.configUrl);
-        DUNLIN_CLI_TRY(attempt(
-            [&] {
-                return DownloadRequest{source_.configUrl, 0, ""};
-            },
-            sink, [] { return uint64_t{0}; }, [] {}));
+        return fetchText(source_.configUrl);
+    }
+
+    Outcome<std::string> fetchText(const std::string& url) {
+        TextSink sink(url);
+        DUNLIN_CLI_TRY(attempt([&] { return DownloadRequest{url, 0, ""}; }, sink, [] { return uint64_t{0}; }, [] {}));
         return sink.text();
+    }
+
+    // Names are a convenience: a model without them is still the model.
+    std::string withLabels(std::string config) {
+        if (source_.labelsUrl.empty()) return config;
+        const Outcome<std::string> text = fetchText(source_.labelsUrl);
+        const bool right = text.ok() && hashOfText(*text) == source_.labelsSha256;
+        auto document = nlohmann::ordered_json::parse(config, nullptr, /*allow_exceptions=*/false);
+        if (!right || !document.is_object()) {
+            notice(fmt::format(
+                "the names of the classes are missing, so give --labels FILE where they are wanted: {}",
+                text.ok() ? source_.labelsUrl + " is not the file that was published" : text.failure().message));
+            return config;
+        }
+        document["label_names"] = parseLabels(*text);
+        return document.dump(2) + "\n";
     }
 
     // Until the file is here, or it is clear that it will not come.

@@ -27,6 +27,9 @@ struct ModelSource {
     std::string licence, publisher;
     std::string config;     // what config.json becomes; empty: there is none, or it comes from configUrl
     std::string configUrl;  // where config.json is published; empty: nowhere
+    // Where the names of the classes are published, one a line, and the whole hash of that file; empty: nowhere. They
+    // become label_names of `config`; where they cannot be had, a notice says so and the model comes without.
+    std::string labelsUrl, labelsSha256;
 };
 
 struct PullSettings {
