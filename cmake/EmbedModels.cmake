@@ -26,7 +26,10 @@ function(dunlin_embed_models target folder)
       endif()
       list(APPEND files ${file})
       set(symbol dunlin_shipped_${name}_${part})
-      string(APPEND assembly "EMBED(${symbol}, \"${file}\")\n")
+      string(APPEND assembly
+        "    .globl SYMBOL(${symbol})\n    HIDDEN SYMBOL(${symbol})\n    .balign 64\nSYMBOL(${symbol}):\n"
+        "    .incbin \"${file}\"\n"
+        "    .globl SYMBOL(${symbol}_end)\n    HIDDEN SYMBOL(${symbol}_end)\nSYMBOL(${symbol}_end):\n    .byte 0\n")
       string(APPEND declarations "extern \"C\" const std::byte ${symbol}[], ${symbol}_end[];\n")
     endforeach()
     set(symbol dunlin_shipped_${name})

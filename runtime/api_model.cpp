@@ -54,6 +54,11 @@ Result<std::shared_ptr<const OpenModel>> open(const char* name, const DunlinMode
     plain.weights = textOrEmpty(options.weights);
     plain.modelArguments = textOrEmpty(options.modelArguments);
     plain.config = textOrEmpty(options.config);
+    if ((options.weightsData == nullptr) != (options.weightsDataBytes == 0)) {
+        return error(StatusCode::InvalidArgument, "weightsData is %s, but weightsDataBytes is %llu",
+                     options.weightsData ? "not NULL" : "NULL",
+                     static_cast<unsigned long long>(options.weightsDataBytes));
+    }
     if (options.weightsData) {
         // Borrowed: the caller keeps it.
         plain.bytes = FileBytes{

@@ -116,6 +116,29 @@ TEST(ApiErrors, ForeignExtensionIsRefusedRatherThanIgnored) {
     EXPECT_NE(device.error().message.find("sType 4 does not extend DunlinDeviceOptions"), std::string::npos);
 }
 
+TEST(ApiErrors, WeightsInMemoryAreBytesAndTheirNumber) {
+    const char byte = 0;
+    for (const auto& [data, bytes] : {std::pair<const void*, uint64_t>{nullptr, 8}, {&byte, 0}}) {
+        DunlinModelOptions options = {};
+        options.sType = DUNLIN_STRUCTURE_TYPE_MODEL_OPTIONS;
+        options.weightsData = data;
+        options.weightsDataBytes = bytes;
+        DunlinError error;
+        DunlinModel model = nullptr;
+        expectRefused(dunlinOpenModel("net", &options, &model, &error), DUNLIN_ERROR_INVALID_ARGUMENT, error,
+                      ("weightsDataBytes is " + std::to_string(bytes)).c_str());
+        EXPECT_EQ(model, nullptr);
+    }
+}
+
+TEST(ApiErrors, BrokenWeightsInMemoryAreNamed) {
+    const std::vector<std::byte> noise(100, std::byte{0xff});
+    const auto model = Model::open("the asset", {.weightsData = noise});
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().status, DUNLIN_ERROR_BAD_FILE);
+    EXPECT_NE(model.error().message.find("the asset"), std::string::npos) << model.error().message;
+}
+
 TEST(ApiErrors, LongSentenceIsCutAfterAWholeCharacter) {
     // Two bytes a character: a cut in the middle of one would leave a lone first byte.
     std::string name = "x";

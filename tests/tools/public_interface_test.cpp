@@ -22,7 +22,8 @@ void collect(const std::string& file, std::set<std::string>& included) {
 }
 
 TEST(PublicInterface, IsAllThatTheCommandsForUsersNeed) {
-    for (const char* command : {"classify", "evaluate", "run", "devices", "models", "library"}) {
+    for (const char* command :
+         {"classify", "evaluate", "run", "devices", "models", "pull", "library", "shipped", "model_place"}) {
         std::set<std::string> included;
         collect(std::string("tools/dunlin/") + command + ".cpp", included);
         EXPECT_TRUE(included.contains("dunlin/dunlin.hpp")) << command;

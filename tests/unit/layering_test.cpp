@@ -33,7 +33,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
 };
 
 // Commands that show what the public interface can do: nothing of the library but the public headers.
-const std::set<std::string> kPublicOnly = {"classify", "evaluate", "run", "devices", "models"};
+const std::set<std::string> kPublicOnly = {"classify", "evaluate", "run", "devices", "models", "pull"};
 
 // The part that a file relative to the root belongs to; empty for what has no floor (tools, tests).
 std::string partOf(const std::string& file) {

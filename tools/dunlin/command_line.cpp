@@ -80,8 +80,8 @@ void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) 
 void addModel(CLI::App& command, ModelChoice& model) {
     command
         .add_option("MODEL", model.name,
-                    "an architecture (see `dunlin models`), a weights file (.safetensors, .pth), or a folder with "
-                    "config.json and model.safetensors")
+                    "a shipped or pulled model, an architecture (see `dunlin models`), a weights file (.safetensors, "
+                    ".pth), or a folder with config.json and model.safetensors")
         ->required()
         ->type_name("");
     command

@@ -15,10 +15,9 @@
 #include "runtime/vulkan/device.h"
 #include "tools/dunlin/commands.h"
 #include "tools/dunlin/internals.h"
+#include "tools/dunlin/model_place.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
-#include "tools/dunlin/pulled_models.h"
-#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 namespace {
@@ -100,16 +99,14 @@ struct Inspected {
 };
 
 Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice, const std::string& cacheDirectory) {
+    const ModelPlace place = placeOf(choice, cacheDirectory);
     ModelOptions options;
     options.architecture = choice.architecture;
     options.weights = choice.weights;
-    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
-        options.bytes = FileBytes{choice.name, shipped->weights, {}};
-        options.config = shipped->config;
-        return outcomeOf(dunlin::openModel(choice.name, options));
-    }
-    auto opened = outcomeOf(dunlin::openModel(placeOf(choice, cacheDirectory), options));
-    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    options.config = place.config;
+    if (!place.weights.empty()) options.bytes = FileBytes{place.name, place.weights, {}};
+    auto opened = outcomeOf(dunlin::openModel(place.name, options));
+    if (!opened.ok()) return withHint(opened.failure(), choice);
     return opened;
 }
 

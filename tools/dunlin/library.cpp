@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/dunlin/model_place.h"
 #include "tools/dunlin/output.h"
-#include "tools/dunlin/pulled_models.h"
-#include "tools/dunlin/shipped.h"
 
 namespace dunlin::cli {
 
@@ -39,18 +38,14 @@ Outcome<OpenedDevice> openDevice(const CommonOptions& options) {
 }
 
 Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cacheDirectory) {
+    const ModelPlace place = placeOf(choice, cacheDirectory);
     ModelOptions options;
     options.architecture = choice.architecture;
     options.weights = choice.weights;
-    std::string place = choice.name;
-    if (const ShippedModel* shipped = findShippedModel(choice.name)) {
-        options.weightsData = shipped->weights;
-        options.config = shipped->config;
-    } else {
-        place = placeOf(choice, cacheDirectory);
-    }
-    Outcome<Model> opened = outcomeOf(Model::open(place, options));
-    if (!opened.ok()) return withPullHint(opened.failure(), choice);
+    options.weightsData = place.weights;
+    options.config = place.config;
+    Outcome<Model> opened = outcomeOf(Model::open(place.name, options));
+    if (!opened.ok()) return withHint(opened.failure(), choice);
     Model model = *std::move(opened);
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};

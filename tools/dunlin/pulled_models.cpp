@@ -6,7 +6,6 @@
 #include <span>
 
 #include "tools/dunlin/files.h"
-#include "tools/dunlin/published_weights.h"
 
 namespace dunlin::cli {
 namespace fs = std::filesystem;
@@ -52,19 +51,6 @@ std::string textOf(const PullRecord& record) {
                                          {"licence", orNull(record.licence)},
                                          {"publisher", orNull(record.publisher)}};
     return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-std::string placeOf(const ModelChoice& choice, const std::string& cacheDirectory) {
-    if (!choice.weights.empty() || cacheDirectory.empty() || !isModelName(choice.name)) return choice.name;
-    const fs::path folder = pulledModelsFolder(cacheDirectory) / choice.name;
-    std::error_code failed;
-    return fs::is_regular_file(folder / kPullRecordName, failed) ? folder.string() : choice.name;
-}
-
-Failure withPullHint(Failure failure, const ModelChoice& choice) {
-    if (!choice.weights.empty() || findPublishedWeights(choice.name) == nullptr) return failure;
-    failure.message += fmt::format("; `dunlin pull {}` downloads published ones", choice.name);
-    return failure;
 }
 
 }  // namespace dunlin::cli

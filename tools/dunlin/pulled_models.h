@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "tools/dunlin/commands.h"
 #include "tools/dunlin/outcome.h"
 
 namespace dunlin::cli {
@@ -32,12 +31,5 @@ bool isModelName(std::string_view name);
 // BadInput where the record is absent or broken.
 Outcome<PullRecord> readPullRecord(const std::filesystem::path& modelFolder);
 std::string textOf(const PullRecord& record);
-
-// What the library is to open for this MODEL: the folder of a pulled model where the name has one and no weights are
-// asked for, else the name itself.
-std::string placeOf(const ModelChoice& choice, const std::string& cacheDirectory);
-
-// The failure to open a model, with a word about `dunlin pull` where that helps.
-Failure withPullHint(Failure failure, const ModelChoice& choice);
 
 }  // namespace dunlin::cli

@@ -241,8 +241,6 @@ class MobileVitBlock(nn.Module):
 class MobileVitXxs(nn.Module):
     def __init__(self, classes, dropout=0.0):
         super().__init__()
-
-
         self.stem = ConvNorm(3, 16, 3, 2)
         self.stages = nn.Sequential(
             nn.Sequential(Bottleneck(16, 16, 1)),

@@ -45,9 +45,8 @@ RECIPES = {
 
 class Trainer:
     def __init__(self, recipe, epochs, batch, begin, device):
-        self.recipe, self.device, self.epochs, self.batch, self.epoch = recipe, device, epochs, batch, 0
-        # Steps of larger batches are fewer and less noisy, so they may be longer (Malladi et al. 2022: the square root).
-        self.rate = recipe.rate * math.sqrt(batch / recipe.batch)
+        self.recipe, self.device, self.epochs, self.epoch = recipe, device, epochs, 0
+        self.set_batch(batch)
         self.network = recipe.build().to(device, memory_format=torch.channels_last)
         if begin:
             self.begin_with(load_safetensors(begin))
@@ -61,6 +60,10 @@ class Trainer:
             self.rate, foreach=True)
         self.mean = torch.tensor(recipe.mean, device=device)[:, None, None]
         self.std = torch.tensor(recipe.std, device=device)[:, None, None]
+
+    def set_batch(self, batch):
+        # Steps of larger batches are fewer and less noisy, so they may be longer (Malladi et al. 2022: the square root).
+        self.batch, self.rate = batch, self.recipe.rate * math.sqrt(batch / self.recipe.batch)
 
     def begin_with(self, tensors):
         # Files of weights do not count the batches that BatchNorm has seen.
@@ -123,16 +126,20 @@ class Trainer:
         return correct / len(images)
 
     def save(self, path):
-        state = {"epoch": self.epoch, "epochs": self.epochs, "steps": self.steps, "network": self.network.state_dict(),
-                 "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state = {"epoch": self.epoch, "epochs": self.epochs, "batch": self.batch, "steps": self.steps,
+                 "network": self.network.state_dict(), "average": self.average.state_dict(),
+                 "optimizer": self.optimizer.state_dict()}
         torch.save(state, path + ".new")
         os.replace(path + ".new", path)
 
-    def load(self, path, epochs):
+    def load(self, path, epochs, batch):
+        """The checkpoint of a run; `epochs` and `batch`, where they are given, must be the run's."""
         state = torch.load(path, map_location=self.device)
-        if epochs not in (None, state["epochs"]):
-            raise SystemExit(f"{path} belongs to a run of {state['epochs']} epochs, not {epochs}")
+        for what, asked in (("epochs", epochs), ("batch", batch)):
+            if asked not in (None, state[what]):
+                raise SystemExit(f"{path} belongs to a run with --{what} {state[what]}, not {asked}")
         self.epochs, self.epoch, self.steps = state["epochs"], state["epoch"], state["steps"]
+        self.set_batch(state["batch"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -164,8 +171,12 @@ def main():
     os.makedirs(arguments.out, exist_ok=True)
     checkpoint = os.path.join(arguments.out, arguments.name + ".checkpoint")
     if os.path.exists(checkpoint):
-        trainer.load(checkpoint, arguments.epochs)
+        if arguments.begin:
+            raise SystemExit(f"{checkpoint} is of a run that has begun; --from needs another --out")
+        trainer.load(checkpoint, arguments.epochs, arguments.batch)
         print(f"going on after epoch {trainer.epoch}", flush=True)
+    elif arguments.export:
+        raise SystemExit(f"{checkpoint} does not exist, so there is nothing to export")
 
     test_images, test_classes, labels = load(recipe, arguments.data, "test", device)
     if not arguments.export:
