@@ -101,6 +101,7 @@ Result<Request> requestBytes(const std::string& name, const ModelOptions& option
     request.architecture = options.architecture;
     request.weights = name;
     request.bytes = options.bytes;
+    request.bytes->name = name;
     if (options.config.empty()) return request;
     request.configFile = "config.json of " + name;
     auto config = parseHubConfig(options.config);
