@@ -336,6 +336,9 @@ TEST_F(PullCommand, TrustsTheCertificatesThatTheEnvironmentNames) {
     const test::PullServer server(folder_, certificate);
     const Words words = pull(server.file("a.safetensors", content_), content_);
     expectRefused(3, line(words), "certificate is not trusted");
+    expectRefused(3, "CURL_CA_BUNDLE=/nonexistent.pem " + line(words),
+                  "the certificates to trust cannot be read: /nonexistent.pem; install ca-certificates or set "
+                  "CURL_CA_BUNDLE");
     for (const std::string variable : {"SSL_CERT_FILE", "CURL_CA_BUNDLE"}) {
         shell(variable + "=" + quoted(certificate.certificate) + " " + line(words));
         EXPECT_EQ(contentOf(model() / "model.safetensors"), content_) << variable;
