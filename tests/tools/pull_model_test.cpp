@@ -262,6 +262,18 @@ TEST_F(PullModel, WeightsThatDoNotOpenReplaceNothing) {
     EXPECT_FALSE(fs::exists(part()));
 }
 
+TEST_F(PullModel, AFewDigitsDoNotMakeAnotherAddressTheSameModel) {
+    const test::PullServer server(folder_);
+    expectPulled(source(server.file("a.safetensors", content_), content_), content_);
+    ModelSource moved = source(server.file("b.safetensors", content_), content_);
+    expectPulled(moved, content_);
+    EXPECT_EQ(server.requests().size(), 1u) << "the whole hash does";
+    moved.sha256.resize(8);
+    const Outcome<PulledModel> refused = pull(moved);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().status, ExitStatus::WrongUse);
+}
+
 // --- cut connections
 
 TEST_F(PullModel, ContinuesACutDownloadWhereItWasCut) {
@@ -589,6 +601,11 @@ TEST_F(PullModel, TakesConfigJsonFromTheHub) {
     wanted.configUrl = server.file("config.json", "{\"from\": \"the hub\"}");
     expectPulled(wanted, content_);
     EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), "{\"from\": \"the hub\"}");
+    for (const char* broken : {"", "{\"from\": \"the h"}) {
+        std::ofstream(settings_.folder / "net" / "config.json") << broken;
+        expectPulled(wanted, content_);
+        EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), "{\"from\": \"the hub\"}");
+    }
     settings_.force = true;
     fs::remove_all(settings_.folder);
     server.file("config.json", std::string((1 << 20) + 1, ' '));

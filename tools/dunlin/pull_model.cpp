@@ -336,19 +336,28 @@ class Pull {
     // Weights that do not open must not take the place of others: they are opened in a folder of their own.
     Check opens(const fs::path& weights, const std::string& config) const {
         if (!settings_.opens) return {};
-        const fs::path trial = folder_ / kTrialName;
-        std::error_code failed;
-        fs::remove_all(trial, failed);
+        const fs::path trial = folder_ / kTrialName, there = trial / source_.file;
+        std::error_code failed, ignored;
+        fs::remove_all(trial, ignored);
         fs::create_directory(trial, failed);
-        if (!failed) fs::create_symlink(fs::absolute(weights), trial / source_.file, failed);
+        bool moved = false;
+        if (!failed) {
+            fs::create_symlink(fs::absolute(weights), there, failed);
+            // Some file systems have no links.
+            if (failed) {
+                fs::rename(weights, there, failed);
+                moved = true;
+            }
+        }
         Check wrong;
         if (failed) {
-            wrong = Failure{ExitStatus::BadInput,
-                            fmt::format("{}: cannot be written: {}", trial.string(), failed.message())};
+            const std::string reason = failed.message();
+            wrong = Failure{ExitStatus::BadInput, fmt::format("{}: cannot be written: {}", trial.string(), reason)};
         }
         if (!wrong) wrong = replace(trial / kConfigName, config);
         if (!wrong) wrong = settings_.opens(trial);
-        fs::remove_all(trial, failed);
+        if (moved) fs::rename(there, weights, ignored);
+        fs::remove_all(trial, ignored);
         return wrong;
     }
 
