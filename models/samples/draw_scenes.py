@@ -363,37 +363,6 @@ def horse(scene):
         scene.paint(scene.ellipse(foot[0] - 0.004, foot[1], 0.024, 0.018), (28, 22, 20))
 
 
-def deer(scene):
-    scene.pixels = scene.gradient((116, 132, 92), (96, 106, 62))
-    scene.trees(0.55, 0.50, (78, 92, 60))
-    scene.ground(0.55, (150, 142, 84), (116, 112, 60), 0.14, 40)
-    scene.shade(scene.ellipse(0.52, 0.89, 0.26, 0.022, 0.015), 0.5)
-    coat, under = (176, 126, 78), (118, 78, 48)
-    for hip, knee, foot in (((0.42, 0.62), (0.435, 0.75), (0.43, 0.885)), ((0.68, 0.60), (0.715, 0.73), (0.70, 0.875))):
-        scene.body(scene.line([hip, knee, foot], (0.06, 0.018)), (124, 84, 54), (80, 56, 40))
-    body = scene.smooth([(0.34, 0.46), (0.44, 0.435), (0.58, 0.445), (0.70, 0.44), (0.775, 0.48), (0.775, 0.57), (0.70, 0.625), (0.56, 0.625),
-                         (0.43, 0.645), (0.355, 0.60), (0.325, 0.53)])
-    scene.body(body, coat, under, 0.04, 30)
-    neck = scene.smooth([(0.345, 0.58), (0.315, 0.46), (0.295, 0.34), (0.305, 0.27), (0.36, 0.27), (0.385, 0.36), (0.44, 0.46), (0.42, 0.56)])
-    scene.body(neck, (184, 134, 86), (140, 96, 62), 0.04, 30)
-    scene.paint(scene.ellipse(0.320, 0.37, 0.020, 0.05, 0.012) * 0.8, (226, 208, 180))
-    head = scene.smooth([(0.37, 0.225), (0.385, 0.275), (0.33, 0.325), (0.27, 0.345), (0.215, 0.345), (0.205, 0.315), (0.25, 0.275), (0.305, 0.22)])
-    scene.body(head, (186, 136, 90), (136, 94, 62))
-    scene.paint(scene.ellipse(0.213, 0.325, 0.014, 0.014), (26, 22, 22))
-    scene.paint(scene.ellipse(0.295, 0.262, 0.011, 0.010), (16, 12, 12))
-    scene.body(scene.smooth([(0.365, 0.235), (0.41, 0.165), (0.465, 0.165), (0.43, 0.225), (0.385, 0.25)]), (190, 144, 100), (140, 98, 68))
-    for base in (0.325, 0.36):
-        lean = (base - 0.33) * 1.6
-        beam = [(base, 0.225), (base + 0.03 + lean, 0.13), (base + 0.01 + lean, 0.04)]
-        scene.paint(scene.line(beam, (0.020, 0.009)), (104, 80, 58))
-        for t, dx in ((0.35, -0.07), (0.70, -0.065)):
-            x, y = base + (0.03 + lean) * min(1, t * 1.6), 0.225 - 0.17 * t
-            scene.paint(scene.line([(x, y), (x + dx, y - 0.07)], (0.013, 0.006)), (116, 90, 66))
-    for hip, knee, foot in (((0.385, 0.60), (0.38, 0.75), (0.385, 0.895)), ((0.725, 0.57), (0.765, 0.735), (0.75, 0.895))):
-        scene.body(scene.line([hip, knee, foot], (0.075, 0.020)), coat, (92, 64, 44))
-    scene.paint(scene.ellipse(0.785, 0.50, 0.022, 0.04), (240, 232, 218))
-
-
 def frog(scene):
     scene.pixels = scene.gradient((112, 98, 72), (92, 80, 58)) * (1 + 0.16 * scene.noise(8, 8, 5))[:, :, None]
     scene.shade(scene.ellipse(0.5, 0.80, 0.38, 0.06, 0.03), 0.6)
@@ -422,41 +391,6 @@ def frog(scene):
         scene.body(scene.line([(0.5 + side * 0.16, 0.64), (0.5 + side * 0.20, 0.74), (0.5 + side * 0.16, 0.83)], (0.075, 0.045)), skin, under)
         for toe in (0.11, 0.16, 0.21):
             scene.body(scene.line([(0.5 + side * 0.16, 0.825), (0.5 + side * toe, 0.875)], (0.03, 0.02)), skin, under)
-
-
-def cat(scene):
-    scene.pixels = scene.gradient((156, 136, 120), (120, 96, 80)) * (1 + 0.06 * scene.noise(3, 3, 3))[:, :, None]
-    fur, under, stripe = (186, 142, 96), (140, 100, 66), (104, 70, 44)
-    body = scene.smooth([(0.30, 1.05), (0.24, 0.84), (0.30, 0.66), (0.5, 0.60), (0.70, 0.66), (0.77, 0.84), (0.72, 1.05)])
-    scene.body(body, fur, under, 0.08, 40)
-    scene.body(scene.smooth([(0.5, 0.66), (0.60, 0.74), (0.58, 0.92), (0.5, 0.99), (0.42, 0.92), (0.40, 0.74)], 0.02), (240, 230, 216), (214, 200, 184),
-               0.05, 40)
-    for side in (-1, 1):
-        ear = [(0.5 + side * x, y) for x, y in ((0.10, 0.27), (0.255, 0.06), (0.275, 0.36))]
-        scene.body(scene.polygon(ear), fur, under, 0.06, 40)
-        inner = [(0.5 + side * x, y) for x, y in ((0.155, 0.26), (0.238, 0.125), (0.245, 0.31))]
-        scene.body(scene.polygon(inner), (206, 150, 134), (176, 120, 104))
-    head = scene.smooth([(0.5, 0.20), (0.64, 0.225), (0.755, 0.36), (0.765, 0.49), (0.69, 0.60), (0.5, 0.665), (0.31, 0.60), (0.235, 0.49),
-                         (0.245, 0.36), (0.36, 0.225)])
-    scene.body(head, (196, 152, 104), (164, 122, 84), 0.07, 40)
-    for x in (-0.06, 0.0, 0.06):
-        scene.paint(scene.line([(0.5 + x * 0.7, 0.21), (0.5 + x, 0.31)], (0.026, 0.010), 0.004), stripe)
-    for side in (-1, 1):
-        for y in (0.43, 0.49, 0.55):
-            scene.paint(scene.line([(0.5 + side * 0.26, y), (0.5 + side * 0.18, y + 0.005)], (0.024, 0.008), 0.004), stripe)
-        x = 0.5 + side * 0.112
-        scene.paint(scene.ellipse(x, 0.402, 0.062, 0.046, angle=-side * 0.25), (60, 42, 32))
-        scene.body(scene.ellipse(x, 0.404, 0.053, 0.039, angle=-side * 0.25), (186, 190, 92), (140, 160, 64))
-        scene.paint(scene.ellipse(x, 0.404, 0.017, 0.037), (12, 12, 12))
-        scene.paint(scene.ellipse(x - 0.014, 0.389, 0.010, 0.009), (250, 250, 250))
-    muzzle = numpy.maximum(scene.ellipse(0.448, 0.535, 0.072, 0.058, 0.008), scene.ellipse(0.552, 0.535, 0.072, 0.058, 0.008))
-    scene.body(numpy.maximum(muzzle, scene.ellipse(0.5, 0.59, 0.05, 0.045, 0.008)), (244, 236, 224), (222, 208, 192))
-    scene.paint(scene.smooth([(0.465, 0.482), (0.535, 0.482), (0.5, 0.522)]), (196, 110, 102))
-    scene.paint(scene.line([(0.5, 0.52), (0.5, 0.55), (0.455, 0.575)], 0.008), (84, 56, 46))
-    scene.paint(scene.line([(0.5, 0.55), (0.545, 0.575)], 0.008), (84, 56, 46))
-    for side in (-1, 1):
-        for y in (0.52, 0.545, 0.57):
-            scene.paint(scene.line([(0.5 + side * 0.08, y), (0.5 + side * 0.30, y + (y - 0.535) * 1.6)], 0.004) * 0.8, (250, 248, 244))
 
 
 def dog(scene):
@@ -489,8 +423,6 @@ SCENES = {
     "automobile/red": car,
     "automobile/blue": car_from_the_front,
     "bird/songbird": songbird,
-    "cat/tabby": cat,
-    "deer/stag": deer,
     "dog/retriever": dog,
     "frog/frog": frog,
     "horse/bay": horse,

@@ -1,6 +1,7 @@
 // dunlin evaluate, as a user runs it. What the network answers to small pictures is asked of `dunlin classify`, so that
 // every figure is known beforehand.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -63,6 +64,12 @@ class Evaluate : public CommandFixture {
         folder_.file("net/config.json",
                      R"({"architecture": "convnext_atto", "num_classes": 4, "label_names": ["ant", "bee", "red cat"],
                          "pretrained_cfg": {"label_offset": 1, "input_size": [3, 32, 32]}})");
+        return {folder_ / "net", "--weights", "synthetic"};
+    }
+    Words netOf(int classes, int labelOffset) const {
+        folder_.file("net/config.json", R"({"architecture": "convnext_atto", "num_classes": )" +
+                                            std::to_string(classes) + R"(, "pretrained_cfg": {"label_offset": )" +
+                                            std::to_string(labelOffset) + R"(, "input_size": [3, 32, 32]}})");
         return {folder_ / "net", "--weights", "synthetic"};
     }
 };
@@ -183,6 +190,16 @@ TEST_F(Evaluate, SaysWhichClassesTheSharesAreOf) {
     const std::string all = dunlin(evaluate(kOnCpu, netWithBackground())).out;
     EXPECT_TRUE(std::regex_search(all, std::regex("pictures +3  in all 3 classes\n"))) << all;
     EXPECT_TRUE(std::regex_search(all, std::regex("top-5 +-  says nothing with 3 classes\n"))) << all;
+}
+
+TEST_F(Evaluate, TheFiveLikeliestCountWhereThereAreMoreAnswers) {
+    add("0", 0);
+    EXPECT_TRUE(answer(evaluate({}, netOf(5, 0))).at("top5").is_null()) << "five of five are always right";
+    EXPECT_TRUE(answer(evaluate({}, netOf(5, 1))).at("top5").is_null());
+    EXPECT_TRUE(answer(evaluate({}, netOf(6, 0))).at("top5").is_number());
+    EXPECT_TRUE(answer(evaluate({}, netOf(6, 1))).at("top5").is_number()) << "background is an answer";
+    const std::string text = dunlin(evaluate(kOnCpu, netOf(5, 0))).out;
+    EXPECT_TRUE(std::regex_search(text, std::regex("top-5 +-  says nothing with 5 classes\n"))) << text;
 }
 
 TEST_F(Evaluate, ALimitIsSpreadOverTheClasses) {
@@ -316,6 +333,20 @@ TEST_F(Evaluate, UnreadablePicturesAreNamedAndNotCounted) {
     EXPECT_NE(text.out.find("2 more could not be read and are not counted"), std::string::npos) << text.out;
 }
 
+TEST_F(Evaluate, FilesThatAreNoPicturesAreSaidToBePassedOver) {
+    add("7", 0);
+    EXPECT_EQ(answer(evaluate()).at("passedOver"), 0);
+    folder_.file("truth/7/a.webp", "");
+    ASSERT_EQ(mkfifo((folder_ / "truth/7/pipe.ppm").c_str(), 0600), 0);
+    const CommandResult result = dunlin(evaluate(kOnCpu + Words{"--json"}));
+    EXPECT_EQ(result.exitStatus, 0);
+    EXPECT_EQ(result.err, "dunlin: " + folder_ / "truth" +
+                              ": 2 files in class folders are no pictures that can be read and are passed over: "
+                              "7/a.webp, 7/pipe.ppm\n");
+    EXPECT_EQ(result.json().at("images"), 1);
+    EXPECT_EQ(result.json().at("passedOver"), 2);
+}
+
 TEST_F(Evaluate, WithoutAnyReadablePictureThereAreNoShares) {
     folder_.file("truth/7/bad.jpg", "no picture");
     const CommandResult result = dunlin(evaluate(kOnCpu + Words{"--json"}));
@@ -357,6 +388,12 @@ TEST_F(Evaluate, RefusesFoldersAndListsThatMakeNoSense) {
                   "2 labels, the network has 1000 classes");
     expectRefused(3, evaluate(kOnCpu + Words{"--labels", folder_.file("far.csv", "7/0.ppm,1000\n")}),
                   "far.csv: line 1: '1000' fits no class");
+    using namespace std::string_literals;
+    expectRefused(3,
+                  evaluate(kOnCpu + Words{"--labels", folder_.file("wide.txt",
+                                                                   "\xff\xfe"
+                                                                   "c\0a\0t\0"s)}),
+                  "wide.txt: is UTF-16 text, or none; class names are UTF-8 text");
     add("cat", 1);
     expectRefused(3, evaluate(kOnCpu), "truth/cat fits no class, while others fit by number");
     for (const char* name : {"1", "2"}) add(name, 1);  // with 7 and cat, four

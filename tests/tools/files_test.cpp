@@ -1,5 +1,6 @@
 #include "tools/dunlin/files.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/tools/temporary_folder.h"
@@ -179,7 +180,8 @@ TEST(Labels, LoseAByteOrderMarkAndEmptyLinesBeyondTheClasses) {
 TEST(Labels, FromAnEndlessFileAreRefused) {
     const Outcome<Words> labels = readLabels("/dev/zero", 2, 0);
     ASSERT_FALSE(labels.ok());
-    EXPECT_NE(labels.failure().message.find("more than 16777216 bytes"), std::string::npos) << labels.failure().message;
+    EXPECT_NE(labels.failure().message.find(fmt::format("more than {} bytes", kMaxLabelsBytes)), std::string::npos)
+        << labels.failure().message;
 }
 
 TEST(Labels, OfAnotherNumberOfClassesAreRefused) {

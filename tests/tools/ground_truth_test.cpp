@@ -2,6 +2,7 @@
 #include "tools/dunlin/ground_truth.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/tools/temporary_folder.h"
 
@@ -47,7 +48,26 @@ TEST_F(GroundTruthTest, FoldersAreClassesWithAllThatIsInThem) {
     EXPECT_EQ(textOf(truth->pictures), "cat/z.ppm=0 dog/a.png=1 dog/b.JPG=1 dog/more/deep/c.jpeg=1 ");
     EXPECT_EQ(truth->naming, ClassNaming::Label);
     EXPECT_EQ(truth->classIndices, (std::vector<uint32_t>{0, 1}));
-    EXPECT_TRUE(truth->notices.empty());
+    EXPECT_TRUE(truth->notices.empty()) << "notes and hidden files are no surprise";
+    EXPECT_EQ(truth->passedOver, 0u);
+}
+
+TEST_F(GroundTruthTest, SaysWhatIsPassedOverInClassFolders) {
+    add({"cat/a.png", "cat/b.webp", "cat/README", "cat/info.JSON", "dog/more/c.TIF", "dog/d.avif", "dog/e",
+         "beside.tif"});
+    fs::create_symlink("nowhere.png", folder_ / "cat/gone.png");
+    ASSERT_EQ(mkfifo((folder_ / "dog/pipe.png").c_str(), 0600), 0);
+    fs::create_symlink("nowhere", folder_ / "great_white_shark");
+    const Outcome<GroundTruth> truth = truthOfFolders(folder_.path(), kAnimals);
+    ASSERT_TRUE(truth.ok()) << truth.failure().message;
+    EXPECT_EQ(textOf(truth->pictures), "cat/a.png=0 cat/gone.png=0 ") << "a dangling link is a picture that is missed";
+    EXPECT_EQ(truth->passedOver, 5u);
+    ASSERT_EQ(truth->notices.size(), 3u);
+    EXPECT_EQ(truth->notices[0], folder_ / "great_white_shark" + ": is a link to nothing, so it is no class folder");
+    EXPECT_EQ(truth->notices[1], folder_ / "dog" + ": has no pictures");
+    EXPECT_EQ(truth->notices[2], folder_.path().string() +
+                                     ": 5 files in class folders are no pictures that can be read and are passed "
+                                     "over: cat/b.webp, dog/d.avif, dog/e ...");
 }
 
 TEST_F(GroundTruthTest, FoldersMayBeLinksButNoCircles) {
@@ -57,6 +77,44 @@ TEST_F(GroundTruthTest, FoldersMayBeLinksButNoCircles) {
     const Outcome<GroundTruth> truth = truthOfFolders(folder_ / "top", kAnimals);
     ASSERT_TRUE(truth.ok()) << truth.failure().message;
     EXPECT_EQ(textOf(truth->pictures), "top/cat/c.png=0 top/dog/a.png=1 ");
+    ASSERT_EQ(truth->notices.size(), 1u);
+    EXPECT_EQ(truth->notices[0],
+              folder_ / "top/cat/again" + ": is the same folder as " + folder_ / "top/cat" + " and passed over");
+}
+
+TEST_F(GroundTruthTest, LinksUpwardsAndAmongSiblingsCountNothingTwice) {
+    add({"top/cat/c.png", "top/dog/1/a.png", "top/dog/2/b.png"});
+    fs::create_directory_symlink("..", folder_ / "top/cat/up");
+    fs::create_directory_symlink("../..", folder_ / "top/cat/way_up");
+    fs::create_directory_symlink("../2", folder_ / "top/dog/1/two");
+    fs::create_directory_symlink("../1", folder_ / "top/dog/2/one");
+    const Outcome<GroundTruth> truth = truthOfFolders(folder_ / "top", kAnimals);
+    ASSERT_TRUE(truth.ok()) << truth.failure().message;
+    EXPECT_EQ(textOf(truth->pictures), "top/cat/c.png=0 top/dog/1/a.png=1 top/dog/1/two/b.png=1 ");
+    ASSERT_EQ(truth->notices.size(), 4u);
+    EXPECT_EQ(truth->notices[0], folder_ / "top/cat/up" + ": leads out of its class folder and is passed over");
+    EXPECT_EQ(truth->notices[1], folder_ / "top/cat/way_up" + ": leads out of its class folder and is passed over");
+    EXPECT_EQ(truth->notices[2],
+              folder_ / "top/dog/1/two/one" + ": is the same folder as " + folder_ / "top/dog/1" + " and passed over");
+    EXPECT_EQ(truth->notices[3],
+              folder_ / "top/dog/2" + ": is the same folder as " + folder_ / "top/dog/1/two" + " and passed over");
+}
+
+TEST_F(GroundTruthTest, RefusesAFolderOfTwoClasses) {
+    add({"same/cat/c.png", "inside/cat/c.png", "inside/dog/deep/a.png", "whole/cat/c.png", "whole/dog/d.png"});
+    fs::create_directory_symlink("cat", folder_ / "same/dog");
+    fs::create_directory_symlink("../dog/deep", folder_ / "inside/cat/deep");
+    fs::create_directory_symlink("../dog", folder_ / "whole/cat/other");
+    const auto messageOf = [](const std::string& folder) {
+        const Outcome<GroundTruth> truth = truthOfFolders(folder, kAnimals);
+        return truth.ok() ? "accepted" : truth.failure().message;
+    };
+    const auto both = [&](const std::string& a, const std::string& b) {
+        return folder_ / a + ": is the same folder as " + folder_ / b + ", which is of another class";
+    };
+    EXPECT_EQ(messageOf(folder_ / "same"), both("same/dog", "same/cat"));
+    EXPECT_EQ(messageOf(folder_ / "inside"), both("inside/dog/deep", "inside/cat/deep"));
+    EXPECT_EQ(messageOf(folder_ / "whole"), both("whole/cat/other", "whole/dog"));
 }
 
 TEST_F(GroundTruthTest, ABackgroundIsNotCounted) {
@@ -106,6 +164,9 @@ TEST_F(GroundTruthTest, ListsAreKnownByTheirNameOrTheirLines) {
                             "\xef\xbb\xbf"
                             "\n\"a, b.PNG\" , cat\r\n"));
     EXPECT_TRUE(isTruthList("a.txt", "image,label\nval/a.JPEG,3\n"));
+    EXPECT_TRUE(isTruthList("a.txt", "a.jpg,\"great\nwhite shark\"\n")) << "whatever is wrong with it";
+    for (const char* line : {"a.jpg\t3\n", "a b.jpg 3\n", "a.jpg;3\n"}) EXPECT_TRUE(isTruthList("a.txt", line)) << line;
+    EXPECT_FALSE(isTruthList("a.txt", "a.jpg\nb.jpg\n"));
     EXPECT_FALSE(isTruthList("a.txt", "tench, Tinca tinca\ngoldfish, Carassius auratus\n"));
     EXPECT_FALSE(isTruthList("a.txt", "n01440764 tench\n"));
     EXPECT_FALSE(isTruthList("a.txt", "\"unclosed\na.jpg\n"));
@@ -124,8 +185,47 @@ TEST_F(GroundTruthTest, ListsMayHaveQuotes) {
     add({"a, \"b\".jpg"});
     const ClassCatalogue catalogue{2, 0, {"tench, Tinca tinca", "eel"}, {}};
     EXPECT_EQ(listText("\"a, \"\"b\"\".jpg\" , \"tench, Tinca tinca\"\n", catalogue), "a, \"b\".jpg=0 ");
-    EXPECT_EQ(listText("\"a.jpg,1\n"), "list.csv: line 1: a quote is not closed before the comma");
+    EXPECT_EQ(listText("a.jpg,\"great\nwhite shark\"\n"),
+              "list.csv: line 1: a quote is not closed; a field cannot span lines");
     EXPECT_EQ(listText("\"a\" b.jpg,1\n"), "list.csv: line 1: a quote is not closed before the comma");
+}
+
+TEST_F(GroundTruthTest, OnlyTitlesAreNoPicture) {
+    add({"a.jpg"});
+    EXPECT_EQ(listText("file,species\na.jpg,cat\n"), "a.jpg=0 ");
+    EXPECT_EQ(listText(",file\na.jpg,cat\n"), "a.jpg=0 ");
+    const auto isNone = [](const std::string& name) {
+        return "list.csv: line 1: '" + name + "' is not the file name of a picture";
+    };
+    EXPECT_EQ(listText("b.webp,species\na.jpg,cat\n"), isNone("b.webp"));
+    EXPECT_EQ(listText("photos/b,species\na.jpg,cat\n"), isNone("photos/b"));
+    EXPECT_EQ(listText("b,cat\na.jpg,cat\n"), isNone("b"));
+    EXPECT_EQ(listText("b,2\na.jpg,1\n", kWithBackground), isNone("b"));
+}
+
+TEST_F(GroundTruthTest, ListsOfAnotherFormAreToldTheForm) {
+    add({"a.jpg"});
+    const auto message = [](const char* found, int line) {
+        return "list.csv: line " + std::to_string(line) + ": has " + found +
+               " after the picture; a line is picture,class with a comma between";
+    };
+    EXPECT_EQ(listText("image\tlabel\na.jpg\tcat\n"), message("a tab", 2));
+    EXPECT_EQ(listText("a.jpg\tgreat, white shark\n"), message("a tab", 1));
+    EXPECT_EQ(listText("a.jpg;cat\n"), message("a semicolon", 1));
+    EXPECT_EQ(listText("a.jpg cat\n"), message("a space", 1));
+    using namespace std::string_literals;
+    const char* utf16 = "list.csv: is UTF-16 text, or none; a list is UTF-8 text of lines picture,class";
+    EXPECT_EQ(listText("\xff\xfe"
+                       "a\0.\0j\0p\0g\0,\0"
+                       "1\0"s),
+              utf16);
+    EXPECT_EQ(listText("\xfe\xff"
+                       "\0a\0.\0j\0p\0g\0,\0"
+                       "1"s),
+              utf16);
+    EXPECT_EQ(listText("a\0.\0j\0p\0g\0,\0"
+                       "1\0"s),
+              utf16);
 }
 
 TEST_F(GroundTruthTest, RefusesListsThatMakeNoSense) {
@@ -136,6 +236,11 @@ TEST_F(GroundTruthTest, RefusesListsThatMakeNoSense) {
     EXPECT_EQ(listText("a.jpg,1\nb.png,\n"), "list.csv: line 2: 'b.png' has no class; a line is picture,class");
     EXPECT_EQ(listText("id,label\n\n17,cat\n"), "list.csv: line 3: '17' is not the file name of a picture");
     EXPECT_EQ(listText("a.jpg,1\nb.jpg,1\na.jpg,2\n"), "list.csv: line 3: a.jpg is in line 1 too");
+    for (const std::string again : {"./a.jpg", "sub/../a.jpg", ".//a.jpg"}) {
+        EXPECT_EQ(listText("a.jpg,1\n" + again + ",2\n"), "list.csv: line 2: " + again + " is in line 1 too");
+    }
+    EXPECT_EQ(listText("a.jpg,1\n" + folder_ / "a.jpg" + ",1\n"),
+              "list.csv: line 2: " + folder_ / "a.jpg" + " is in line 1 too");
     EXPECT_EQ(listText("b.jpg,1\nc.jpg,1\n"),
               folder_.path().string() + ": has none of the 2 pictures that list.csv lists");
     EXPECT_EQ(listText("a.jpg,3\n"),

@@ -4,7 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <thread>
+
+#if defined(__linux__)
+#include <pthread.h>
+#include <sys/resource.h>
+#endif
 
 #include "tests/tools/temporary_folder.h"
 
@@ -61,6 +68,48 @@ TEST(PictureReader, StopsWithPicturesUntaken) {
         EXPECT_TRUE(reader.next().ok());
     }
 }
+
+#if defined(__linux__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
+// Leaves this process address space for the stacks of `count` threads and no more.
+void allowThreads(size_t count) {
+    constexpr size_t kStack = size_t{64} << 20;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kStack);
+    pthread_setattr_default_np(&attributes);
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t limit = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + count * kStack + kStack / 2;
+    const rlimit both = {limit, limit};
+    setrlimit(RLIMIT_AS, &both);
+}
+
+TEST(PictureReaderDeathTest, GoesOnWithTheThreadsThatThereAre) {
+    if (kSanitized) GTEST_SKIP() << "the address space cannot be limited under a sanitizer";
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files = numberedFiles(folder, 20);
+    const auto readAll = [&](size_t available) {
+        allowThreads(available);
+        PictureReader reader(files, 4, 4);
+        for (size_t i = 1; i <= files.size(); ++i) {
+            const Outcome<Picture> picture = reader.next();
+            if (picture.ok() != (i % 5 != 0)) std::_Exit(1);
+            if (picture.ok() && picture->width != static_cast<int>(i)) std::_Exit(2);
+        }
+        std::_Exit(0);
+    };
+    EXPECT_EXIT(readAll(0), ::testing::ExitedWithCode(0), "");
+    EXPECT_EXIT(readAll(2), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 }  // namespace
 }  // namespace dunlin::cli

@@ -3,16 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <unordered_map>
 
+#include "tools/dunlin/text.h"
+
 namespace dunlin::cli {
 namespace {
 
 using Candidates = std::vector<uint32_t>;
+
+// How a name may mean a class by itself, in the order in which they are tried.
+constexpr std::array kWays = {ClassNaming::Label, ClassNaming::WordNetId, ClassNaming::Number};
 
 Failure badInput(std::string message) {
     return {ExitStatus::BadInput, std::move(message)};
@@ -20,9 +26,8 @@ Failure badInput(std::string message) {
 
 // What labels are compared by: folders cannot have a slash in their name, and often have no spaces or capitals.
 std::string labelKey(std::string_view label) {
-    std::string key(label);
+    std::string key = lowered(label);
     for (char& c : key) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
         if (c == '_' || c == '/') c = ' ';
     }
     return key;
@@ -162,7 +167,7 @@ Outcome<ClassMatch> matchClasses(std::span<const std::string> names, const Class
     const Finder finder(catalogue);
     size_t mostFits = 0, misfit = 0;
     std::optional<ClassNaming> best;
-    for (const ClassNaming naming : {ClassNaming::Label, ClassNaming::WordNetId, ClassNaming::Number}) {
+    for (const ClassNaming naming : kWays) {
         std::vector<Candidates> candidates;
         for (const std::string& name : names) candidates.push_back(finder.find(name, naming));
         const auto isMisfit = [](const Candidates& classes) { return classes.empty(); };
@@ -178,6 +183,11 @@ Outcome<ClassMatch> matchClasses(std::span<const std::string> names, const Class
     // One name that fits shows what was meant by all; the order would then put the others silently elsewhere.
     if (kind.folders && !best && names.size() == catalogue.realClasses()) return inOrder(names, catalogue.labelOffset);
     return fitsNone(misfit, best, names.size(), catalogue, kind);
+}
+
+bool fitsAnyClass(const std::string& name, const ClassCatalogue& catalogue) {
+    const Finder finder(catalogue);
+    return std::any_of(kWays.begin(), kWays.end(), [&](ClassNaming way) { return !finder.find(name, way).empty(); });
 }
 
 }  // namespace dunlin::cli

@@ -48,4 +48,7 @@ struct NameKind {
 Outcome<ClassMatch> matchClasses(std::span<const std::string> names, const ClassCatalogue& catalogue,
                                  const NameKind& kind);
 
+// Whether a name in a list means a class, or several, by label, WordNet id or number.
+bool fitsAnyClass(const std::string& name, const ClassCatalogue& catalogue);
+
 }  // namespace dunlin::cli

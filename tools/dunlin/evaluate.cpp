@@ -21,7 +21,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kMaxLabelsBytes = size_t{256} << 20;
 constexpr size_t kConfusionsShown = 3;
 
 // Pixels of a batch where --batch does not say otherwise.
@@ -162,6 +161,7 @@ class Report {
         document["seconds"] = result_.seconds;
         document["networkShare"] = networkShare();
         document["classesBy"] = namingText(truth_.naming);
+        document["passedOver"] = truth_.passedOver;
         document["failed"] = Json::array();
         for (const Unread& unread : result_.unread) {
             document["failed"].push_back({{"file", unread.file}, {"error", unread.error}});
@@ -188,7 +188,8 @@ class Report {
         return static_cast<double>(part) / static_cast<double>(whole);
     }
 
-    bool hasTop5() const { return catalogue_.realClasses() >= Evaluation::kTop; }
+    // Five of five answers are always right. Background is an answer.
+    bool hasTop5() const { return catalogue_.classes > Evaluation::kTop; }
     double networkShare() const {
         return result_.seconds > 0 ? std::min(1.0, result_.networkSeconds / result_.seconds) : 0;
     }

@@ -17,6 +17,8 @@
 #include <unistd.h>
 #endif
 
+#include "tools/dunlin/text.h"
+
 namespace dunlin::cli {
 namespace fs = std::filesystem;
 namespace {
@@ -249,10 +251,7 @@ bool matchesWildcard(std::string_view pattern, std::string_view name) {
 bool isPictureName(const fs::path& path) {
     static constexpr std::array<std::string_view, 12> kExtensions = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tga",
                                                                      ".psd", ".pic",  ".ppm", ".pgm", ".pnm", ".jpe"};
-    std::string extension = path.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-    return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+    return std::find(kExtensions.begin(), kExtensions.end(), lowered(path.extension().string())) != kExtensions.end();
 }
 
 std::vector<InputFile> expandFiles(std::span<const std::string> words) {

@@ -58,10 +58,12 @@ inline constexpr CommandHelp kEvaluateHelp = {
     "paths inside FOLDER, and classes by label, WordNet id or number. A first line of titles and further columns are\n"
     "passed over. Any other file has the classes' names, one a line, as for classify.\n"
     "\n"
-    "An answer counts for top-5 where the class is among the five likeliest. Intervals are Wilson's, 95 %. Pictures\n"
-    "that cannot be read are named on stderr, are not counted, and make the exit status 3. The speed is that of\n"
-    "decoding and network together. In JSON, top1 and top5 are shares from 0 to 1 (null without pictures; top5 also\n"
-    "with fewer than five classes), and class numbers are the network's own, background included."};
+    "An answer counts for top-5 where the class is among the five likeliest of more than five. Intervals are\n"
+    "Wilson's, 95 %. Pictures that cannot be read are named on stderr, are not counted, and make the exit status 3.\n"
+    "Other files in class folders are passed over, with a notice where they may have been meant, and so are links to\n"
+    "folders that were counted. The speed is that of decoding and network together. In JSON, top1 and top5 are shares\n"
+    "from 0 to 1 (null without pictures; top5 also where the network has five classes or fewer, background included),\n"
+    "passedOver is how many files the notice is about, and class numbers are the network's own, background included."};
 
 inline constexpr CommandHelp kRunHelp = {
     "run", "Raw tensors in and out, as PyTorch has them: float32, [N, 3, H, W].",

@@ -5,22 +5,13 @@
 #include <algorithm>
 
 #include "tools/dunlin/files.h"
+#include "tools/dunlin/text.h"
 
 namespace dunlin::cli {
 namespace {
 
-constexpr size_t kMaxLabelsBytes = 16 << 20;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-constexpr std::string_view kSpace = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-    text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-    return text.substr(0, text.find_last_not_of(kSpace) + 1);
-}
-
 void addLine(std::string_view line, Labels& labels) {
-    line = trimmed(line);
-    const size_t end = std::min(line.find_first_of(kSpace), line.size());
+    const size_t end = std::min(line.find_first_of(" \t\r"), line.size());
     const bool hasId = isWordNetId(line.substr(0, end)) && end < line.size();
     labels.wordNetIds.emplace_back(hasId ? line.substr(0, end) : std::string_view());
     labels.names.emplace_back(hasId ? trimmed(line.substr(end)) : line);
@@ -28,12 +19,8 @@ void addLine(std::string_view line, Labels& labels) {
 
 Labels parseLines(std::string_view text) {
     Labels labels;
-    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-    while (!text.empty()) {
-        const size_t end = std::min(text.find('\n'), text.size());
-        addLine(text.substr(0, end), labels);
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
+    text = withoutByteOrderMark(text);
+    while (!text.empty()) addLine(takeLine(text), labels);
     return labels;
 }
 
@@ -50,6 +37,9 @@ std::vector<std::string> parseLabels(std::string_view text) {
 
 Outcome<Labels> labelsOf(std::string_view text, const std::filesystem::path& path, uint32_t classes,
                          uint32_t labelOffset) {
+    if (isUtf16OrBinary(text)) {
+        return Failure{ExitStatus::BadInput, path.string() + ": is UTF-16 text, or none; class names are UTF-8 text"};
+    }
     Labels labels = parseLines(text);
     std::vector<std::string>&names = labels.names, &ids = labels.wordNetIds;
     const uint32_t expected = classes - std::min(classes, labelOffset);

@@ -1,6 +1,7 @@
 // --labels FILE: the names of classes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,6 +11,9 @@
 #include "tools/dunlin/outcome.h"
 
 namespace dunlin::cli {
+
+// No file that --labels names is larger: of names, or of pictures with their classes.
+constexpr size_t kMaxLabelsBytes = size_t{256} << 20;
 
 // One class a line; a leading WordNet id ("n01440764 tench") is dropped, as is a byte order mark.
 std::vector<std::string> parseLabels(std::string_view text);
@@ -22,7 +26,8 @@ struct Labels {
 // A word of the form n01440764.
 bool isWordNetId(std::string_view word);
 
-// The labels of a file's text for a network, as readLabels() gives them; `path` is for the failure.
+// The labels of a file's text for a network, as readLabels() gives them; `path` is for the failure. BadInput also where
+// it is no UTF-8 text.
 Outcome<Labels> labelsOf(std::string_view text, const std::filesystem::path& path, uint32_t classes,
                          uint32_t labelOffset);
 

@@ -1,6 +1,8 @@
 #include "tools/dunlin/picture_reader.h"
 
+#include <algorithm>
 #include <new>
+#include <system_error>
 #include <utility>
 
 namespace dunlin::cli {
@@ -25,7 +27,13 @@ Outcome<Picture> readOne(const std::string& file) {
 
 PictureReader::PictureReader(std::vector<std::string> files, size_t threads, size_t ahead, Pace pace)
     : files_(std::move(files)), ahead_(ahead), pace_(pace) {
-    for (size_t i = 0; i < threads && i < files_.size(); ++i) workers_.emplace_back([this] { work(); });
+    const size_t wanted = std::min(threads, files_.size());
+    workers_.reserve(wanted);
+    try {
+        while (workers_.size() < wanted) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+        // The system gives no more threads: those that there are do the work, or next() does where there is none.
+    }
 }
 
 PictureReader::~PictureReader() {

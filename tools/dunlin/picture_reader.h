@@ -15,7 +15,8 @@
 namespace dunlin::cli {
 
 // Gives the pictures of `files` in their order, whoever finishes first. At most `ahead` pictures wait for use at a
-// time, and large ones not even so many. Without threads each is decoded by next().
+// time, and large ones not even so many. Without threads each is decoded by next(); where the system gives fewer than
+// `threads`, these do the work.
 class PictureReader {
   public:
     enum class Pace {

@@ -37,9 +37,9 @@ RECIPES = {
     "digits": Recipe("mobilenetv2_035", lambda: networks.MobileNetV2(10, 0.35), data.digits, data.warp_digits,
                      32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), epochs=20, rate=3e-3, smoothing=0.05),
     "photos10": Recipe("mobilenetv3_small_100", lambda: networks.MobileNetV3Small(10), data.pictures, data.vary_pictures,
-                       64, IMAGENET_MEAN, IMAGENET_STD, epochs=40, rate=3e-3, smoothing=0.1),
+                       64, IMAGENET_MEAN, IMAGENET_STD, epochs=150, rate=3e-3, smoothing=0.1),
     "photos10_mobilevit": Recipe("mobilevit_xxs", lambda: networks.MobileVitXxs(10), data.pictures, data.vary_pictures,
-                                 64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), epochs=20, rate=2e-3, smoothing=0.1),
+                                 64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), epochs=150, rate=2e-3, smoothing=0.1),
 }
 
 
