@@ -247,8 +247,8 @@ std::unordered_map<std::string_view, size_t> elementSizes(const Pickle& pickle) 
 }
 
 // Takes the pickle that `bytes` begin with.
-Result<Pickle> takePickle(std::span<const std::byte>& bytes, const char* what) {
-    auto pickle = unpickle(bytes);
+Result<Pickle> takePickle(std::span<const std::byte>& bytes, const char* what, size_t maxValues = kMaxPickleValues) {
+    auto pickle = unpickle(bytes, maxValues);
     if (!pickle.ok()) return pickle.status().withContext(what);
     bytes = bytes.subspan(pickle->byteCount);
     return pickle;
@@ -284,26 +284,35 @@ Result<std::span<const std::byte>> takeStorage(std::span<const std::byte>& bytes
     return storage;
 }
 
+// Takes the first two pickles, which are small and of no use once they are checked: none of their values stay.
+Status skipVersionAndMachine(std::span<const std::byte>& rest) {
+    constexpr int64_t kVersion = 1001;
+    constexpr size_t kMaxValues = 1000;
+    {
+        DUNLIN_ASSIGN(const Pickle version, takePickle(rest, "the version", kMaxValues));
+        const auto* number = version.get<int64_t>(version.root);
+        if (number == nullptr || *number != kVersion) {
+            return error(StatusCode::BadFile, "it is of the format before PyTorch 1.6, but not of its version %" PRId64,
+                         kVersion);
+        }
+    }
+    DUNLIN_ASSIGN(const Pickle system, takePickle(rest, "the machine", kMaxValues));
+    return checkByteOrder(system);
+}
+
 // As torch.save wrote before PyTorch 1.6: pickles of a magic number, a version, the machine, the dictionary and the
 // list of the storages' keys; then the storages in the order of this list.
 Result<Checkpoint> readLegacy(const FileBytes& file) {
-    constexpr int64_t kVersion = 1001;
     std::span<const std::byte> rest = std::span(file.bytes).subspan(kLegacyStart.size());
-    DUNLIN_ASSIGN(const Pickle version, takePickle(rest, "the version"));
-    const auto* number = version.get<int64_t>(version.root);
-    if (number == nullptr || *number != kVersion) {
-        return error(StatusCode::BadFile, "it is of the format before PyTorch 1.6, but not of its version %" PRId64,
-                     kVersion);
-    }
-    DUNLIN_ASSIGN(const Pickle system, takePickle(rest, "the machine"));
-    DUNLIN_TRY(checkByteOrder(system));
+    DUNLIN_TRY(skipVersionAndMachine(rest));
     Checkpoint checkpoint;
     checkpoint.storagePrefix = "storage ";
     DUNLIN_ASSIGN(checkpoint.pickle, takePickle(rest, "the dictionary"));
-    DUNLIN_ASSIGN(const Pickle keys, takePickle(rest, "the list of storages"));
+    const auto sizes = elementSizes(checkpoint.pickle);
+    constexpr size_t kOtherValues = 16;  // the list itself
+    DUNLIN_ASSIGN(const Pickle keys, takePickle(rest, "the list of storages", sizes.size() + kOtherValues));
     const auto* list = keys.get<PickleList>(keys.root);
     if (list == nullptr) return error(StatusCode::BadFile, "it has no list of storages");
-    const auto sizes = elementSizes(checkpoint.pickle);
     for (const PickleIndex index : list->items) {
         const auto* key = keys.get<std::string_view>(index);
         const auto size = key == nullptr ? sizes.end() : sizes.find(*key);

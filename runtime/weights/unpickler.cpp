@@ -44,7 +44,6 @@ enum Opcode : uint8_t {
 };
 
 constexpr uint8_t kProtocol = 2;
-constexpr size_t kMaxValues = 1'000'000;  // a checkpoint of 20,000 tensors needs about 600,000
 constexpr size_t kMaxMarks = 1000;
 constexpr size_t kMaxDimensions = 8;
 
@@ -73,7 +72,7 @@ std::optional<PickleValue> findGlobal(std::string_view module, std::string_view 
 // Errors stick: after the first one every reader returns nothing and the loop ends.
 class Machine {
   public:
-    explicit Machine(std::span<const std::byte> bytes) : bytes_(bytes) {}
+    Machine(std::span<const std::byte> bytes, size_t maxValues) : bytes_(bytes), maxValues_(maxValues) {}
 
     Result<Pickle> run() {
         while (status_.ok() && !stopped_) {
@@ -145,14 +144,14 @@ class Machine {
     // --- the stack
 
     void push(PickleValue value) {
-        if (pickle_.values.size() >= kMaxValues)
-            return fail("makes more than " + std::to_string(kMaxValues) + " values");
+        if (pickle_.values.size() >= maxValues_)
+            return fail("makes more than " + std::to_string(maxValues_) + " values");
         pickle_.values.push_back(std::move(value));
         stack_.push_back(static_cast<PickleIndex>(pickle_.values.size() - 1));
     }
 
     void pushAgain(PickleIndex index) {
-        if (stack_.size() >= kMaxValues) return fail("stacks more than " + std::to_string(kMaxValues) + " values");
+        if (stack_.size() >= maxValues_) return fail("stacks more than " + std::to_string(maxValues_) + " values");
         stack_.push_back(index);
     }
 
@@ -301,7 +300,7 @@ class Machine {
 
     void put(uint32_t slot) {
         if (!has(1)) return;
-        if (memo_.size() >= kMaxValues) return fail("remembers more than " + std::to_string(kMaxValues) + " values");
+        if (memo_.size() >= maxValues_) return fail("remembers more than " + std::to_string(maxValues_) + " values");
         memo_[slot] = stack_.back();
     }
 
@@ -353,6 +352,10 @@ class Machine {
             return fail("refers to a storage in an unknown way");
         }
         if (*count < 0) return fail("has a storage of " + std::to_string(*count) + " elements");
+        if (key->size() > kMaxStorageKeyBytes) {
+            return fail("has a storage's key of " + std::to_string(key->size()) + " bytes, the limit is " +
+                        std::to_string(kMaxStorageKeyBytes) + ",");
+        }
         push(PickleStorage{*key, type->dtype, *count});
     }
 
@@ -409,6 +412,7 @@ class Machine {
     }
 
     std::span<const std::byte> bytes_;
+    const size_t maxValues_;
     size_t at_ = 0, opcodeAt_ = 0;
     bool stopped_ = false;
     Status status_;
@@ -420,8 +424,8 @@ class Machine {
 
 }  // namespace
 
-Result<Pickle> unpickle(std::span<const std::byte> bytes) {
-    return Machine(bytes).run();
+Result<Pickle> unpickle(std::span<const std::byte> bytes, size_t maxValues) {
+    return Machine(bytes, maxValues).run();
 }
 
 }  // namespace dunlin

@@ -53,7 +53,12 @@ struct Pickle {
     }
 };
 
-// Texts in the result point into `bytes`. BadFile names what the pickle would run, and the byte.
-Result<Pickle> unpickle(std::span<const std::byte> bytes);
+constexpr size_t kMaxPickleValues = 1'000'000;  // a checkpoint of 20,000 tensors needs about 600,000
+// Writers of checkpoints call storages by numbers.
+constexpr size_t kMaxStorageKeyBytes = 256;
+
+// Texts in the result point into `bytes`. BadFile names what the pickle would run, the value that is beyond a limit
+// (more than `maxValues` values, a storage's key of more than kMaxStorageKeyBytes), and the byte.
+Result<Pickle> unpickle(std::span<const std::byte> bytes, size_t maxValues = kMaxPickleValues);
 
 }  // namespace dunlin

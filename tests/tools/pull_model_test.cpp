@@ -33,6 +33,7 @@ std::string contentOf(const fs::path& path) {
 class PullModel : public ::testing::Test {
   protected:
     PullModel() {
+        test::forgetNetworkSettings();
         settings_.folder = folder_.path() / "models";
         settings_.quiet = true;
         settings_.firstPause = std::chrono::milliseconds(1);
@@ -131,6 +132,19 @@ TEST_F(PullModel, TakesOverVerifiedWeightsWhoseRecordIsMissing) {
     EXPECT_EQ(server.requests().size(), 1u);
 }
 
+TEST_F(PullModel, WeightsOfAnotherFormatReplaceThoseThatWereThere) {
+    const test::PullServer server(folder_);
+    expectPulled(source(server.file("a.safetensors", content_), content_), content_);
+    const std::string other = noise(1000, 2);
+    ModelSource checkpoint = source(server.file("b.pth", other), other);
+    checkpoint.file = kCheckpointName;
+    settings_.force = true;
+    const Outcome<PulledModel> pulled = pull(checkpoint);
+    ASSERT_TRUE(pulled.ok()) << pulled.failure().message;
+    EXPECT_EQ(contentOf(pulled->folder / kCheckpointName), other);
+    EXPECT_FALSE(fs::exists(weights())) << "it would be opened in place of what was asked for";
+}
+
 // --- names of classes
 
 TEST_F(PullModel, PutsPublishedNamesOfClassesIntoTheConfiguration) {
@@ -157,6 +171,44 @@ TEST_F(PullModel, ComesWithoutNamesWhereTheyAreMissingOrOthers) {
     }
 }
 
+TEST_F(PullModel, AsksForNamesLastAndOnce) {
+    const test::PullServer server(folder_);
+    ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    wanted.labelsUrl = server.url("labels.txt?status=503");
+    wanted.labelsSha256 = sha256Of("tench");
+    expectPulled(wanted, content_);
+    const auto requests = server.requests();
+    ASSERT_EQ(requests.size(), 2u);
+    EXPECT_EQ(requests[0]["path"], "/a.safetensors");
+}
+
+TEST_F(PullModel, TheNextPullCompletesTheConfiguration) {
+    const test::PullServer server(folder_);
+    ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    server.file("labels.txt", "tench");
+    wanted.labelsUrl = server.url("labels.txt?status=503&times=1");
+    wanted.labelsSha256 = sha256Of("tench");
+    expectPulled(wanted, content_);
+    const fs::path config = settings_.folder / "net" / "config.json";
+    EXPECT_EQ(contentOf(config), wanted.config) << "no names yet";
+    const auto whole = nlohmann::json::parse(R"({"architecture": "x", "label_names": ["tench"]})");
+    const auto expectCompleted = [&] {
+        expectPulled(wanted, content_);
+        EXPECT_EQ(nlohmann::json::parse(contentOf(config)), whole);
+    };
+    expectCompleted();
+    std::ofstream(config) << "{broken";
+    expectCompleted();
+    fs::remove(config);
+    expectCompleted();
+    const size_t before = server.requests().size();
+    expectCompleted();
+    EXPECT_EQ(server.requests().size(), before) << "nothing is missing any more";
+    size_t weights = 0;
+    for (const auto& request : server.requests()) weights += request["path"] == "/a.safetensors";
+    EXPECT_EQ(weights, 1u);
+}
+
 // --- hashes
 
 TEST_F(PullModel, TakesTheFirstDigitsOfAHashAndWritesDownAllOfThem) {
@@ -174,6 +226,52 @@ TEST_F(PullModel, RemovesAFileWithAnotherHashAndTellsBoth) {
     expectFailure(wanted, wanted.sha256);
     EXPECT_FALSE(fs::exists(part()));
     EXPECT_EQ(server.ranges(), (Ranges{"", ""})) << "nothing of it may be continued";
+}
+
+TEST_F(PullModel, AnotherModelOfTheSameNameStaysUnlessForced) {
+    const test::PullServer server(folder_);
+    expectPulled(source(server.file("a.safetensors", content_), content_), content_);
+    const std::string other = noise(1000, 2);
+    const ModelSource wanted = source(server.file("b.safetensors", other), other);
+    const Outcome<PulledModel> refused = pull(wanted);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().status, ExitStatus::WrongUse);
+    EXPECT_NE(refused.failure().message.find("--force replaces them, --as gives"), std::string::npos)
+        << refused.failure().message;
+    EXPECT_EQ(contentOf(weights()), content_);
+    settings_.force = true;
+    expectPulled(wanted, other);
+}
+
+TEST_F(PullModel, WeightsThatDoNotOpenReplaceNothing) {
+    const test::PullServer server(folder_);
+    expectPulled(source(server.file("a.safetensors", content_), content_), content_);
+    const std::string other = noise(1000, 2);
+    const ModelSource wanted = source(server.file("b.safetensors", other), other);
+    settings_.force = true;
+    settings_.opens = [&](const fs::path& folder) -> Check {
+        EXPECT_EQ(contentOf(folder / kSafetensorsName), other);
+        EXPECT_EQ(contentOf(folder / "config.json"), wanted.config);
+        return Failure{ExitStatus::BadInput, "no model"};
+    };
+    const Outcome<PulledModel> refused = pull(wanted);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().message, "no model; it was removed");
+    EXPECT_EQ(contentOf(weights()), content_);
+    EXPECT_EQ(readPullRecord(settings_.folder / "net")->sha256, sha256Of(content_));
+    EXPECT_FALSE(fs::exists(part()));
+}
+
+TEST_F(PullModel, AFewDigitsDoNotMakeAnotherAddressTheSameModel) {
+    const test::PullServer server(folder_);
+    expectPulled(source(server.file("a.safetensors", content_), content_), content_);
+    ModelSource moved = source(server.file("b.safetensors", content_), content_);
+    expectPulled(moved, content_);
+    EXPECT_EQ(server.requests().size(), 1u) << "the whole hash does";
+    moved.sha256.resize(8);
+    const Outcome<PulledModel> refused = pull(moved);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().status, ExitStatus::WrongUse);
 }
 
 // --- cut connections
@@ -205,6 +303,32 @@ TEST_F(PullModel, GivesUpAfterAFewAttemptsThatBringNothing) {
     settings_.attempts = 3;
     expectFailure(source(server.url("a.safetensors?cut=0"), content_), "after 3 attempts");
     EXPECT_EQ(server.requests().size(), 3u);
+}
+
+TEST_F(PullModel, GivesUpOnVersionsThatTakeTurns) {
+    const test::PullServer server(folder_);
+    server.file("a.safetensors", content_);
+    // Each request finds the other version and, If-Range or not, brings 300000 bytes at most.
+    for (const std::string how : {"&ifrange=0", "&ranges=0"}) {
+        const size_t before = server.requests().size();
+        expectFailure(source(server.url("a.safetensors?etag=turns&cut=300000" + how), content_), "a.safetensors");
+        EXPECT_LE(server.requests().size() - before, 8u);
+    }
+}
+
+TEST_F(PullModel, AnEndBeforeTheKnownLengthIsACut) {
+    const test::PullServer server(folder_);
+    server.file("a.safetensors", content_);
+    ModelSource wanted = source(server.url("a.safetensors?claim=close&cut=300000&times=1"), content_);
+    wanted.bytes = content_.size();
+    expectPulled(wanted, content_);
+    EXPECT_EQ(server.ranges(), (Ranges{"", "bytes=300000-"}));
+}
+
+TEST_F(PullModel, TellsThatAFileOfUnknownLengthMayHaveBeenCut) {
+    const test::PullServer server(folder_);
+    server.file("a.safetensors", content_);
+    expectFailure(source(server.url("a.safetensors?claim=close&cut=300000"), content_), "it may have been cut");
 }
 
 TEST_F(PullModel, StartsAgainWhereTheFileHasChanged) {
@@ -364,7 +488,7 @@ TEST_F(PullModel, AsksForSpaceFirst) {
     const ModelSource wanted = source(server.file("a.safetensors", content_), content_);
     settings_.freeBytes = [](const fs::path&) { return 999'999; };
     expectFailure(wanted, "1000000 bytes are needed, but only 999999 are free");
-    EXPECT_EQ(fs::file_size(part()), 0u);
+    EXPECT_FALSE(fs::exists(settings_.folder / "net")) << "nothing came, so nothing stays";
     // Of a download that is continued only the rest is needed.
     settings_.attempts = 1;
     settings_.freeBytes = nullptr;
@@ -372,6 +496,16 @@ TEST_F(PullModel, AsksForSpaceFirst) {
     expectFailure(cut, "are kept");
     settings_.freeBytes = [](const fs::path&) { return 700'000; };
     expectPulled(cut, content_);
+}
+
+TEST_F(PullModel, WhatIsThrownAwayIsFreeSpace) {
+    const test::PullServer server(folder_);
+    server.file("a.safetensors", content_);
+    settings_.attempts = 1;
+    const ModelSource wanted = source(server.url("a.safetensors?ranges=0&cut=300000&times=1"), content_);
+    expectFailure(wanted, "are kept");
+    settings_.freeBytes = [this](const fs::path&) { return 1'000'000 - fs::file_size(part()); };
+    expectPulled(wanted, content_);
 }
 
 TEST_F(PullModel, DoesNotFollowLinksOutOfItsFolder) {
@@ -386,15 +520,40 @@ TEST_F(PullModel, DoesNotFollowLinksOutOfItsFolder) {
     EXPECT_EQ(contentOf(outside), "mine");
 }
 
-TEST(ModelName, IsNoPath) {
-    for (const char* good : {"resnet50", "resnet50@torchvision", "mobilenetv3_small_100.lamb_in1k", "a-b"}) {
-        EXPECT_TRUE(isModelName(good)) << good;
+TEST_F(PullModel, ReplacesLinksInsteadOfWritingThroughThem) {
+    const test::PullServer server(folder_);
+    const ModelSource wanted = source(server.file("a.safetensors", content_), content_);
+    const std::string outside = folder_.file("outside", "mine");
+    fs::create_directories(settings_.folder / "net");
+    for (const char* name : {"config.json", kPullRecordName, kSafetensorsName}) {
+        fs::create_symlink(outside, settings_.folder / "net" / name);
     }
-    for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string(".hidden"),
-                                   std::string("a/b"), std::string("../a"), std::string("a\\b"), std::string("a b"),
-                                   std::string("a\nb"), std::string("a\0b", 3), std::string(129, 'a')}) {
-        EXPECT_FALSE(isModelName(bad)) << bad;
-    }
+    expectPulled(wanted, content_);
+    EXPECT_EQ(contentOf(outside), "mine");
+    EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), wanted.config);
+    EXPECT_TRUE(readPullRecord(settings_.folder / "net").ok());
+}
+
+TEST_F(PullModel, KeepsPasswordsAndTokensToItself) {
+    const test::PullServer server(folder_);
+    server.file("a.safetensors", content_);
+    const auto address = [&](const std::string& file) {
+        std::string url = server.url(file);
+        return url.insert(url.find("127"), "user:secret@");
+    };
+    const auto expectNone = [](const std::string& text) {
+        for (const char* word : {"user", "secret", "token"}) EXPECT_EQ(text.find(word), std::string::npos) << text;
+    };
+    const Outcome<PulledModel> absent = pull(source(address("absent.safetensors?token=1"), content_));
+    ASSERT_FALSE(absent.ok());
+    expectNone(absent.failure().message);
+    settings_.attempts = 1;
+    const ModelSource wanted = source(address("a.safetensors?cut=300000&times=1&token=1"), content_);
+    ASSERT_FALSE(pull(wanted).ok());
+    expectNone(contentOf(part() + ".json"));
+    expectPulled(wanted, content_);
+    expectNone(contentOf(settings_.folder / "net" / kPullRecordName));
+    EXPECT_EQ(readPullRecord(settings_.folder / "net")->url, server.url("a.safetensors"));
 }
 
 TEST_F(PullModel, TwoAtOnceDownloadOnce) {
@@ -423,6 +582,11 @@ TEST_F(PullModel, TakesConfigJsonFromTheHub) {
     wanted.configUrl = server.file("config.json", "{\"from\": \"the hub\"}");
     expectPulled(wanted, content_);
     EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), "{\"from\": \"the hub\"}");
+    for (const char* broken : {"", "{\"from\": \"the h"}) {
+        std::ofstream(settings_.folder / "net" / "config.json") << broken;
+        expectPulled(wanted, content_);
+        EXPECT_EQ(contentOf(settings_.folder / "net" / "config.json"), "{\"from\": \"the hub\"}");
+    }
     settings_.force = true;
     fs::remove_all(settings_.folder);
     server.file("config.json", std::string((1 << 20) + 1, ' '));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -91,6 +92,14 @@ class PullServer {
     pid_t process_ = -1;
     int port_ = 0;
 };
+
+// What this machine's user has set must not reach the tests.
+inline void forgetNetworkSettings() {
+    for (const char* variable : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy",
+                                 "NO_PROXY", "HF_ENDPOINT", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+        unsetenv(variable);
+    }
+}
 
 // Content without a pattern that a misplaced piece would fit too.
 inline std::string noise(size_t bytes, uint32_t seed = 1) {

@@ -12,11 +12,12 @@ said in the query of the address:
     pause=MS     so long between pieces of 16 KiB
     status=S     another status
     redirect=A   a redirect to A; `self` is this address
-    claim=N      the length that is claimed; `none`: none is, the body comes in chunks
+    claim=N      the length that is claimed; `none`: none is, the body comes in chunks; `close`: none is,
+                 the body lasts until the connection is closed
     encoding=E   the Content-Encoding that is claimed
     ranges=0     Range is ignored
     ifrange=0    If-Range is ignored
-    etag=E       none: neither ETag nor Last-Modified; weak: a weak one; else the ETag
+    etag=E       none: neither ETag nor Last-Modified; weak: a weak one; turns: another one each time; else the ETag
 
 As a proxy it passes on what is asked of http:// and refuses CONNECT.
 """
@@ -65,6 +66,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             counts[self.path] = counts.get(self.path, 0) + 1
             if counts[self.path] > int(told.get("times", 1 << 30)):
                 told = {key: value for key, value in told.items() if key in ("ranges", "ifrange", "etag")}
+            if told.get("etag") == "turns":
+                told["etag"] = f'"{counts[self.path] % 2}"'
         self.answer(folder / address.path.lstrip("/"), told)
 
     def pass_on(self):
@@ -125,6 +128,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
+        elif claim == "close":
+            self.send_header("Connection", "close")
         else:
             self.send_header("Content-Length", claim)
         self.end_headers()

@@ -375,6 +375,33 @@ TEST(TorchCheckpoint, RefusesBrokenFilesOfTheFormatBeforeZip) {
     });
 }
 
+TEST(TorchCheckpoint, RefusesLongStorageKeys) {
+    const auto file = [](size_t keyBytes) {
+        const std::string key(keyBytes, 'k');
+        return legacyFile(dict({{"a", tensor(legacyStorage("FloatStorage", key, 1), 0, {1}, {1})}}),
+                          {{key, counted(1, packed<float>({1}))}});
+    };
+    EXPECT_TRUE(open(file(256)).ok());
+    const auto refused = open(file(257));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.status().message().find("a storage's key of 257 bytes, the limit is 256"), std::string::npos)
+        << refused.status().message();
+}
+
+// Each of them could otherwise take as much memory as the dictionary.
+TEST(TorchCheckpoint, TheSmallPicklesBeforeTheDictionaryStaySmall) {
+    std::string many = "(";
+    for (int i = 0; i < 1000; ++i) many += "N";
+    many += "t";
+    for (const bool isVersion : {true, false}) {
+        const std::string start = isVersion ? kMagic + program(many) : kMagic + program(integer(1001)) + program(many);
+        const auto refused = open(start + program(kLegacyDictionary));
+        ASSERT_FALSE(refused.ok());
+        EXPECT_NE(refused.status().message().find("makes more than 1000 values"), std::string::npos)
+            << refused.status().message();
+    }
+}
+
 TEST(TorchCheckpoint, RefusesAFileOfTheFormatBeforeZipCutAnywhere) {
     const std::string whole = legacyFile(kLegacyDictionary, kLegacyStorages);
     for (size_t length = 0; length < whole.size(); ++length) {

@@ -12,6 +12,7 @@
 
 #include "dunlin/dunlin.h"
 #include "tools/dunlin/download.h"
+#include "tools/dunlin/pulled_models.h"
 
 namespace dunlin::cli {
 namespace {
@@ -109,6 +110,13 @@ std::string reasonPhrase(long status) {
     }
 }
 
+// A proxy's address without its name and password, which may have any character.
+std::string withoutUser(const std::string& proxy) {
+    const size_t at = proxy.rfind('@'), scheme = proxy.find("://");
+    if (at == std::string::npos) return proxy;
+    return (scheme == std::string::npos ? "" : proxy.substr(0, scheme + 3)) + proxy.substr(at + 1);
+}
+
 // The proxy that the environment names for this address, without its password; empty: none. As libcurl chooses it, but
 // for NO_PROXY.
 std::string proxyFromEnvironment(const std::string& url) {
@@ -117,10 +125,7 @@ std::string proxyFromEnvironment(const std::string& url) {
     for (const char* variable : url.starts_with("https:") ? forHttps : forHttp) {
         const char* value = std::getenv(variable);
         if (value == nullptr || *value == '\0') continue;
-        const std::string proxy = value;
-        const size_t at = proxy.rfind('@'), scheme = proxy.find("://");
-        if (at == std::string::npos) return proxy;
-        return (scheme == std::string::npos ? "" : proxy.substr(0, scheme + 3)) + proxy.substr(at + 1);
+        return withoutUser(value);
     }
     return {};
 }
@@ -128,7 +133,8 @@ std::string proxyFromEnvironment(const std::string& url) {
 // One attempt, as libcurl's callbacks see it.
 class Transfer {
   public:
-    Transfer(const DownloadRequest& request, DownloadSink& sink) : request_(request), sink_(sink) {}
+    Transfer(const DownloadRequest& request, const std::string& certificates, DownloadSink& sink)
+        : request_(request), certificates_(certificates), sink_(sink) {}
 
     static size_t onHeader(char* data, size_t size, size_t count, void* self) {
         static_cast<Transfer*>(self)->answer_.addHeader({data, size * count});
@@ -160,7 +166,7 @@ class Transfer {
         return {DownloadResult::End::Impossible, because(reason), {}};
     }
     Failure because(const std::string& reason) const {
-        return {ExitStatus::BadInput, fmt::format("{}: {}", request_.url, reason)};
+        return {ExitStatus::BadInput, fmt::format("{}: {}", shownUrl(request_.url), reason)};
     }
 
     bool take(std::span<const std::byte> bytes) {
@@ -206,16 +212,27 @@ class Transfer {
 
     DownloadResult broken(CURLcode code, const char* reason) const {
         const std::string proxy = proxyFromEnvironment(request_.url);
+        // Of what libcurl itself says about these, some has the password in it.
+        if (std::string_view(reason).starts_with("Unsupported proxy")) {
+            return impossible(
+                fmt::format("the proxy {} that the environment names is no address of a kind that can be "
+                            "used, like http://HOST:PORT",
+                            proxy));
+        }
         const std::string by = proxy.empty() ? "" : fmt::format(" (the environment names the proxy {})", proxy);
         switch (code) {
             case CURLE_UNSUPPORTED_PROTOCOL:
                 if (answer_.location.empty()) return impossible(reason);
                 return impossible(fmt::format("it redirects to {}, which is not followed: only https is, from https",
-                                              answer_.location));
+                                              shownUrl(answer_.location)));
             case CURLE_TOO_MANY_REDIRECTS:
                 return impossible(fmt::format("it redirects more than {} times", kMaxRedirects));
-            case CURLE_PEER_FAILED_VERIFICATION:
             case CURLE_SSL_CACERT_BADFILE:
+                return impossible(
+                    fmt::format("the certificates to trust cannot be read: {}; install ca-certificates "
+                                "or set CURL_CA_BUNDLE",
+                                certificates_.empty() ? reason : certificates_));
+            case CURLE_PEER_FAILED_VERIFICATION:
             case CURLE_SSL_ISSUER_ERROR:
             case CURLE_SSL_INVALIDCERTSTATUS:
             case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
@@ -235,6 +252,7 @@ class Transfer {
     }
 
     const DownloadRequest& request_;
+    const std::string& certificates_;  // the file of them; empty: the system's
     DownloadSink& sink_;
     Answer answer_;
     bool begun_ = false;
@@ -260,7 +278,7 @@ class CurlDownloader final : public Downloader {
     DownloadResult get(const DownloadRequest& request, DownloadSink& sink) override {
         CURL* const handle = handle_.get();
         curl_easy_reset(handle);  // connections stay
-        Transfer transfer(request, sink);
+        Transfer transfer(request, settings_.certificates, sink);
         std::array<char, CURL_ERROR_SIZE> reason = {};
         const HeaderList headers = headersOf(request);
         configure(request);
@@ -301,6 +319,7 @@ class CurlDownloader final : public Downloader {
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings_.connectTimeout.count()));
         curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, kStallBytesPerSecond);
         curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_.stallTimeout.count()));
+        curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeLimit.count()));
         if (request.firstByte > 0) {
             // Not CURLOPT_RESUME_FROM, which takes the whole file of a server without ranges for an error.
             curl_easy_setopt(handle, CURLOPT_RANGE, fmt::format("{}-", request.firstByte).c_str());
@@ -318,6 +337,10 @@ class CurlDownloader final : public Downloader {
 };
 
 }  // namespace
+
+bool canDownload() {
+    return true;
+}
 
 Outcome<std::unique_ptr<Downloader>> makeCurlDownloader(const CurlSettings& settings) {
     static const CURLcode prepared = curl_global_init(CURL_GLOBAL_DEFAULT);  // once a process

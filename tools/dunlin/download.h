@@ -14,9 +14,10 @@
 namespace dunlin::cli {
 
 struct DownloadRequest {
-    std::string url;         // https://..., or http://... where the user named it
-    uint64_t firstByte = 0;  // bytes before it are here already
-    std::string validator;   // what the server called the version that these bytes are of (If-Range)
+    std::string url;                         // https://..., or http://... where the user named it
+    uint64_t firstByte = 0;                  // bytes before it are here already
+    std::string validator;                   // what the server called the version that these bytes are of (If-Range)
+    std::chrono::milliseconds timeLimit{0};  // for all of it; 0: none but those of the downloader
 };
 
 // What a server says before the content. Other answers than 200 and 206 never reach a sink.
@@ -60,6 +61,9 @@ struct CurlSettings {
     std::string certificates;       // a file of certificates that are trusted; empty: the system's
     std::string certificateFolder;  // likewise
 };
+
+// Whether this dunlin was built with libcurl.
+bool canDownload();
 
 // With libcurl: follows redirects, but none from https to http; goes through the proxy that the environment names
 // (https_proxy, ALL_PROXY, NO_PROXY ...). WrongUse where this dunlin was built without libcurl.

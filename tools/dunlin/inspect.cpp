@@ -106,7 +106,7 @@ Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice, const std:
     options.config = place.config;
     if (!place.weights.empty()) options.bytes = FileBytes{place.name, place.weights, {}};
     auto opened = outcomeOf(dunlin::openModel(place.name, options));
-    if (!opened.ok()) return withHint(opened.failure(), choice);
+    if (!opened.ok()) return withHint(opened.failure(), choice, cacheDirectory);
     return opened;
 }
 

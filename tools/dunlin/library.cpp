@@ -45,7 +45,7 @@ Outcome<OpenedModel> openModel(const ModelChoice& choice, const std::string& cac
     options.weightsData = place.weights;
     options.config = place.config;
     Outcome<Model> opened = outcomeOf(Model::open(place.name, options));
-    if (!opened.ok()) return withHint(opened.failure(), choice);
+    if (!opened.ok()) return withHint(opened.failure(), choice, cacheDirectory);
     Model model = *std::move(opened);
     DUNLIN_CLI_ASSIGN(const DunlinModelInfo info, outcomeOf(model.info()));
     return OpenedModel{std::move(model), info};

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "tools/dunlin/download.h"
 #include "tools/dunlin/published_weights.h"
 #include "tools/dunlin/pulled_models.h"
 #include "tools/dunlin/shipped.h"
@@ -22,8 +23,9 @@ ModelPlace placeOf(const ModelChoice& choice, const std::string& cacheDirectory)
     return {pulled ? folder.string() : choice.name, {}, {}};
 }
 
-Failure withHint(Failure failure, const ModelChoice& choice) {
-    if (choice.weights.empty() && findPublishedWeights(choice.name) != nullptr) {
+Failure withHint(Failure failure, const ModelChoice& choice, const std::string& cacheDirectory) {
+    const bool canPull = canDownload() && !cacheDirectory.empty();
+    if (canPull && choice.weights.empty() && findPublishedWeights(choice.name) != nullptr) {
         failure.message += fmt::format("; `dunlin pull {}` downloads published ones", choice.name);
     } else if (failure.status == ExitStatus::WrongUse && isModelName(choice.name) && !shippedModels().empty() &&
                findShippedModel(choice.name) == nullptr) {

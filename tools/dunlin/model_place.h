@@ -21,7 +21,8 @@ struct ModelPlace {
 // none); then the name as it is.
 ModelPlace placeOf(const ModelChoice& choice, const std::string& cacheDirectory);
 
-// The failure to open a model, with a word about `dunlin pull` or the shipped models where that helps.
-Failure withHint(Failure failure, const ModelChoice& choice);
+// The failure to open a model, with a word about `dunlin pull` or the shipped models where that helps. `cacheDirectory`
+// empty: nothing can be pulled.
+Failure withHint(Failure failure, const ModelChoice& choice, const std::string& cacheDirectory);
 
 }  // namespace dunlin::cli

@@ -9,6 +9,10 @@ const Failure kNoDownload = {ExitStatus::WrongUse, "this dunlin was built withou
 
 }  // namespace
 
+bool canDownload() {
+    return false;
+}
+
 Outcome<std::unique_ptr<Downloader>> makeCurlDownloader(const CurlSettings&) {
     return kNoDownload;
 }

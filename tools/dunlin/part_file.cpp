@@ -140,15 +140,25 @@ FileLock::~FileLock() {
 }
 
 Check FileLock::take(const fs::path& path, const std::function<void()>& wait) {
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (file_ < 0) return failure(path, "written", errno);
-    if (flock(file_, LOCK_EX | LOCK_NB) == 0) return {};
-    if (errno != EWOULDBLOCK) return failure(path, "locked", errno);
-    wait();
-    while (flock(file_, LOCK_EX) != 0) {
-        if (errno != EINTR) return failure(path, "locked", errno);
+    for (bool waited = false;;) {
+        file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (file_ < 0) return failure(path, "written", errno);
+        if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
+            if (errno != EWOULDBLOCK) return failure(path, "locked", errno);
+            if (!waited) wait();
+            waited = true;
+            while (flock(file_, LOCK_EX) != 0) {
+                if (errno != EINTR) return failure(path, "locked", errno);
+            }
+        }
+        // Who had the lock may have removed the file, and another process may hold that of a new one.
+        struct stat held = {}, named = {};
+        if (fstat(file_, &held) == 0 && stat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+            held.st_ino == named.st_ino) {
+            return {};
+        }
+        close(file_);
     }
-    return {};
 }
 
 void sync(const fs::path& path) {

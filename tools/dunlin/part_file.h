@@ -36,6 +36,7 @@ class PartFile {
     Check restart(const PartOrigin& origin);
     Check append(std::span<const std::byte> bytes);
 
+    const std::filesystem::path& path() const { return path_; }  // FILE.part
     uint64_t size() const { return size_; }
     const PartOrigin& origin() const { return origin_; }
     // Of all bytes. Nothing can be appended afterwards.
@@ -64,7 +65,7 @@ class FileLock {
     FileLock(const FileLock&) = delete;
     FileLock& operator=(const FileLock&) = delete;
 
-    // `wait` is called once where another process has it.
+    // `wait` is called once where another process has it. Whoever holds the lock may remove the file.
     Check take(const std::filesystem::path& path, const std::function<void()>& wait);
 
   private:

@@ -19,8 +19,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kHubScheme = "hf:";
 constexpr const char* kImageNetTerms = "ImageNet, whose own terms allow non-commercial research and education";
-constexpr const char* kSafetensors = "model.safetensors";
-constexpr const char* kCheckpoint = "pytorch_model.bin";  // the hub's name for what torch.save writes
 
 Failure wrongUse(std::string message) {
     return {ExitStatus::WrongUse, std::move(message)};
@@ -82,7 +80,7 @@ Outcome<ModelSource> fromTable(const PullOptions& options) {
     ModelSource source;
     source.name = weights->name;
     source.url = weights->url;
-    source.file = weights->url.ends_with(".safetensors") ? kSafetensors : kCheckpoint;
+    source.file = weights->url.ends_with(".safetensors") ? kSafetensorsName : kCheckpointName;
     source.sha256 = options.sha256.empty() ? weights->sha256 : std::string_view(options.sha256);
     source.bytes = weights->bytes;
     source.licence = weights->licence;
@@ -96,12 +94,12 @@ Outcome<ModelSource> fromTable(const PullOptions& options) {
 Outcome<ModelSource> fromUrl(const PullOptions& options) {
     const std::string& url = options.model;
     if (!url.starts_with("https://") && !url.starts_with("http://")) {
-        return wrongUse(fmt::format("{}: only https:// and http:// addresses can be pulled", url));
+        return wrongUse(fmt::format("{}: only https:// and http:// addresses can be pulled", shownUrl(url)));
     }
     const std::string_view file = lastPart(url);
     ModelSource source;
     source.url = url;
-    source.file = file.ends_with(".safetensors") ? kSafetensors : kCheckpoint;
+    source.file = file.ends_with(".safetensors") ? kSafetensorsName : kCheckpointName;
     source.name = withoutEnding(file);
     return source;
 }
@@ -116,12 +114,13 @@ Outcome<ModelSource> fromHub(const PullOptions& options) {
         return wrongUse(fmt::format("'{}' is not hf:OWNER/REPOSITORY", options.model));
     }
     const char* endpoint = std::getenv("HF_ENDPOINT");
-    const std::string base = endpoint != nullptr && *endpoint != '\0' ? endpoint : "https://huggingface.co";
+    std::string base = endpoint != nullptr && *endpoint != '\0' ? endpoint : "https://huggingface.co";
+    while (base.ends_with('/')) base.pop_back();
     const std::string folder = fmt::format("{}/{}/{}/resolve/main/", base, owner, name);
     ModelSource source;
-    source.url = folder + kSafetensors;
+    source.url = folder + kSafetensorsName;
     source.configUrl = folder + "config.json";
-    source.file = kSafetensors;
+    source.file = kSafetensorsName;
     source.name = name;
     source.publisher = owner;
     return source;
@@ -134,15 +133,15 @@ Outcome<ModelSource> sourceOf(const PullOptions& options) {
                                                                  : fromHub(options));
     if (!known) {
         if (options.sha256.empty()) {
-            return wrongUse(fmt::format("{}: its hash is not known; give it with --sha256", options.model));
+            return wrongUse(fmt::format("{}: its hash is not known; give it with --sha256", shownUrl(options.model)));
         }
         source.sha256 = options.sha256;
     }
     if (!options.as.empty()) source.name = options.as;
     if (!isModelName(source.name)) {
         return wrongUse(
-            fmt::format("'{}' cannot be the model's name: letters, digits and . _ - @ can, at most 128 and "
-                        "no dot first (--as gives another name)",
+            fmt::format("'{}' cannot be the model's name: letters, digits and . _ - @ can, at most 128, no "
+                        "dot first and no .safetensors or .pth last (--as gives another name)",
                         source.name));
     }
     if (findShippedModel(source.name) != nullptr) {
@@ -168,13 +167,20 @@ CurlSettings curlSettings() {
 void announce(const ModelSource& source) {
     if (source.url.starts_with("http://")) {
         printError(fmt::format("{}: this address is not encrypted; only the hash says that the file is the right one",
-                               source.url));
+                               shownUrl(source.url)));
     }
 }
 
-void report(const ModelSource& source, const PulledModel& pulled, bool json) {
+// What the hash is worth.
+const char* originOfHash(const ModelSource& source, const PullOptions& options) {
+    if (!options.sha256.empty()) return "as given";
+    const bool whole = source.sha256.size() == 64;
+    return whole ? "as published" : "8 of 64 digits are published: finds damage, not forgery";
+}
+
+void report(const PulledModel& pulled, const ModelSource& source, const PullOptions& options) {
     const PullRecord& record = pulled.record;
-    if (json) {
+    if (options.json) {
         printJson({{"name", source.name},
                    {"path", pulled.folder.string()},
                    {"sha256", record.sha256},
@@ -185,12 +191,10 @@ void report(const ModelSource& source, const PulledModel& pulled, bool json) {
                    {"wasThere", pulled.wasThere}});
         return;
     }
-    const bool whole = source.sha256.size() == record.sha256.size();
     Table table({{""}, {""}});
     table.addRow({"path", pulled.folder.string()});
     table.addRow({"size", formatBytes(record.bytes)});
-    table.addRow({"sha256", fmt::format("{} ({})", record.sha256,
-                                        whole ? "as published" : "of which the first digits are published")});
+    table.addRow({"sha256", fmt::format("{} ({})", record.sha256, originOfHash(source, options))});
     table.addRow({"licence", record.licence.empty() ? "not known" : record.licence});
     if (!record.publisher.empty()) table.addRow({"publisher", record.publisher});
     if (!source.config.empty()) table.addRow({"trained on", kImageNetTerms});
@@ -198,8 +202,8 @@ void report(const ModelSource& source, const PulledModel& pulled, bool json) {
 }
 
 // What was pulled is of use only if it opens.
-Check checkOpens(const PulledModel& pulled) {
-    const Expected<Model> model = Model::open(pulled.folder.string(), {});
+Check checkOpens(const std::filesystem::path& folder) {
+    const Expected<Model> model = Model::open(folder.string(), {});
     if (model) return {};
     return Failure{ExitStatus::BadInput, fmt::format("the file is the one that was asked for, but cannot be opened: {}",
                                                      model.error().message)};
@@ -221,9 +225,10 @@ Outcome<ExitStatus> pull(const PullOptions& options) {
     settings.folder = pulledModelsFolder(options.cacheDirectory);
     settings.force = options.force;
     settings.quiet = options.quiet;
+    settings.opens = checkOpens;
     DUNLIN_CLI_ASSIGN(const PulledModel pulled, pullModel(source, settings, *downloader));
-    DUNLIN_CLI_TRY(checkOpens(pulled));
-    report(source, pulled, options.json);
+    if (pulled.wasThere) DUNLIN_CLI_TRY(checkOpens(pulled.folder));
+    report(pulled, source, options);
     return ExitStatus::Done;
 }
 

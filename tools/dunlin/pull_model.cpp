@@ -20,6 +20,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{1} << 20;
+constexpr const char* kConfigName = "config.json";
+constexpr const char* kLockName = ".lock";
+constexpr const char* kTrialName = ".trial";  // a folder to open weights in
+// Names are not worth waiting for.
+constexpr std::chrono::seconds kLabelsTime{10};
 
 // "12.3 MiB of 97.8 MiB, 4.2 MiB/s, 21 s left"
 class Rate {
@@ -55,18 +60,23 @@ std::optional<uint64_t> freeBytes(const fs::path& folder) {
 class PartSink final : public DownloadSink {
   public:
     PartSink(PartFile& part, const ModelSource& source, const PullSettings& settings, const fs::path& folder)
-        : part_(part), source_(source), settings_(settings), folder_(folder), progress_(source.name, !settings.quiet) {}
+        : part_(part),
+          source_(source),
+          shown_(shownUrl(source.url)),
+          settings_(settings),
+          folder_(folder),
+          progress_(source.name, !settings.quiet) {}
 
     Check begin(const DownloadHead& head) override {
         DUNLIN_CLI_TRY(checkSize(head));
-        DUNLIN_CLI_TRY(checkSpace(head));
         if (head.firstByte == 0) {
-            DUNLIN_CLI_TRY(part_.restart({source_.url, head.validator, head.totalBytes}));
+            DUNLIN_CLI_TRY(part_.restart({shown_, head.validator, head.totalBytes}));
         } else if (!continues(head)) {
-            DUNLIN_CLI_TRY(part_.restart({source_.url, "", {}}));
+            DUNLIN_CLI_TRY(part_.restart({shown_, "", {}}));
             return Failure{ExitStatus::BadInput, fmt::format("{}: the server goes on from byte {} with another version",
-                                                             source_.url, head.firstByte)};
+                                                             shown_, head.firstByte)};
         }
+        DUNLIN_CLI_TRY(checkSpace(head));  // last: what was thrown away is free again
         total_ = head.totalBytes;
         if (!total_ && source_.bytes > 0) total_ = source_.bytes;
         rate_.emplace(part_.size());
@@ -81,7 +91,7 @@ class PartSink final : public DownloadSink {
         if (bytes.size() > limit - std::min(part_.size(), limit)) {
             part_.remove();
             return Failure{ExitStatus::BadInput,
-                           fmt::format("{}: the file has more than the {} bytes that {}", source_.url, limit,
+                           fmt::format("{}: the file has more than the {} bytes that {}", shown_, limit,
                                        source_.bytes > 0 ? "were published" : "are the limit")};
         }
         if (const Check failed = part_.append(bytes)) return withSpace(*failed);
@@ -106,11 +116,11 @@ class PartSink final : public DownloadSink {
         const uint64_t total = *head.totalBytes;
         if (source_.bytes > 0 && total != source_.bytes) {
             return Failure{ExitStatus::BadInput, fmt::format("{}: the file has {} bytes, but the published one has {}",
-                                                             source_.url, total, source_.bytes)};
+                                                             shown_, total, source_.bytes)};
         }
         if (total <= settings_.maxBytes) return {};
-        return Failure{ExitStatus::BadInput, fmt::format("{}: the file has {} bytes, the limit is {}", source_.url,
-                                                         total, settings_.maxBytes)};
+        return Failure{ExitStatus::BadInput,
+                       fmt::format("{}: the file has {} bytes, the limit is {}", shown_, total, settings_.maxBytes)};
     }
 
     Check checkSpace(const DownloadHead& head) const {
@@ -132,6 +142,7 @@ class PartSink final : public DownloadSink {
 
     PartFile& part_;
     const ModelSource& source_;
+    const std::string shown_;
     const PullSettings& settings_;
     const fs::path& folder_;
     std::optional<uint64_t> total_;
@@ -174,28 +185,23 @@ class Pull {
         : source_(source),
           settings_(settings),
           downloader_(downloader),
+          shown_(shownUrl(source.url)),
           folder_(settings.folder / source.name),
           weights_(folder_ / source.file) {}
 
     Outcome<PulledModel> run() {
-        DUNLIN_CLI_TRY(makeFolder());
+        // Without a lock and before anything is written: a cache may be there to be read only.
+        const std::optional<PulledModel> there = settings_.force ? std::nullopt : find();
+        if (there && isConfigured()) return *there;
         FileLock lock;
-        DUNLIN_CLI_TRY(lock.take(folder_ / ".lock", [this] {
-            notice(fmt::format("another dunlin is pulling {}; waiting until it is done", source_.name));
-        }));
-        if (!settings_.force) {
-            if (std::optional<PulledModel> there = find()) return *std::move(there);
+        if (const Check failed = prepare(lock)) {
+            if (!there) return *failed;
+            notice(failed->message + ", so its config.json stays as it is");
+            return *there;
         }
-        DUNLIN_CLI_ASSIGN(std::string config, fetchConfig());
-        config = withLabels(std::move(config));
-        if (!settings_.force) {
-            if (const std::optional<PullRecord> whole = adopt()) return install(*whole, config, true);
-        }
-        PartFile part(weights_);
-        DUNLIN_CLI_TRY(part.open(source_.url, bar("reading what is here")));
-        DUNLIN_CLI_TRY(fetch(part));
-        DUNLIN_CLI_ASSIGN(const PullRecord record, verify(part));
-        return install(record, config, false);
+        Outcome<PulledModel> pulled = runLocked();
+        if (!pulled.ok()) removeIfEmpty();
+        return pulled;
     }
 
   private:
@@ -210,6 +216,60 @@ class Pull {
 
     bool matches(const std::string& hash) const { return hash.starts_with(source_.sha256); }
 
+    Outcome<PulledModel> runLocked() {
+        if (!settings_.force) {
+            if (const std::optional<PulledModel> there = find()) return completed(*there);
+            DUNLIN_CLI_TRY(refuseToReplace());
+        }
+        DUNLIN_CLI_ASSIGN(const std::string config, fetchConfig());
+        if (!settings_.force) {
+            if (const std::optional<PullRecord> whole = adopt()) {
+                DUNLIN_CLI_TRY(opens(weights_, config));
+                return install(*whole, config, true);
+            }
+        }
+        PartFile part(weights_);
+        DUNLIN_CLI_TRY(part.open(shown_, bar("reading what is here")));
+        if (const Check failed = fetch(part)) {
+            if (part.size() == 0) part.remove();
+            return *failed;
+        }
+        DUNLIN_CLI_ASSIGN(const PullRecord record, verify(part));
+        if (Check failed = opens(part.path(), config)) {
+            part.remove();
+            failed->message += "; it was removed";
+            return *std::move(failed);
+        }
+        // While the weights are exchanged nothing may take the folder for whole.
+        std::error_code ignored;
+        fs::remove(folder_ / kPullRecordName, ignored);
+        DUNLIN_CLI_TRY(part.commit());
+        return install(record, config, false);
+    }
+
+    Check prepare(FileLock& lock) const {
+        constexpr int kAttempts = 3;
+        for (int i = 1;; ++i) {
+            DUNLIN_CLI_TRY(makeFolder());
+            Check failed = lock.take(folder_ / kLockName, [this] {
+                notice(fmt::format("another dunlin is pulling {}; waiting until it is done", source_.name));
+            });
+            // Who had the lock may have removed the folder.
+            std::error_code ignored;
+            if (!failed || i == kAttempts || fs::exists(folder_, ignored)) return failed;
+        }
+    }
+
+    // The folder, where nothing but the lock is in it.
+    void removeIfEmpty() const {
+        std::error_code failed;
+        for (fs::directory_iterator entry(folder_, failed), end; !failed && entry != end; entry.increment(failed)) {
+            if (entry->path().filename() != kLockName) return;
+        }
+        fs::remove(folder_ / kLockName, failed);
+        fs::remove(folder_, failed);
+    }
+
     Check makeFolder() const {
         std::error_code failed;
         fs::create_directories(folder_, failed);
@@ -223,12 +283,82 @@ class Pull {
     // What an earlier pull has left, if it is whole and what is asked for.
     std::optional<PulledModel> find() const {
         const Outcome<PullRecord> record = readPullRecord(folder_);
-        if (!record.ok() || record->file != source_.file || !matches(record->sha256)) return {};
+        if (!record.ok() || record->file != source_.file || isAnother(*record)) return {};
         const Outcome<std::string> hash = hashOf(weights_, bar("verifying"));
         if (hash.ok() && *hash == record->sha256) return PulledModel{folder_, *record, true};
-        notice(fmt::format("{}: {}, so it is downloaded again", weights_.string(),
-                           hash.ok() ? "the file has changed since it was downloaded" : "the file cannot be read"));
         return {};
+    }
+
+    bool isAnother(const PullRecord& record) const {
+        // A few digits do not tell that another address has the same file.
+        const bool otherAddress = source_.sha256.size() < record.sha256.size() && record.url != shown_;
+        return otherAddress || !matches(record.sha256);
+    }
+
+    // Another model would go: that is not for this pull to decide.
+    Check refuseToReplace() const {
+        const Outcome<PullRecord> record = readPullRecord(folder_);
+        if (!record.ok()) return {};
+        if (isAnother(*record)) {
+            return Failure{
+                ExitStatus::WrongUse,
+                fmt::format("{}: weights from {} with the hash {} are here under this name; --force replaces "
+                            "them, --as gives these another name",
+                            source_.name, record->url, record->sha256)};
+        }
+        if (record->file == source_.file) {
+            notice(
+                fmt::format("{}: the file is not what was downloaded, so it is downloaded again", weights_.string()));
+        }
+        return {};
+    }
+
+    // Whether config.json is what this pull would write. Where it would write none, what is there is the user's.
+    bool isConfigured() const {
+        if (source_.config.empty() && source_.configUrl.empty()) return true;
+        const Outcome<std::vector<std::byte>> bytes = readFile(folder_ / kConfigName, kMaxConfigBytes);
+        if (!bytes.ok()) return false;
+        const auto* text = reinterpret_cast<const char*>(bytes->data());
+        auto config = nlohmann::json::parse(text, text + bytes->size(), nullptr, /*allow_exceptions=*/false);
+        if (!config.is_object()) return false;
+        if (source_.config.empty()) return true;
+        if (!source_.labelsUrl.empty() && config.erase("label_names") == 0) return false;
+        return config == nlohmann::json::parse(source_.config, nullptr, /*allow_exceptions=*/false);
+    }
+
+    // Weights that are whole, with the config.json that belongs to them.
+    Outcome<PulledModel> completed(const PulledModel& there) {
+        if (isConfigured()) return there;
+        DUNLIN_CLI_ASSIGN(const std::string config, fetchConfig());
+        return install(there.record, config, true);
+    }
+
+    // Weights that do not open must not take the place of others: they are opened in a folder of their own.
+    Check opens(const fs::path& weights, const std::string& config) const {
+        if (!settings_.opens) return {};
+        const fs::path trial = folder_ / kTrialName, there = trial / source_.file;
+        std::error_code failed, ignored;
+        fs::remove_all(trial, ignored);
+        fs::create_directory(trial, failed);
+        bool moved = false;
+        if (!failed) {
+            fs::create_symlink(fs::absolute(weights), there, failed);
+            // Some file systems have no links.
+            if (failed) {
+                fs::rename(weights, there, failed);
+                moved = true;
+            }
+        }
+        Check wrong;
+        if (failed) {
+            const std::string reason = failed.message();
+            wrong = Failure{ExitStatus::BadInput, fmt::format("{}: cannot be written: {}", trial.string(), reason)};
+        }
+        if (!wrong) wrong = replace(trial / kConfigName, config);
+        if (!wrong) wrong = settings_.opens(trial);
+        if (moved) fs::rename(there, weights, ignored);
+        fs::remove_all(trial, ignored);
+        return wrong;
     }
 
     Outcome<std::string> fetchConfig() {
@@ -237,24 +367,32 @@ class Pull {
     }
 
     Outcome<std::string> fetchText(const std::string& url) {
-        TextSink sink(url);
-        DUNLIN_CLI_TRY(attempt([&] { return DownloadRequest{url, 0, ""}; }, sink, [] { return uint64_t{0}; }, [] {}));
+        TextSink sink(shownUrl(url));
+        DUNLIN_CLI_TRY(attempt(
+            [&] {
+                return DownloadRequest{url, 0, "", {}};
+            },
+            sink, [] { return uint64_t{0}; }, [] {}));
         return sink.text();
     }
 
-    // Names are a convenience: a model without them is still the model.
+    // Names are a convenience: a model without them is still the model. So they come last, and in one attempt.
     std::string withLabels(std::string config) {
         if (source_.labelsUrl.empty()) return config;
-        const Outcome<std::string> text = fetchText(source_.labelsUrl);
-        const bool right = text.ok() && hashOfText(*text) == source_.labelsSha256;
+        TextSink sink(shownUrl(source_.labelsUrl));
+        const DownloadResult result = downloader_.get({source_.labelsUrl, 0, "", kLabelsTime}, sink);
+        const bool came = result.end == DownloadResult::End::Complete;
+        const bool right = came && hashOfText(sink.text()) == source_.labelsSha256;
         auto document = nlohmann::ordered_json::parse(config, nullptr, /*allow_exceptions=*/false);
         if (!right || !document.is_object()) {
             notice(fmt::format(
-                "the names of the classes are missing, so give --labels FILE where they are wanted: {}",
-                text.ok() ? source_.labelsUrl + " is not the file that was published" : text.failure().message));
+                "{}: only the names of the classes are missing; give --labels FILE where they are wanted, or pull "
+                "again later: {}",
+                source_.name,
+                came ? shownUrl(source_.labelsUrl) + " is not the file that was published" : result.failure.message));
             return config;
         }
-        document["label_names"] = parseLabels(*text);
+        document["label_names"] = parseLabels(sink.text());
         return document.dump(2) + "\n";
     }
 
@@ -263,7 +401,7 @@ class Pull {
         if (isComplete(part)) return {};
         if (part.size() > 0 && part.origin().validator.empty()) {
             // Nothing would tell that the server's file has changed.
-            DUNLIN_CLI_TRY(part.restart({source_.url, "", {}}));
+            DUNLIN_CLI_TRY(part.restart({shown_, "", {}}));
         }
         if (part.size() > 0) {
             notice(fmt::format("{} are here already and are continued", formatBytes(part.size())));
@@ -271,7 +409,7 @@ class Pull {
         PartSink sink(part, source_, settings_, folder_);
         return attempt(
             [&] {
-                return DownloadRequest{source_.url, part.size(), part.origin().validator};
+                return DownloadRequest{source_.url, part.size(), part.origin().validator, {}};
             },
             sink, [&] { return part.size(); }, [&] { sink.clearProgress(); }, &part);
     }
@@ -286,23 +424,27 @@ class Pull {
                   const std::function<uint64_t()>& progress, const std::function<void()>& clearProgress,
                   PartFile* part = nullptr) {
         auto pause = settings_.firstPause;
+        uint64_t best = progress();
         for (int failures = 0;;) {
             const uint64_t before = progress();
-            const DownloadResult result = downloader_.get(request(), sink);
+            DownloadResult result = downloader_.get(request(), sink);
             clearProgress();
+            if (part != nullptr) result = unlessCut(std::move(result), *part);
             if (result.end == DownloadResult::End::Complete) return {};
             if (result.end == DownloadResult::End::BeyondEnd && result.totalBytes == before) return {};
             const bool startsAgain = result.end == DownloadResult::End::BeyondEnd ||
                                      (result.end == DownloadResult::End::Impossible && before > 0 && progress() == 0);
             if (startsAgain && ++failures < settings_.attempts) {
-                notice(fmt::format("{}: the file has changed since a part of it was downloaded; starting again",
-                                   source_.url));
-                if (part != nullptr) DUNLIN_CLI_TRY(part->restart({source_.url, "", {}}));
+                notice(
+                    fmt::format("{}: the file has changed since a part of it was downloaded; starting again", shown_));
+                if (part != nullptr) DUNLIN_CLI_TRY(part->restart({shown_, "", {}}));
                 continue;
             }
             if (result.end == DownloadResult::End::BeyondEnd) return keepsChanging();
             if (result.end == DownloadResult::End::Impossible) return result.failure;
-            if (progress() > before) {
+            // Only what no attempt had before: of two versions in turn, each anew from its first byte, none ever ends.
+            if (progress() > best) {
+                best = progress();
                 failures = 0;
                 pause = settings_.firstPause;
             }
@@ -314,8 +456,18 @@ class Pull {
         }
     }
 
+    // A body that ends early is no error where its answer had no length; a length may be known all the same.
+    DownloadResult unlessCut(DownloadResult result, const PartFile& part) const {
+        const uint64_t total = part.origin().totalBytes.value_or(source_.bytes);
+        if (result.end != DownloadResult::End::Complete || part.size() >= total) return result;
+        return {DownloadResult::End::Cut,
+                Failure{ExitStatus::BadInput,
+                        fmt::format("{}: the connection ended after {} of {} bytes", shown_, part.size(), total)},
+                {}};
+    }
+
     Failure keepsChanging() const {
-        return {ExitStatus::BadInput, fmt::format("{}: the file changes while it is downloaded", source_.url)};
+        return {ExitStatus::BadInput, fmt::format("{}: the file changes while it is downloaded", shown_)};
     }
 
     Failure afterAttempts(Failure failure, int attempts, uint64_t bytes) const {
@@ -337,41 +489,51 @@ class Pull {
     }
 
     PullRecord recordOf(const std::string& hash, uint64_t bytes) const {
-        return {source_.url, source_.file, hash, bytes, source_.licence, source_.publisher};
+        return {shown_, source_.file, hash, bytes, source_.licence, source_.publisher};
     }
 
-    // The part becomes the weights, if its hash is right.
+    // Whether the part has the right hash; if not, it is removed.
     Outcome<PullRecord> verify(PartFile& part) const {
         const std::string hash = part.hash();
         if (!matches(hash)) {
+            const bool lengthKnown = part.origin().totalBytes || source_.bytes > 0;
             part.remove();
-            const char* const more = source_.sha256.size() < hash.size() ? "..." : "";
             return Failure{ExitStatus::BadInput,
-                           fmt::format("{}: the file's SHA-256 is {}, but {}{} was expected, so it was removed",
-                                       source_.url, hash, source_.sha256, more)};
+                           fmt::format("{}: the file's SHA-256 is {}, but {}{} was expected, so it was removed{}",
+                                       shown_, hash, source_.sha256, source_.sha256.size() < hash.size() ? "..." : "",
+                                       lengthKnown ? "" : "; the server told no length, so it may have been cut")};
         }
-        // While the weights are exchanged nothing may take the folder for whole.
-        std::error_code ignored;
-        fs::remove(folder_ / kPullRecordName, ignored);
-        DUNLIN_CLI_TRY(part.commit());
         return recordOf(hash, part.size());
     }
 
-    Outcome<PulledModel> install(const PullRecord& record, const std::string& config, bool wasThere) const {
-        DUNLIN_CLI_TRY(replace(folder_ / "config.json", config));
+    Outcome<PulledModel> install(const PullRecord& record, const std::string& config, bool wasThere) {
+        DUNLIN_CLI_TRY(removeOtherWeights());
+        DUNLIN_CLI_TRY(replace(folder_ / kConfigName, withLabels(config)));
         sync(folder_);
         DUNLIN_CLI_TRY(replace(folder_ / kPullRecordName, textOf(record)));
         sync(folder_);
         return PulledModel{folder_, record, wasThere};
     }
 
-    // An empty text: no such file.
-    static Check replace(const fs::path& path, const std::string& text) {
-        if (text.empty()) {
-            std::error_code ignored;
-            fs::remove(path, ignored);
-            return {};
+    // Those of an earlier pull, of the other format: a folder with both opens as model.safetensors.
+    Check removeOtherWeights() const {
+        for (const char* name : {kSafetensorsName, kCheckpointName}) {
+            if (source_.file == name) continue;
+            std::error_code failed;
+            fs::remove(folder_ / name, failed);
+            if (failed) {
+                return Failure{ExitStatus::BadInput,
+                               fmt::format("{}: cannot be removed: {}", (folder_ / name).string(), failed.message())};
+            }
         }
+        return {};
+    }
+
+    // An empty text: no such file. A link is replaced, not followed: it would lead out of the folder.
+    static Check replace(const fs::path& path, const std::string& text) {
+        std::error_code ignored;
+        if (text.empty() || fs::is_symlink(path, ignored)) fs::remove(path, ignored);
+        if (text.empty()) return {};
         OutputFiles files;
         DUNLIN_CLI_TRY(files.write(path, {}, std::as_bytes(std::span(text))));
         DUNLIN_CLI_TRY(files.commit());
@@ -382,6 +544,7 @@ class Pull {
     const ModelSource& source_;
     const PullSettings& settings_;
     Downloader& downloader_;
+    const std::string shown_;  // the address, for messages and records
     const fs::path folder_, weights_;
 };
 

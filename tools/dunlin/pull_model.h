@@ -21,7 +21,7 @@ constexpr uint64_t kMaxPullBytes = uint64_t{8} << 30;
 struct ModelSource {
     std::string name;  // of the folder; isModelName()
     std::string url;
-    std::string file;    // the weights' name in the folder: model.safetensors or pytorch_model.bin
+    std::string file;    // the weights' name in the folder: kSafetensorsName or kCheckpointName
     std::string sha256;  // 64 digits, or at least the first 8
     uint64_t bytes = 0;  // 0: not known before the server says
     std::string licence, publisher;
@@ -39,6 +39,8 @@ struct PullSettings {
     uint64_t maxBytes = kMaxPullBytes;
     int attempts = 4;                             // in a row that bring nothing new
     std::chrono::milliseconds firstPause{1'000};  // before the second attempt; doubles each time
+    // Whether what is in a folder opens as a model; asked before weights take the place of others. Empty: not asked.
+    std::function<Check(const std::filesystem::path&)> opens = {};
     // Bytes that may still be written into a folder; empty: the system is asked.
     std::function<std::optional<uint64_t>(const std::filesystem::path&)> freeBytes = {};
 };
@@ -52,8 +54,9 @@ struct PulledModel {
 // Leaves in settings.folder/NAME the weights, config.json and pulled.json, in this order, each complete or not there at
 // all. What has come so far is kept under FILE.part when the download cannot go on. Of two processes that pull one
 // model the second waits and then finds it. Notices and progress go to stderr.
-// BadInput: nothing to be had at the address, another hash than expected (the file is removed), no space, a folder that
-// cannot be written; one sentence with the address or path.
+// WrongUse: other weights of this name are there, and settings.force is not set. BadInput: nothing to be had at the
+// address, another hash than expected (the file is removed), no space, a folder that cannot be written; one sentence
+// with the address or path.
 Outcome<PulledModel> pullModel(const ModelSource& source, const PullSettings& settings, Downloader& downloader);
 
 }  // namespace dunlin::cli

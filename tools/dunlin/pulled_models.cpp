@@ -18,7 +18,17 @@ bool isModelName(std::string_view name) {
     constexpr size_t kLongest = 128;
     constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
     return !name.empty() && name.size() <= kLongest && name.front() != '.' &&
-           name.find_first_not_of(kAllowed) == std::string_view::npos;
+           name.find_first_not_of(kAllowed) == std::string_view::npos && !name.ends_with(".safetensors") &&
+           !name.ends_with(".pth");
+}
+
+std::string shownUrl(std::string_view url) {
+    url = url.substr(0, url.find_first_of("?#"));
+    const size_t scheme = url.find("://");
+    const size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+    const size_t at = url.substr(0, url.find('/', host)).rfind('@');
+    if (at == std::string_view::npos || at < host) return std::string(url);
+    return std::string(url.substr(0, host)) + std::string(url.substr(at + 1));
 }
 
 Outcome<PullRecord> readPullRecord(const fs::path& modelFolder) {
@@ -32,7 +42,7 @@ Outcome<PullRecord> readPullRecord(const fs::path& modelFolder) {
         !json["bytes"].is_number_unsigned()) {
         return Failure{ExitStatus::BadInput, fmt::format("{}: it is no record of `dunlin pull`", path.string())};
     }
-    return PullRecord{json["url"],
+    return PullRecord{shownUrl(json["url"].get<std::string>()),
                       json["file"],
                       json["sha256"],
                       json["bytes"],

@@ -12,10 +12,17 @@
 namespace dunlin::cli {
 
 inline constexpr const char* kPullRecordName = "pulled.json";
+// What weights are called in a model's folder, as on the hub; the second is what torch.save writes.
+inline constexpr const char* kSafetensorsName = "model.safetensors";
+inline constexpr const char* kCheckpointName = "pytorch_model.bin";
+
+// An address as messages and records have it: without what may be a password or token, which are the user and what
+// follows a question mark or #.
+std::string shownUrl(std::string_view url);
 
 // What pulled.json says.
 struct PullRecord {
-    std::string url, file;  // where it came from; the weights' name in the folder
+    std::string url, file;  // where it came from, as shownUrl() has it; the weights' name in the folder
     std::string sha256;     // of the weights, 64 digits
     uint64_t bytes = 0;
     std::string licence, publisher;  // empty: not known
@@ -25,7 +32,7 @@ struct PullRecord {
 std::filesystem::path pulledModelsFolder(const std::string& cacheDirectory);
 
 // Whether a folder can have this name: letters, digits and . _ - @, not beginning with a dot, at most 128. Nothing that
-// leads elsewhere.
+// leads elsewhere or means a file of weights.
 bool isModelName(std::string_view name);
 
 // BadInput where the record is absent or broken.
