@@ -354,6 +354,7 @@ TEST_F(PullCommand, RefusesWrongUse) {
     expectRefused(2, line({"pull", "--list", "resnet50"}), "takes none");
     expectRefused(2, line({"pull", "mobilenetv3_smal_100"}), "the nearest names are mobilenetv3_small_100");
     expectRefused(2, line({"pull", "https://127.0.0.1/a.safetensors"}), "its hash is not known; give it with --sha256");
+    expectRefused(2, line({"pull", "digits"}), "digits ships with dunlin");
     expectRefused(2, line({"pull", "hf:owner/name"}), "give it with --sha256");
     expectRefused(2, line({"pull", "hf:name", "--sha256", hash}), "is not hf:OWNER/REPOSITORY");
     expectRefused(2, line({"pull", "hf:a/../b", "--sha256", hash}), "is not hf:OWNER/REPOSITORY");

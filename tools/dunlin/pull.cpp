@@ -67,6 +67,9 @@ std::string_view withoutEnding(std::string_view file) {
 
 Outcome<ModelSource> fromTable(const PullOptions& options) {
     const PublishedWeights* weights = findPublishedWeights(options.model);
+    if (weights == nullptr && findShippedModel(options.model) != nullptr) {
+        return wrongUse(fmt::format("{} ships with dunlin; there is nothing to download", options.model));
+    }
     if (weights == nullptr) {
         return wrongUse(
             fmt::format("no published weights are known as '{}'; the nearest names are {} "
