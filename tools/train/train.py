@@ -12,6 +12,8 @@ import math
 import os
 import time
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it would start threads of its own beside those of --threads
+
 import torch
 from torch import nn
 from torch.nn import functional
