@@ -43,8 +43,12 @@ def pictures(folder, split):
     return stacked, torch.tensor(classes), names
 
 
-def warp_digits(images, generator):
-    """Random rotation, size, slant and place; half as they are, half in ink on paper. White on black, [N, 3, S, S] in 0..1."""
+def warp_digits(images, size, generator):
+    """Random rotation, size, slant and place; two thirds as they are, one in ink on paper.
+
+    White on black, [N, 3, S, S] in 0..1, becomes [N, 3, size, size].
+    """
+    images = resized(images, size)
 
     def uniform(low, high):
         return torch.rand(len(images), generator=generator, device=images.device) * (high - low) + low
@@ -71,13 +75,21 @@ def warp_digits(images, generator):
     noise = torch.randn(images.shape, generator=generator, device=images.device) * each(0, 0.04)
     written = (written * light + noise).clamp(0, 1)
     written = torch.where(each(0, 1) < 0.7, written, 1 - written)
-    return torch.where(each(0, 1) < 0.5, warped, written)
+    return torch.where(each(0, 1) < 0.65, warped, written)
 
 
-def vary_pictures(images, generator):
-    """Random mirror image, shift by up to an eighth, brightness, contrast, saturation, and a square cut out of half of them.
+def resized(images, size):
+    """As `dunlin` resizes small pictures: a bilinear filter."""
+    if images.shape[-1] == size:
+        return images
+    return functional.interpolate(images, (size, size), mode="bilinear", align_corners=False)
 
-    [N, 3, S, S] in 0..1.
+
+def vary_pictures(images, size, generator):
+    """Random mirror image, shift by up to an eighth, brightness, contrast, saturation; resized; half of them sharpened, as
+    photographs are that were made smaller rather than larger; a square cut out of half of them.
+
+    [N, 3, S, S] in 0..1 becomes [N, 3, size, size].
     """
     count, _, side, _ = images.shape
     device = images.device
@@ -100,8 +112,12 @@ def vary_pictures(images, generator):
     grey = varied.mean(1, keepdim=True)
     varied = grey + (varied - grey) * uniform(0.7, 1.3)
     mean = grey.mean((2, 3), keepdim=True)
-    varied = (mean + (varied - mean) * uniform(0.75, 1.25)) * uniform(0.8, 1.2)
+    varied = resized((mean + (varied - mean) * uniform(0.75, 1.25)) * uniform(0.8, 1.2), size)
+    blurred = functional.avg_pool2d(functional.pad(varied, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    varied = varied + (varied - blurred) * uniform(-1.5, 1.5).clamp(0)
 
+    side = size
+    along = torch.arange(side, device=device)
     hole = side // 4
     outside = 2 * side  # where half of the holes are
     top = torch.where(whole(0, 2) == 1, whole(1 - hole, side), outside)

@@ -37,7 +37,7 @@ class Recipe:
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RECIPES = {
     "digits": Recipe("mobilenetv2_035", lambda: networks.MobileNetV2(10, 0.35), data.digits, data.warp_digits,
-                     32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), epochs=20, rate=3e-3, smoothing=0.05),
+                     32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), epochs=20, rate=4e-3, smoothing=0.02),
     "photos10": Recipe("mobilenetv3_small_100", lambda: networks.MobileNetV3Small(10), data.pictures, data.vary_pictures,
                        64, IMAGENET_MEAN, IMAGENET_STD, epochs=150, rate=3e-3, smoothing=0.1),
     "photos10_mobilevit": Recipe("mobilevit_xxs", lambda: networks.MobileVitXxs(10), data.pictures, data.vary_pictures,
@@ -74,9 +74,7 @@ class Trainer:
 
     def input_of(self, images):
         """What `dunlin` makes of pictures: resized with a bilinear filter, then normalised."""
-        size = self.recipe.size
-        if images.shape[-1] != size:
-            images = functional.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+        images = data.resized(images, self.recipe.size)
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def rate_at(self, progress):
@@ -96,7 +94,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate_at((self.epoch + index / batches) / self.epochs)
             chosen = order[index * self.batch:(index + 1) * self.batch]
-            batch = self.recipe.vary(images[chosen].float() / 255, generator)
+            batch = self.recipe.vary(images[chosen].float() / 255, self.recipe.size, generator)
             scores = self.network(self.input_of(batch))
             loss = functional.cross_entropy(scores, classes[chosen], label_smoothing=self.recipe.smoothing)
             self.optimizer.zero_grad(set_to_none=True)
