@@ -28,13 +28,6 @@ inline Words operator+(Words a, const Words& b) {
     return a;
 }
 
-inline std::string contentOf(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
-
 inline std::string quoted(const std::string& word) {
     std::string text = "'";
     for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);

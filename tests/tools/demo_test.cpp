@@ -19,12 +19,7 @@ namespace fs = std::filesystem;
 
 const fs::path kSamples = fs::path(DUNLIN_SOURCE_DIR) / "models/samples";
 
-std::string contentOf(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
+using test::contentOf;
 
 std::string commandLine(const Words& words) {
     std::string line;

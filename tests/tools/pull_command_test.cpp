@@ -20,18 +20,7 @@ using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 using Ranges = std::vector<std::string>;
 
-std::string contentOf(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
-
-std::string sha256Of(std::string_view content) {
-    Sha256 hash;
-    hash.add(std::as_bytes(std::span(content)));
-    return hash.finish();
-}
+using test::contentOf;
 
 // A model that opens, with exactly `bytes` bytes: the space is in the header's text.
 std::string modelOf(size_t bytes) {

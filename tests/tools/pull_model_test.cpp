@@ -17,18 +17,7 @@ namespace fs = std::filesystem;
 using test::noise;
 using Ranges = std::vector<std::string>;
 
-std::string sha256Of(std::string_view content) {
-    Sha256 hash;
-    hash.add(std::as_bytes(std::span(content)));
-    return hash.finish();
-}
-
-std::string contentOf(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
+using test::contentOf;
 
 class PullModel : public ::testing::Test {
   protected:

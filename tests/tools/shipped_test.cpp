@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/support.h"
+#include "tests/tools/temporary_folder.h"
 #include "tools/dunlin/library.h"
 
 namespace dunlin::cli {
@@ -18,12 +19,7 @@ namespace fs = std::filesystem;
 
 const fs::path kFolder = fs::path(DUNLIN_SOURCE_DIR) / "models" / "pretrained";
 
-std::string contentOf(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    return content.str();
-}
+using test::contentOf;
 
 std::string textOf(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

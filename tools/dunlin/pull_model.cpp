@@ -150,12 +150,6 @@ class PartSink final : public DownloadSink {
     ProgressBar progress_;
 };
 
-std::string hashOfText(std::string_view text) {
-    Sha256 hash;
-    hash.add(std::as_bytes(std::span(text)));
-    return hash.finish();
-}
-
 // A small file whole, like a config.json.
 class TextSink final : public DownloadSink {
   public:
@@ -382,7 +376,7 @@ class Pull {
         TextSink sink(shownUrl(source_.labelsUrl));
         const DownloadResult result = downloader_.get({source_.labelsUrl, 0, "", kLabelsTime}, sink);
         const bool came = result.end == DownloadResult::End::Complete;
-        const bool right = came && hashOfText(sink.text()) == source_.labelsSha256;
+        const bool right = came && sha256Of(sink.text()) == source_.labelsSha256;
         auto document = nlohmann::ordered_json::parse(config, nullptr, /*allow_exceptions=*/false);
         if (!right || !document.is_object()) {
             notice(fmt::format(

@@ -38,4 +38,10 @@ std::string Sha256::finish() {
     return text;
 }
 
+std::string sha256Of(std::string_view text) {
+    Sha256 hash;
+    hash.add(std::as_bytes(std::span(text)));
+    return hash.finish();
+}
+
 }  // namespace dunlin::cli

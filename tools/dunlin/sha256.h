@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace dunlin::cli {
 
@@ -24,5 +25,8 @@ class Sha256 {
     struct Context;
     std::unique_ptr<Context> context_;
 };
+
+// Of a text in memory, as finish() gives it.
+std::string sha256Of(std::string_view text);
 
 }  // namespace dunlin::cli
