@@ -266,7 +266,8 @@ Dispatch DispatchBuilder::exportMap(const ExportCall& call, const KernelForm& fo
                       flatWorkgroups(int64_t{params.pixels} * params.groups, form));
 }
 
-Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const KernelForm& form) const {
+Dispatch DispatchBuilder::preprocess(const PreprocessCall& call, const KernelForm& form) const {
+    const auto& [out, image] = call;
     PreprocessParams params{};
     params.outWidth = asUint(out.shape.w);
     params.outHeight = asUint(out.shape.h);
@@ -276,6 +277,34 @@ Dispatch DispatchBuilder::preprocess(const Operand& out, int image, const Kernel
                                    PushConstants::of(params), flatWorkgroups(int64_t{out.shape.h} * out.shape.w, form));
     dispatch.image = image;
     return dispatch;
+}
+
+Dispatch DispatchBuilder::build(const KernelCall& call, const KernelForm& form, const Extent& extent) const {
+    struct Build {
+        const DispatchBuilder& builder;
+        const KernelForm& form;
+        const Extent& extent;
+        Dispatch operator()(const PreprocessCall& c) const { return builder.preprocess(c, form); }
+        Dispatch operator()(const Conv2dCall& c) const { return builder.conv2d(c, form, extent); }
+        Dispatch operator()(const PointwiseCall& c) const { return builder.pointwise(c, form, extent); }
+        Dispatch operator()(const DepthwiseCall& c) const { return builder.depthwise(c, form, extent); }
+        Dispatch operator()(const SqueezeExciteCall& c) const { return builder.squeezeExcite(c, form, extent); }
+        Dispatch operator()(const PoolCall& c) const { return builder.pool(c, form, extent); }
+        Dispatch operator()(const HeadCall& c) const { return builder.head(c, form, extent); }
+        Dispatch operator()(const ExportCall& c) const { return builder.exportMap(c, form, extent); }
+        Dispatch operator()(const AttentionCall& c) const { return builder.attention(c, form, extent); }
+        Dispatch operator()(const SeparableAttentionCall& c) const {
+            return builder.separableAttention(c, form, extent);
+        }
+        Dispatch operator()(const LayerNormCall& c) const { return builder.layerNorm(c, form, extent); }
+        Dispatch operator()(const MomentsCall& c) const { return builder.moments(c, form, extent); }
+        Dispatch operator()(const EmbedTokensCall& c) const { return builder.embedTokens(c, form, extent); }
+        Dispatch operator()(const ResizeCall& c) const { return builder.resize(c, form, extent); }
+        Dispatch operator()(const MaxPoolCall& c) const { return builder.maxPool(c, form, extent); }
+        Dispatch operator()(const PooledLinearCall& c) const { return builder.pooledLinear(c, form, extent); }
+        Dispatch operator()(const InvertedResidualCall& c) const { return builder.invertedResidual(c, form, extent); }
+    };
+    return std::visit(Build{*this, form, extent}, call);
 }
 
 uint32_t squeezeExciteChunk(const DeviceLimits& limits, uint32_t localSize, int reducedChannels) {

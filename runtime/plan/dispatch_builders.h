@@ -41,6 +41,7 @@
 #pragma once
 
 #include <optional>
+#include <variant>
 
 #include "runtime/graph/ops.h"
 #include "runtime/plan/limits.h"
@@ -78,6 +79,10 @@ struct Extent {
 // Where a shortcut is added: after the activation (linear bottlenecks have none) or before it (ResNet).
 enum class ResidualOrder : uint8_t { AfterActivation, BeforeActivation };
 
+struct PreprocessCall {
+    Operand out;
+    int image = 0;  // of the batch; the rest of its push constants waits for the source (vulkan/recorder)
+};
 struct PointwiseCall {
     Operand in, weights, out;
     std::optional<Operand> residual, gate;
@@ -184,9 +189,20 @@ struct InvertedResidualCall {
     Activation projectActivation = Activation::None;
 };
 
+// What is to be computed, by any kernel, in the order of enum Kernel: kernelOf(call) is the index.
+using KernelCall = std::variant<PreprocessCall, Conv2dCall, PointwiseCall, DepthwiseCall, SqueezeExciteCall, PoolCall,
+                                HeadCall, ExportCall, AttentionCall, SeparableAttentionCall, LayerNormCall, MomentsCall,
+                                EmbedTokensCall, ResizeCall, MaxPoolCall, PooledLinearCall, InvertedResidualCall>;
+inline Kernel kernelOf(const KernelCall& call) {
+    return static_cast<Kernel>(call.index());
+}
+
 class DispatchBuilder {
   public:
     DispatchBuilder(const DeviceLimits& limits, Precision precision) : limits_(limits), precision_(precision) {}
+
+    // Any of the calls below. The extent of preprocess does not count.
+    Dispatch build(const KernelCall& call, const KernelForm& form, const Extent& extent) const;
 
     Dispatch pointwise(const PointwiseCall& call, const KernelForm& form, const Extent& extent) const;
     Dispatch conv2d(const Conv2dCall& call, const KernelForm& form, const Extent& extent) const;
@@ -207,8 +223,7 @@ class DispatchBuilder {
     Dispatch pooledLinear(const PooledLinearCall& call, const KernelForm& form, const Extent& extent) const;
     // With a form that invertedResidualSharedBytes() and projectedGroups() allow (kernel_forms.h chooses such).
     Dispatch invertedResidual(const InvertedResidualCall& call, const KernelForm& form, const Extent& extent) const;
-    // Of one image; the rest of its push constants waits for the source (vulkan/recorder).
-    Dispatch preprocess(const Operand& out, int image, const KernelForm& form) const;
+    Dispatch preprocess(const PreprocessCall& call, const KernelForm& form) const;
 
     // Partials of one image that a depthwise dispatch over this many rows writes.
     static int partialCount(const Shape& out, int rows, const KernelForm& form);

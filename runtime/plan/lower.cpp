@@ -47,7 +47,7 @@ class Lowering {
           storageOnly_(storageOnly),
           groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(options.precision))) {}
 
-    Result<Program> run() {
+    Result<LoweredNetwork> run() {
         program_.input = graph_.shape(graph_.input());
         program_.precision = options_.precision;
         program_.microBatch = microBatch_;
@@ -55,7 +55,7 @@ class Lowering {
         program_.outputTensor = addTensor({"output", Storage::Output, {}, kFloatGroupBytes, program_.outputBytes, -1});
         addConstants();
         for (firstImage_ = 0; firstImage_ < batch_; firstImage_ += microBatch_) DUNLIN_TRY(lowerMicroBatch());
-        return std::move(program_);
+        return LoweredNetwork{std::move(program_), std::move(origins_)};
     }
 
   private:
@@ -104,9 +104,11 @@ class Lowering {
         return *std::ranges::find(program_.outputs, name, &OutputSlice::name);
     }
 
-    void emit(Dispatch dispatch, const std::string& name) {
+    void emit(const std::string& name, const KernelCall& call, const KernelForm& form, const Extent& extent) {
+        Dispatch dispatch = builder_.build(call, form, extent);
         dispatch.name = name;
         program_.dispatches.push_back(std::move(dispatch));
+        origins_.push_back({call, form, extent, step_ ? std::optional(*step_) : std::nullopt});
     }
 
     const Node& nodeOf(const Step& step) const { return graph_.nodes()[static_cast<size_t>(step.node)]; }
@@ -119,9 +121,13 @@ class Lowering {
         moments_.clear();
         const Operand input = newValue(graph_.input(), "input");
         for (int image = 0; image < microBatch_; ++image) {
-            emit(builder_.preprocess(input, firstImage_ + image, elementwiseForm(limits_)), "preprocess");
+            emit("preprocess", PreprocessCall{input, firstImage_ + image}, elementwiseForm(limits_), {});
         }
-        for (const Step& step : steps_) DUNLIN_TRY(lowerStep(step));
+        for (const Step& step : steps_) {
+            step_ = &step;
+            DUNLIN_TRY(lowerStep(step));
+        }
+        step_ = nullptr;
         DUNLIN_TRY(lowerHead());
         const size_t firstTap = program_.outputs.size() - taps_.size();
         for (size_t i = 0; i < taps_.size(); ++i) DUNLIN_TRY(lowerTap(taps_[i], program_.outputs[firstTap + i]));
@@ -175,8 +181,10 @@ class Lowering {
         KernelForm form;
         std::vector<Extent> extents;
     };
-    template <typename Build>
-    Result<Split> split(const std::string& name, const Shape& out, KernelForm form, Build build) const {
+    Result<Split> split(const std::string& name, const Shape& out, KernelForm form, const KernelCall& call) const {
+        const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
+            return builder_.build(call, splitForm, extent);
+        };
         const auto fits = [&](const Extent& extent) { return dispatchFits(build(form, extent), limits_); };
         if (storageOnly_ || !fits(wholeExtent(out))) form.load = LoadPath::Storage;
         if (fits(wholeExtent(out))) return Split{form, {wholeExtent(out)}};
@@ -187,18 +195,15 @@ class Lowering {
         return doesNotFit(name, build(form, wholeExtent(out)));
     }
 
-    // `build` makes a dispatch of a form and an extent.
-    template <typename Build>
-    Status emitSplit(const std::string& name, const Shape& out, const KernelForm& form, Build build) {
-        DUNLIN_ASSIGN(const Split chosen, split(name, out, form, build));
-        for (const Extent& extent : chosen.extents) emit(build(chosen.form, extent), name);
+    Status emitSplit(const std::string& name, const Shape& out, const KernelForm& form, const KernelCall& call) {
+        DUNLIN_ASSIGN(const Split chosen, split(name, out, form, call));
+        for (const Extent& extent : chosen.extents) emit(name, call, chosen.form, extent);
         return {};
     }
 
     // For kernels that take whole images only.
-    template <typename Build>
-    Status emitWhole(const std::string& name, const KernelForm& form, Build build) {
-        return emitSplit(name, {1, 1, 1, 1}, form, build);
+    Status emitWhole(const std::string& name, const KernelForm& form, const KernelCall& call) {
+        return emitSplit(name, {1, 1, 1, 1}, form, call);
     }
 
     std::vector<Extent> stripsOf(const Shape& out, int strips) const {
@@ -230,9 +235,7 @@ class Lowering {
         call.out = newValue(step.output, node.name);
         call.activation = step.activation;
         const KernelForm form = pointwiseForm(limits_, out.pixelCount(), channelGroups(out.c));
-        return emitSplit(node.name, out, form, [&](const KernelForm& splitForm, const Extent& extent) {
-            return builder_.pointwise(call, splitForm, extent);
-        });
+        return emitSplit(node.name, out, form, call);
     }
 
     void setNorm(PointwiseCall& call, int normNode) const {
@@ -262,9 +265,7 @@ class Lowering {
             call.kernelH = call.kernelW = call.strideH = call.strideW = step.mergedBlock;
             call.normEpsilon = static_cast<float>(norm.epsilon);
         }
-        return emitSplit(node.name, out, conv2dForm(limits_, out), [&](const KernelForm& form, const Extent& extent) {
-            return builder_.conv2d(call, form, extent);
-        });
+        return emitSplit(node.name, out, conv2dForm(limits_, out), call);
     }
 
     Status lowerDepthwise(const Step& step, const Node& node, const Conv2d& conv) {
@@ -276,17 +277,14 @@ class Lowering {
         call.out = newValue(step.output, node.name);
         call.activation = step.activation;
         setWindow(call, conv);
-        const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
-            return builder_.depthwise(call, splitForm, extent);
-        };
-        DUNLIN_ASSIGN(const Split chosen, split(node.name, out, form, build));
-        emitWithSums(step, out, chosen, call, build, DispatchBuilder::partialCount);
+        DUNLIN_ASSIGN(const Split chosen, split(node.name, out, form, call));
+        emitWithSums(step, out, chosen, call, DispatchBuilder::partialCount);
         return {};
     }
 
     // The dispatches of a depthwise step, each of which adds partial sums of its own where they are wanted.
-    template <typename Call, typename Build, typename CountPartials>
-    void emitWithSums(const Step& step, const Shape& out, const Split& chosen, Call& call, Build build,
+    template <typename Call, typename CountPartials>
+    void emitWithSums(const Step& step, const Shape& out, const Split& chosen, Call& call,
                       CountPartials countPartials) {
         const std::string& name = nodeOf(step).name;
         if (step.writesSums) {
@@ -296,14 +294,17 @@ class Lowering {
             call.sums = operand(sums_.at(step.output));
         }
         for (const Extent& extent : chosen.extents) {
-            emit(build(chosen.form, extent), name);
+            emit(name, call, chosen.form, extent);
             call.partialBegin += countPartials(out, extent.rows, chosen.form);
         }
     }
 
     // Where the device cannot run joined steps as one.
     Status lowerParts(const Step& step) {
-        for (const Step& part : step.parts) DUNLIN_TRY(lowerStep(part));
+        for (const Step& part : step.parts) {
+            step_ = &part;
+            DUNLIN_TRY(lowerStep(part));
+        }
         return {};
     }
 
@@ -333,12 +334,9 @@ class Lowering {
         call.out = newValue(step.output, nodeOf(step).name);
         const std::optional<KernelForm> form = invertedResidualForm(limits_, call);
         if (!form) return lowerParts(step);
-        const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
-            return builder_.invertedResidual(call, splitForm, extent);
-        };
-        const Result<Split> chosen = split(nodeOf(step).name, out, *form, build);
+        const Result<Split> chosen = split(nodeOf(step).name, out, *form, call);
         if (!chosen.ok()) return lowerParts(step);
-        emitWithSums(step, out, *chosen, call, build, DispatchBuilder::invertedResidualPartials);
+        emitWithSums(step, out, *chosen, call, DispatchBuilder::invertedResidualPartials);
         return {};
     }
 
@@ -351,9 +349,7 @@ class Lowering {
                                        pool.begin,
                                        pool.count,
                                        step.parts[1].activation};
-        return emitWhole(
-            node.name, pooledLinearForm(limits_, call.in.shape, channelGroups(call.out.shape.c)),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.pooledLinear(call, form, extent); });
+        return emitWhole(node.name, pooledLinearForm(limits_, call.in.shape, channelGroups(call.out.shape.c)), call);
     }
 
     Status lowerSqueezeExcite(const Step& step) {
@@ -375,18 +371,14 @@ class Lowering {
                          "%s has a bottleneck of %d channels, more than fit the device's %u bytes of shared memory",
                          expand.name.c_str(), call.reducedChannels, limits_.sharedMemoryBytes);
         }
-        return emitWhole(expand.name, form, [&](const KernelForm& splitForm, const Extent& extent) {
-            return builder_.squeezeExcite(call, splitForm, extent);
-        });
+        return emitWhole(expand.name, form, call);
     }
 
     Status lowerPool(const Step& step) {
         const Node& node = nodeOf(step);
         const auto& pool = std::get<GlobalAvgPool>(node.op);
         const PoolCall call = {valueOperand(step.input), newValue(step.output, node.name), pool.begin, pool.count};
-        return emitWhole(
-            node.name, poolForm(limits_, call.in.shape),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.pool(call, form, extent); });
+        return emitWhole(node.name, poolForm(limits_, call.in.shape), call);
     }
 
     Status lowerMoments(const Step& step) {
@@ -394,9 +386,7 @@ class Lowering {
         moments_[step.node] = addActivation(node.name + ".moments", {microBatch_, 1, 1, kChannelGroup}, groupBytes_);
         MomentsCall call = {valueOperand(step.input), operand(moments_.at(step.node))};
         call.epsilon = static_cast<float>(std::get<LayerNorm>(node.op).epsilon);
-        return emitWhole(
-            node.name + ".moments", momentsForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.moments(call, form, extent); });
+        return emitWhole(node.name + ".moments", momentsForm(limits_), call);
     }
 
     Status lowerLayerNorm(const Step& step) {
@@ -405,9 +395,7 @@ class Lowering {
         LayerNormCall call = {valueOperand(step.input), constantOperand(step.node), newValue(step.output, node.name)};
         if (norm.over == LayerNorm::Over::Image) call.moments = operand(moments_.at(step.node));
         call.epsilon = static_cast<float>(norm.epsilon);
-        return emitSplit(
-            node.name, call.out.shape, layerNormForm(limits_, call.out.shape),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.layerNorm(call, form, extent); });
+        return emitSplit(node.name, call.out.shape, layerNormForm(limits_, call.out.shape), call);
     }
 
     Status lowerAttention(const Step& step) {
@@ -420,9 +408,7 @@ class Lowering {
         call.patchH = attention.patchH;
         call.patchW = attention.patchW;
         call.windows = attention.windows;
-        return emitWhole(node.name, attentionForm(limits_, call), [&](const KernelForm& form, const Extent& extent) {
-            return builder_.attention(call, form, extent);
-        });
+        return emitWhole(node.name, attentionForm(limits_, call), call);
     }
 
     Status lowerSeparableAttention(const Step& step) {
@@ -430,37 +416,28 @@ class Lowering {
         const auto& attention = std::get<SeparableAttention>(node.op);
         const SeparableAttentionCall call = {valueOperand(step.input), newValue(step.output, node.name),
                                              attention.patchH, attention.patchW};
-        return emitWhole(node.name, separableAttentionForm(limits_, call.out.shape),
-                         [&](const KernelForm& form, const Extent& extent) {
-                             return builder_.separableAttention(call, form, extent);
-                         });
+        return emitWhole(node.name, separableAttentionForm(limits_, call.out.shape), call);
     }
 
     Status lowerEmbedTokens(const Step& step) {
         const Node& node = nodeOf(step);
         const EmbedTokensCall call = {valueOperand(step.input), constantOperand(step.node),
                                       newValue(step.output, node.name), std::get<EmbedTokens>(node.op).prefix()};
-        return emitWhole(node.name, elementwiseForm(limits_), [&](const KernelForm& form, const Extent& extent) {
-            return builder_.embedTokens(call, form, extent);
-        });
+        return emitWhole(node.name, elementwiseForm(limits_), call);
     }
 
     Status lowerResize(const Step& step) {
         const Node& node = nodeOf(step);
         const ResizeCall call = {valueOperand(step.input), newValue(step.output, node.name),
                                  std::get<Resize>(node.op).alignCorners};
-        return emitSplit(
-            node.name, call.out.shape, elementwiseForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.resize(call, form, extent); });
+        return emitSplit(node.name, call.out.shape, elementwiseForm(limits_), call);
     }
 
     Status lowerMaxPool(const Step& step) {
         const Node& node = nodeOf(step);
         MaxPoolCall call = {valueOperand(step.input), newValue(step.output, node.name)};
         setWindow(call, std::get<MaxPool>(node.op));
-        return emitSplit(
-            node.name, call.out.shape, elementwiseForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.maxPool(call, form, extent); });
+        return emitSplit(node.name, call.out.shape, elementwiseForm(limits_), call);
     }
 
     Status lowerHead() {
@@ -472,9 +449,7 @@ class Lowering {
         call.probabilitiesBytes = slice("probabilities").offsetBytes;
         call.topClassesBytes = slice("top_classes").offsetBytes;
         call.topProbabilitiesBytes = slice("top_probabilities").offsetBytes;
-        return emitWhole("softmax_top_k", headForm(limits_), [&](const KernelForm& form, const Extent& extent) {
-            return builder_.head(call, form, extent);
-        });
+        return emitWhole("softmax_top_k", headForm(limits_), call);
     }
 
     Status lowerTap(ValueId value, const OutputSlice& output) {
@@ -482,9 +457,7 @@ class Lowering {
         call.in = valueOperand(value);
         call.result = outputOperand();
         call.resultBytes = output.offsetBytes;
-        return emitSplit(
-            "export " + output.name, call.in.shape, elementwiseForm(limits_),
-            [&](const KernelForm& form, const Extent& extent) { return builder_.exportMap(call, form, extent); });
+        return emitSplit("export " + output.name, call.in.shape, elementwiseForm(limits_), call);
     }
 
     const Graph& graph_;
@@ -498,6 +471,8 @@ class Lowering {
     uint32_t groupBytes_;
     int firstImage_ = 0;
     Program program_;
+    std::vector<DispatchOrigin> origins_;
+    const Step* step_ = nullptr;         // that is being lowered; none: what no op of the graph asks for
     std::map<int, TensorId> constants_;  // by node
     std::map<ValueId, TensorId> values_, sums_;
     std::map<int, TensorId> moments_;  // by LayerNorm node
@@ -531,7 +506,7 @@ Status checkRequest(const SessionOptions& options, const DeviceLimits& limits) {
 
 }  // namespace
 
-Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
+Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
     DUNLIN_TRY(checkRequest(options, limits));
     std::vector<ValueId> taps;
     for (const std::string& name : options.taps) {
@@ -548,24 +523,31 @@ Result<Program> lower(const Graph& graph, const SessionOptions& options, const D
     const Shape& input = graph.shape(graph.input());
     Status tooLarge;  // why the smallest micro-batch, tried last, does not fit
     for (int microBatch : microBatches(graph, limits, options.precision)) {
-        Result<Program> program = Lowering(graph, steps, taps, options, limits, microBatch, false).run();
-        if (program.ok() && countPipelines(*program) > kManyPipelines) {
-            Result<Program> other = Lowering(graph, steps, taps, options, limits, microBatch, true).run();
-            if (other.ok() && countPipelines(*other) < countPipelines(*program)) program = std::move(other);
+        Result<LoweredNetwork> network = Lowering(graph, steps, taps, options, limits, microBatch, false).run();
+        if (network.ok() && countPipelines(network->program) > kManyPipelines) {
+            Result<LoweredNetwork> other = Lowering(graph, steps, taps, options, limits, microBatch, true).run();
+            const bool isSmaller = other.ok() && countPipelines(other->program) < countPipelines(network->program);
+            if (isSmaller) network = std::move(other);
         }
-        if (!program.ok() && program.status().code() != StatusCode::DoesNotFit) return program;
-        tooLarge = program.status();
-        if (!program.ok()) continue;
-        const uint64_t arenaBytes = planMemory(*program, limits.offsetAlignment).arenaBytes;
+        if (!network.ok() && network.status().code() != StatusCode::DoesNotFit) return network;
+        tooLarge = network.status();
+        if (!network.ok()) continue;
+        const uint64_t arenaBytes = planMemory(network->program, limits.offsetAlignment).arenaBytes;
         const bool arenaTooLarge = arenaBytes > limits.maxAllocationBytes;
-        const uint64_t needBytes = arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + program->outputBytes;
+        const uint64_t needBytes =
+            arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + network->program.outputBytes;
         const uint64_t limitBytes = arenaTooLarge ? limits.maxAllocationBytes : limits.memoryBudgetBytes;
-        if (needBytes <= limitBytes) return program;
+        if (needBytes <= limitBytes) return network;
         tooLarge = error(
             StatusCode::DoesNotFit, "a batch of %d at %dx%d needs %.1f MiB of device memory, and the limit is %.1f MiB",
             input.n, input.h, input.w, static_cast<double>(needBytes) / kMiB, static_cast<double>(limitBytes) / kMiB);
     }
     return tooLarge;
+}
+
+Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
+    DUNLIN_ASSIGN(LoweredNetwork network, lowerNetwork(graph, options, limits));
+    return std::move(network.program);
 }
 
 }  // namespace dunlin

@@ -1,6 +1,11 @@
 // Graph to Program: which kernels, fused how, over which ranges.
 #pragma once
 
+#include <optional>
+#include <vector>
+
+#include "runtime/plan/dispatch_builders.h"
+#include "runtime/plan/fusion.h"
 #include "runtime/plan/limits.h"
 #include "runtime/plan/outputs.h"
 #include "runtime/plan/program.h"
@@ -8,8 +13,23 @@
 
 namespace dunlin {
 
+// Where a dispatch comes from: enough to build it in another form, and to compute on the host what it should write.
+struct DispatchOrigin {
+    KernelCall call;  // its operands name tensors of the program
+    KernelForm form;
+    Extent extent;
+    std::optional<Step> step;  // the part of the graph that it computes; nothing for preprocess, head and export
+};
+
+struct LoweredNetwork {
+    Program program;
+    std::vector<DispatchOrigin> origins;  // one for each dispatch
+};
+
 // Pure. DoesNotFit or Unsupported where the device cannot run the network at this size; UnknownName for a tap that does
 // not exist.
+Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits);
+// Its program.
 Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits);
 
 }  // namespace dunlin

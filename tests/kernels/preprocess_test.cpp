@@ -59,7 +59,7 @@ struct Completed {
 Completed complete(const vulkan::VulkanInput& input, uint32_t kind, int image, const PreprocessSpec& spec,
                    TensorId source, const Operand& out, Precision precision) {
     const DeviceLimits& limits = KernelTest::device().limits();
-    Dispatch dispatch = DispatchBuilder(limits, precision).preprocess(out, image, {LoadPath::Storage, 1, 1, 64, 1});
+    Dispatch dispatch = DispatchBuilder(limits, precision).preprocess({out, image}, {LoadPath::Storage, 1, 1, 64, 1});
     const vulkan::BoundSource bound = vulkan::bindSource(input, image, out.shape, spec, limits.offsetAlignment,
                                                          dispatch.push.as<params::PreprocessParams>());
     dispatch.variant.tileX = static_cast<uint8_t>(kind);

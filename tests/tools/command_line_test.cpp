@@ -1,5 +1,6 @@
 // Parsing as a pure function: nothing is opened.
 #include "tools/dunlin/command_line.h"
+#include "tools/dunlin/option_parsing.h"
 
 #include <gtest/gtest.h>
 

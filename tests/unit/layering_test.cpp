@@ -29,7 +29,8 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"models", {"ground", "graph", "weights", "image", "backend"}},
     {"vulkan", {"ground", "graph", "weights", "image", "plan", "params", "models", "backend"}},
     {"cpu", {"ground", "graph", "weights", "image", "plan", "models", "backend"}},
-    {"api", {"public", "ground", "graph", "weights", "image", "plan", "models", "backend", "vulkan", "cpu"}},
+    {"tuning", {"ground", "graph", "weights", "image", "plan", "params", "models", "backend", "vulkan", "cpu"}},
+    {"api", {"public", "ground", "graph", "weights", "image", "plan", "models", "backend", "vulkan", "cpu", "tuning"}},
 };
 
 // Commands that show what the public interface can do: nothing of the library but the public headers.

@@ -10,7 +10,10 @@
 #include <new>
 #include <optional>
 
+#include "tools/bench/command_line.h"
+#include "tools/bench/help.h"
 #include "tools/dunlin/help.h"
+#include "tools/dunlin/option_parsing.h"
 #include "tools/dunlin/output.h"
 
 namespace dunlin::cli {
@@ -19,10 +22,6 @@ namespace {
 // The library's own limits say the rest.
 constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH, kMaxTop = 100000, kMaxWorst = 100000,
                    kMaxPictures = 1000000000;
-
-Failure wrongUse(std::string message) {
-    return {ExitStatus::WrongUse, std::move(message)};
-}
 
 // What CLI11 writes into: the options of every command, and the texts that become values after parsing.
 struct Parsed {
@@ -38,23 +37,6 @@ struct Parsed {
     std::vector<std::string> taps;
     bool version = false;
 };
-
-CLI::App& addCommand(CLI::App& app, const CommandHelp& help) {
-    CLI::App& command = *app.add_subcommand(help.name, help.summary);
-    command.footer(help.examples);
-    return command;
-}
-
-CLI::Validator wholeNumber(uint32_t low, uint32_t high) {
-    return CLI::Validator(
-        [=](const std::string& text) {
-            uint32_t value = 0;
-            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), value);
-            const bool good = bad == std::errc() && end == text.data() + text.size() && value >= low && value <= high;
-            return good ? std::string() : fmt::format("'{}' is no whole number from {} to {}", text, low, high);
-        },
-        "");
-}
 
 void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) {
     command
@@ -222,18 +204,9 @@ void addCommands(CLI::App& app, Parsed& parsed) {
     addVerify(app, parsed);
     addInspect(app, parsed);
     addPull(app, parsed);
+    addCommand(app, bench::kBenchHelp);  // has commands of its own, and never comes here but to be listed
     addCommand(app, kDevicesHelp).add_flag("--json", parsed.devices.json, "one JSON document on stdout");
     addCommand(app, kModelsHelp).add_flag("--json", parsed.models.json, "one JSON document on stdout");
-}
-
-Check checkDevice(const std::string& device) {
-    constexpr std::string_view kNumbered = "vulkan:";
-    if (device.empty() || device == "cpu" || device == "vulkan") return {};
-    const std::string_view number = std::string_view(device).substr(std::min(device.size(), kNumbered.size()));
-    const bool digits = !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
-    const bool leadingZero = number.size() > 1 && number[0] == '0';
-    if (device.starts_with(kNumbered) && digits && !leadingZero) return {};
-    return wrongUse(fmt::format("--device: '{}' is none of cpu, vulkan and vulkan:N", device));
 }
 
 std::string cacheDirectoryOf(const Parsed& parsed, const Environment& environment) {
@@ -258,8 +231,8 @@ Check finishPull(PullOptions& pull, const Parsed& parsed, const Environment& env
     std::transform(pull.sha256.begin(), pull.sha256.end(), pull.sha256.begin(),
                    [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
     constexpr size_t kHashDigits = 64;
-    const bool isHash = pull.sha256.size() == kHashDigits &&
-                        pull.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+    const bool isHash =
+        pull.sha256.size() == kHashDigits && pull.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (pull.sha256.empty() || isHash) return {};
     return wrongUse(fmt::format("--sha256: '{}' is not {} hexadecimal digits", pull.sha256, kHashDigits));
 }
@@ -341,44 +314,6 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const Environmen
     return Invocation(parsed.inspect);
 }
 
-// CLI11's sentence about a word that is no command lists it among unexpected arguments; this one says what is wrong.
-Check checkCommandName(const CLI::App& app, std::span<const std::string> words) {
-    if (words.empty() || words[0].starts_with('-')) return {};
-    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
-    const bool known = std::any_of(commands.begin(), commands.end(),
-                                   [&](const CLI::App* command) { return command->get_name() == words[0]; });
-    if (known) return {};
-    return wrongUse(fmt::format("no command is called '{}'; `dunlin --help` lists them", words[0]));
-}
-
-// CLI11 takes whatever follows an option as its value, be it another option, and would call an unknown option missing
-// pictures.
-Check checkWords(const CLI::App& app, std::span<const std::string> words) {
-    if (words.empty() || words[0].starts_with('-')) return {};
-    const CLI::App& command = *app.get_subcommand(words[0]);
-    const auto optionOf = [&](const std::string& word) -> const CLI::Option* {
-        if (!word.starts_with('-')) return nullptr;
-        return command.get_option_no_throw(word.substr(0, word.find('=')));
-    };
-    for (size_t i = 1; i < words.size(); ++i) {
-        const std::string& word = words[i];
-        if (word.empty()) return wrongUse(fmt::format("an empty word was given to {}", words[0]));
-        if (word == "--") return {};
-        const CLI::Option* option = optionOf(word);
-        if (option == nullptr && word.size() > 1 && word[0] == '-') {
-            return wrongUse(fmt::format("'{0}' is no option of {1}; a file of that name is ./{0}", word, words[0]));
-        }
-        if (option == nullptr || option->get_items_expected_max() == 0) continue;
-        const size_t equals = word.find('=');
-        const bool inWord = equals != std::string::npos;
-        if (!inWord) ++i;
-        const bool missing =
-            inWord ? equals + 1 == word.size() : i == words.size() || words[i].empty() || optionOf(words[i]) != nullptr;
-        if (missing) return wrongUse(word.substr(0, equals) + " needs a value");
-    }
-    return {};
-}
-
 Outcome<ExitStatus> execute(const Invocation& invocation) {
     struct Execute {
         Outcome<ExitStatus> operator()(const PrintText& print) const {
@@ -398,9 +333,15 @@ Outcome<ExitStatus> execute(const Invocation& invocation) {
 }
 
 Outcome<ExitStatus> parseAndExecute(std::span<const std::string> words) {
-    DUNLIN_CLI_ASSIGN(const Invocation invocation,
-                      parseCommandLine(words, [](const char* name) -> const char* { return std::getenv(name); }));
-    DUNLIN_CLI_ASSIGN(const ExitStatus status, execute(invocation));
+    const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
+    ExitStatus status = ExitStatus::Done;
+    if (!words.empty() && words[0] == bench::kBenchHelp.name) {
+        DUNLIN_CLI_ASSIGN(const bench::Invocation invocation, bench::parseCommandLine(words.subspan(1), environment));
+        DUNLIN_CLI_ASSIGN(status, bench::execute(invocation));
+    } else {
+        DUNLIN_CLI_ASSIGN(const Invocation invocation, parseCommandLine(words, environment));
+        DUNLIN_CLI_ASSIGN(status, execute(invocation));
+    }
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
         return Failure{ExitStatus::BadInput, "the result could not be written to stdout"};
     }
@@ -408,19 +349,6 @@ Outcome<ExitStatus> parseAndExecute(std::span<const std::string> words) {
 }
 
 }  // namespace
-
-Outcome<InputSize> parseSize(const std::string& text) {
-    InputSize size;
-    const char* const end = text.data() + text.size();
-    const auto [afterHeight, badHeight] = std::from_chars(text.data(), end, size.height);
-    bool good = badHeight == std::errc() && afterHeight != end && *afterHeight == 'x';
-    if (good) {
-        const auto [afterWidth, badWidth] = std::from_chars(afterHeight + 1, end, size.width);
-        good = badWidth == std::errc() && afterWidth == end;
-    }
-    if (good && size.height > 0 && size.width > 0) return size;
-    return wrongUse(fmt::format("--size: '{}' is not HxW, height and width in pixels", text));
-}
 
 std::string defaultCacheDirectory(const Environment& environment) {
     const auto under = [&](const char* variable, const char* folder) -> std::optional<std::string> {
@@ -447,7 +375,7 @@ Outcome<Invocation> parseCommandLine(std::span<const std::string> words, const E
     CLI::App app{kSummary, "dunlin"};
     Parsed parsed;
     addCommands(app, parsed);
-    DUNLIN_CLI_TRY(checkCommandName(app, words));
+    DUNLIN_CLI_TRY(checkCommandName(app, words, "dunlin"));
     DUNLIN_CLI_TRY(checkWords(app, words));
     try {
         app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes words from the back

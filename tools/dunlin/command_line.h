@@ -15,9 +15,6 @@ using Environment = std::function<const char*(const char*)>;
 // The words after the program's name. Pure: nothing is opened or printed. WrongUse for what makes no sense.
 Outcome<Invocation> parseCommandLine(std::span<const std::string> words, const Environment& environment);
 
-// "HxW" to a size.
-Outcome<InputSize> parseSize(const std::string& text);
-
 // Where compiled pipelines are kept by default; empty where the environment names no home.
 std::string defaultCacheDirectory(const Environment& environment);
 

@@ -1,0 +1,51 @@
+// The JSON document that every measurement gives. Its layout, whoever writes or reads it:
+//
+//   format      kFormat
+//   kind        "model", "kernels" or "shader"
+//   version     of dunlin; commit: of its sources, "" where unknown; date: UTC, "2026-11-22T09:00:00Z"
+//   host        {system, processor, cpus}
+//   devices[]   target.h's identityOf()
+//   ceilings    {device id: ceilings.h's jsonOf()}; without those that were not measured
+//   notices[]   sentences: what was not measured, and why
+//   complete    false where the device was lost, a shader hung or the user interrupted: results are those before
+//   results[]   a row for each measurement:
+//
+// of every kind: id, unique in the document; device; precision "fp32" or "fp16"; error: a sentence instead of all
+// measurements. What was not measured is null. Times are medians unless their name says otherwise.
+//
+// model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0"; model, family, size [height, width], batch, fusion,
+//          threads (CPU); coldStartMs, warmStartMs; gpuMedianMs; wallMedianMs, wallP95Ms, wallMinMs, wallSpread (the
+//          interquartile range over the median); cpuSubmitUs; frameMs2, frameMs3 (a frame, with so many in flight);
+//          deviceBytes, hostBytes; runs; dispatches, barriers; limitMs (roofline.h) and limitShare (of the measured
+//          time: 1 is the limit); samples {wallMs[], gpuMs[]} in the order taken; layers[]: {name, kernel, variant,
+//          shape, medianUs, bytes, flops, limitUs, rooflineShare}
+// kernels  id "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"; case: the id without precision and variant; kernel,
+// variant,
+//          networks[]; correct, maxRelativeError (null if not finite), tolerance, deterministic; clock "gpu" or "wall";
+//          medianUs, minUs, p95Us, samplesUs[]; bytes, flops, gflops, gbps, limitUs, rooflineShare; isDefault (what is
+//          taken without tuning), isBest (what tuning would take); statistics {name: number} of the driver
+// shader   as kernels; the user's own has variant "FILE.comp" and isUser true
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "tools/dunlin/outcome.h"
+
+namespace dunlin::bench {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+
+// A document without results, with this build and host filled in.
+Json newDocument(std::string_view kind);
+
+// Reads and checks a document: BadInput, naming the file and the field, for what is no such document.
+cli::Outcome<Json> readDocument(const std::filesystem::path& file);
+// Through a temporary file beside it, so that a reader sees the old one or the new one, whole.
+cli::Check writeDocument(const Json& document, const std::filesystem::path& file);
+
+}  // namespace dunlin::bench
