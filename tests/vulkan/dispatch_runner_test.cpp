@@ -141,10 +141,9 @@ TEST_F(DispatchRunnerTest, longerSamplesTakeLongerAndOneDispatchTakesAsLong) {
     const auto timeNs = (*runner)->timeNs(*repeats);
     ASSERT_TRUE(timeNs.ok()) << timeNs.status().message();
     EXPECT_GT(*timeNs, 0);
-    if (*repeats < DispatchRunner::kMaxRepeats) {
-        EXPECT_GT(*timeNs * *repeats, 4e5) << *repeats << " repeats";
-        EXPECT_LT(*timeNs * *repeats, 4e7) << *repeats << " repeats";
-    }
+    // to within what another load of the machine does to it
+    if (*repeats < DispatchRunner::kMaxRepeats) EXPECT_GT(*timeNs * *repeats, 4e5) << *repeats << " repeats";
+    if (*repeats > 1) EXPECT_LT(*timeNs * *repeats, 4e7) << *repeats << " repeats";
     // and its result is as before
     const auto written = (*runner)->run();
     ASSERT_TRUE(written.ok()) << written.status().message();
@@ -178,7 +177,7 @@ TEST_F(DispatchRunnerTest, aClockThatStandsStillIsNotBelieved) {
     faultyVulkan().stopsClock = true;
     ASSERT_NO_FATAL_FAILURE(openDevice());
     if (device_->capabilities().timestampValidBits == 0) GTEST_SKIP() << "the device has no clock that could stop";
-    auto runner = runnerOf(DoublingCase(device_->limits(), 1024));
+    auto runner = runnerOf(DoublingCase(device_->limits(), 256));
     ASSERT_TRUE(runner.ok()) << runner.status().message();
     EXPECT_TRUE((*runner)->usesGpuClock());
     const auto timeNs = (*runner)->timeNs(50);
