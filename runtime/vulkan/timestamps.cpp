@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
 #include <utility>
 
 namespace dunlin::vulkan {
@@ -108,31 +107,16 @@ double ticksToNs(uint64_t from, uint64_t to, const Capabilities& capabilities) {
 }
 
 Result<ClockPair> readClocks(const VulkanDevice& device) {
-    const InstanceFunctions& instance = device.instanceFunctions();
-    PFN_vkGetCalibratedTimestampsEXT read = nullptr;
-    PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT listDomains = nullptr;
-    // The same functions under two names: the extension was renamed when it was ratified.
-    for (const char* suffix : {"KHR", "EXT"}) {
-        if (!device.capabilities().hasExtension(("VK_" + std::string(suffix) + "_calibrated_timestamps").c_str())) {
-            continue;
-        }
-        const std::string readName = "vkGetCalibratedTimestamps" + std::string(suffix);
-        const std::string listName = "vkGetPhysicalDeviceCalibrateableTimeDomains" + std::string(suffix);
-        if (!read) {
-            read = reinterpret_cast<PFN_vkGetCalibratedTimestampsEXT>(
-                instance.GetDeviceProcAddr(device.handle(), readName.c_str()));
-        }
-        if (!listDomains) {
-            listDomains = reinterpret_cast<PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT>(
-                instance.getInstanceProcAddr(device.instance(), listName.c_str()));
-        }
-    }
+    const PFN_vkGetCalibratedTimestampsEXT read = device.functions().GetCalibratedTimestampsEXT;
+    const PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT listDomains =
+        device.instanceFunctions().GetPhysicalDeviceCalibrateableTimeDomainsEXT;
     if (!read || !listDomains) {
         return error(StatusCode::Unsupported, "%s was not created with calibrated timestamps",
                      device.capabilities().name.c_str());
     }
     uint32_t count = 0;
-    DUNLIN_TRY(check(listDomains(device.physicalDevice(), &count, nullptr), "vkGetPhysicalDeviceCalibrateableTimeDomains"));
+    DUNLIN_TRY(
+        check(listDomains(device.physicalDevice(), &count, nullptr), "vkGetPhysicalDeviceCalibrateableTimeDomains"));
     std::vector<VkTimeDomainEXT> domains(count);
     DUNLIN_TRY(check(listDomains(device.physicalDevice(), &count, domains.data()),
                      "vkGetPhysicalDeviceCalibrateableTimeDomains"));
@@ -147,9 +131,9 @@ Result<ClockPair> readClocks(const VulkanDevice& device) {
     infos[1].timeDomain = kSteadyClockDomain;
     std::array<uint64_t, 2> values{};
     ClockPair pair;
-    DUNLIN_TRY(check(read(device.handle(), static_cast<uint32_t>(infos.size()), infos.data(), values.data(),
-                          &pair.maxDeviationNs),
-                     "vkGetCalibratedTimestamps"));
+    DUNLIN_TRY(check(
+        read(device.handle(), static_cast<uint32_t>(infos.size()), infos.data(), values.data(), &pair.maxDeviationNs),
+        "vkGetCalibratedTimestamps"));
     pair.deviceTicks = values[0];
     pair.host = steadyTime(values[1]);
     return pair;

@@ -48,8 +48,8 @@ struct ClockPair {
     uint64_t maxDeviationNs = 0;  // how far apart the readings may lie
 };
 
-// Unsupported where the device was created without VK_KHR_ or VK_EXT_calibrated_timestamps (DeviceOptions::instruments),
-// or cannot read the clock behind std::chrono::steady_clock.
+// Unsupported where the device was created without VK_KHR_ or VK_EXT_calibrated_timestamps
+// (DeviceOptions::instruments), or cannot read the clock behind std::chrono::steady_clock.
 Result<ClockPair> readClocks(const VulkanDevice& device);
 
 }  // namespace dunlin::vulkan

@@ -88,7 +88,8 @@ struct Inspected {
 };
 
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, openInside(options.model, options.common.cacheDirectory));
+    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model,
+                      openInside(options.model, options.common.cacheDirectory));
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;
