@@ -29,6 +29,7 @@ struct FaultyVulkan {
         failure = result;
         failOnly = only;
         failAlways.clear();
+        noTimestamps = false;
         hidesTimestamps = stopsClock = false;
         calls = 0;
         failed.clear();
