@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +17,7 @@
 #include "tools/dunlin/model_place.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
+#include "tools/dunlin/vulkan_choice.h"
 
 namespace dunlin::cli {
 namespace {
@@ -45,23 +45,12 @@ Outcome<PlanningDevice> openVulkan(int index, bool validation) {
 // By the rules of --device. The CPU has no program of its own: it stands for the smallest device that there may be.
 Outcome<PlanningDevice> choosePlanningDevice(const CommonOptions& options) {
     if (options.device == "cpu") return PlanningDevice{};
-    Result<std::vector<vulkan::ListedDevice>> devices = vulkan::VulkanDevice::list();
     if (options.device.empty()) {
-        const int best = devices.ok() ? vulkan::bestDevice(*devices) : -1;
-        const bool gpu = best >= 0 && !(*devices)[static_cast<size_t>(best)].capabilities.isSoftware();
-        if (gpu) return openVulkan(best, options.validation);
-        return PlanningDevice{};
+        const int gpu = realGpuIndex();
+        return gpu >= 0 ? openVulkan(gpu, options.validation) : PlanningDevice{};
     }
-    if (!devices.ok()) return failureOf(devices.status());
-    int index = vulkan::bestDevice(*devices);
-    if (options.device != "vulkan") {
-        const std::string_view number = std::string_view(options.device).substr(std::string_view("vulkan:").size());
-        const auto [end, bad] = std::from_chars(number.data(), number.data() + number.size(), index);
-        if (bad != std::errc() || index >= static_cast<int>(devices->size())) index = -1;
-    }
-    if (index >= 0) return openVulkan(index, options.validation);
-    return Failure{ExitStatus::WrongUse, fmt::format("there is no usable device {} among {} Vulkan devices",
-                                                     options.device, devices->size())};
+    DUNLIN_CLI_ASSIGN(const int index, vulkanIndex(options.device));
+    return openVulkan(index, options.validation);
 }
 
 Outcome<Precision> choosePrecision(DunlinPrecision wanted, const PlanningDevice& device) {

@@ -1,0 +1,60 @@
+// What changed between two documents of one kind, measured on the same devices with the same drivers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/bench/document.h"
+#include "tools/bench/statistics.h"
+
+namespace dunlin::bench {
+
+// A corrected p value below this, and an interval without 1, is significant.
+constexpr double kSignificantP = 0.01;
+
+// One time of a row in both documents. Nothing where it was not measured.
+struct TimeDifference {
+    std::string time;                         // "gpu", "wall", "cold start", ...
+    std::string unit;                         // "ms" or "us"
+    std::optional<double> before{}, after{};  // medians
+    std::optional<double> ratio{};            // after / before
+    std::optional<Difference> difference{};   // where both documents have samples; p corrected
+    bool significant = false;
+};
+
+struct RowDifference {
+    std::string id;
+    // Of networks the GPU's time where both documents have its samples, else the wall's; of kernels and shaders the
+    // time by the clock that both were measured with.
+    TimeDifference decisive;
+    std::vector<TimeDifference> others;  // shown beside it; they decide nothing
+    // Significantly slower by more than the threshold, or `spoiled` is not empty.
+    bool regressed = false;
+    // What was right before and is not any more: a sentence's end, like "is wrong now (relative error 0.3)".
+    std::string spoiled;
+    std::string note;  // why there is no ratio, or no significance
+};
+
+struct Comparison {
+    std::vector<RowDifference> rows;  // in the order of `before`
+    std::vector<std::string> onlyBefore, onlyAfter;
+    size_t regressions = 0;
+};
+
+struct NamedDocument {
+    std::string name;  // of the file
+    const Json* document = nullptr;
+};
+
+// Rows are matched by their ids. p values are corrected over the decisive times of all rows (correctForMany()), and in
+// the same way over all others. `threshold` is a share: 0.05 is a twentieth slower.
+// WrongUse, naming both files, where the kinds differ, a device of common rows, its driver or its threads differ, or no
+// row is in both.
+cli::Outcome<Comparison> compareDocuments(const NamedDocument& before, const NamedDocument& after, double threshold);
+
+// {threshold, rows: [{id, time, before, after, unit, ratio, low, high, p, significant, regressed, spoiled, note,
+// others[]}], onlyBefore[], onlyAfter[], regressions}; null for what there is none of.
+Json jsonOf(const Comparison& comparison, double threshold);
+
+}  // namespace dunlin::bench
