@@ -99,7 +99,7 @@ function bandwidth(value) {
 }
 
 function share(value) {
-  return orNone(value, (part) => `${part < 0.1 ? (100 * part).toFixed(1) : Math.round(100 * part)} %`);
+  return orNone(value, (part) => `${part < 0.1 ? Number((100 * part).toFixed(1)) : Math.round(100 * part)} %`);
 }
 
 // A ratio as a change: "+9.0 %".
@@ -114,6 +114,10 @@ function count(number, one, many = `${one}s`) {
 
 // ---- tables ----
 
+function cellContent(value) {
+  return value === NOT_MEASURED ? html("abbr", {title: NOT_MEASURED}, "\u2013") : value;
+}
+
 // columns: {title, number, value(row), className(row)}; the first is the row's heading. Scrolls by itself where it is
 // too wide, so that the page never does.
 function table(caption, columns, rows, rowClass = () => null) {
@@ -123,7 +127,7 @@ function table(caption, columns, rows, rowClass = () => null) {
     html("th", {scope: "col", class: column.number ? "number-cell" : null}, column.title));
   const body = rows.map((row) => html("tr", {class: rowClass(row)}, columns.map((column, index) =>
     html(index === 0 ? "th" : "td", {scope: index === 0 ? "row" : null, class: cellClass(column, row)},
-      column.value(row)))));
+      cellContent(column.value(row))))));
   return html("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
     html("table", {}, html("caption", {}, caption), html("thead", {}, html("tr", {}, head)), html("tbody", {}, body)));
 }

@@ -137,7 +137,7 @@ function ratioStrip(row, reach, threshold, barColour) {
     drawing.append(svg("line", {class: "interval", x1: at(row.low), x2: at(row.high), y1: 8, y2: 8, stroke: barColour,
       "stroke-width": 4}));
   }
-  drawing.append(svg("circle", {class: "ratio", cx: at(row.ratio), cy: 8, r: 5, fill: barColour}));
+  drawing.append(svg("circle", {class: "ratio", cx: at(row.ratio), cy: 8, r: 4, fill: barColour}));
   return drawing;
 }
 
@@ -192,7 +192,8 @@ function drawAxes(drawing, area, x, y, titles, formatX, formatY) {
     drawing.append(svg("line", {class: "grid-line", x1: at, x2: at, y1: area.top, y2: area.bottom}));
     if (at - label.length * 3.5 < free) continue;
     free = at + label.length * 3.5 + 8;
-    drawing.append(svg("text", {class: "quiet", x: at, y: area.bottom + 16, "text-anchor": "middle"}, label));
+    const inside = Math.min(at, area.right + 8 - label.length * 3.5);
+    drawing.append(svg("text", {class: "quiet", x: inside, y: area.bottom + 16, "text-anchor": "middle"}, label));
   }
   drawing.append(
     svg("line", {class: "axis-line", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom}),
@@ -212,8 +213,8 @@ function rooflinePlot(caption, bandwidths, rates, dots) {
     const intensities = dots.map((dot) => dot.intensity);
     const ridge = bandwidths.length > 0 && rates.length > 0 ? [most / bandwidths[0].gbps] : [];
     const least = Math.min(...dots.map((dot) => dot.gflops));
-    const x = logScale(Math.min(...intensities, ...ridge), Math.max(...intensities, ...ridge) * 2, area.left, area.right);
-    const y = logScale(least, most * 1.5, area.bottom, area.top);
+    const x = logScale(Math.min(...intensities, ...ridge) / 1.3, Math.max(...intensities, ...ridge) * 2, area.left, area.right);
+    const y = logScale(least / 1.5, most * 1.5, area.bottom, area.top);
     drawAxes(drawing, area, x, y, ["operations per byte", "GFLOP/s"], plainNumber, plainNumber);
     drawRoofs(drawing, area, x, y, bandwidths, rates);
     const items = [];

@@ -60,11 +60,13 @@ function casesTable(entry) {
     {title: "default variant", value: (its) => (its.byDefault ? variantName(its.byDefault) : "")},
     {title: "default takes", number: true, value: (its) => {
       const gain = gainOf(its);
-      return gain === null ? "" : gain === 1 ? "the same" : change(gain);
+      return gain === null ? "" : gain === 1 ? "the same" : `${gain.toFixed(2)}\u00d7`;
     }},
     {title: "variants", number: true, value: (its) => String(its.rows.length)},
   ];
-  return searchableTable("Best variant of each case", columns, casesOf(entry.rows),
+  const weight = (its) => (its.rows.some(isWrong) ? Infinity : gainOf(its) ?? 0);
+  const cases = casesOf(entry.rows).sort((a, b) => weight(b) === weight(a) ? 0 : weight(b) - weight(a));
+  return searchableTable("Best variant of each case, wrong ones and those that gain most first", columns, cases,
     (its) => (its.rows.some(isWrong) ? "is-bad" : null));
 }
 
@@ -78,10 +80,9 @@ function variantBars(its) {
     const values = {bar: positive(row.medianUs), behind: null, low: positive(interval.low), high: positive(interval.high),
       limit: positive(row.limitUs)};
     const verdict = isWrong(row) ? html("span", {class: "bad"}, ` ${verdictOf(row)}`) : null;
-    return html("li", {}, html("div", {class: "row-text"},
-      html("span", {class: row.isUser === true ? "good" : null}, variantName(row)),
-      html("span", {class: "row-value"}, html("b", {}, timeUs(row.medianUs)),
-        positive(row.rooflineShare) === null ? "" : ` \u00b7 ${share(row.rooflineShare)} of the roofline`, verdict)),
+    return html("li", {class: "row-grid"}, html("div", {class: row.isUser === true ? "good" : null}, variantName(row)),
+      html("div", {class: "row-value"}, html("b", {}, timeUs(row.medianUs)),
+        positive(row.rooflineShare) === null ? "" : ` \u00b7 ${share(row.rooflineShare)} of the roofline`, verdict),
     values.bar === null ? null : barStrip(values, most, row.isUser === true ? colour(2) : colour(0)));
   }));
 }

@@ -18,7 +18,7 @@ function modelName(row) {
 function configurationOf(run, report) {
   const row = run.row, parts = [run.device.label, text(row.precision)];
   const size = list(row.size).map(num);
-  if (size.length === 2 && report.variesBy.size) parts.push(`${size[0]}\u00d7${size[1]}`);
+  if (size.length === 2 && !size.includes(null) && report.variesBy.size) parts.push(`${size[0]}\u00d7${size[1]}`);
   if (num(row.batch) !== null && (row.batch !== 1 || report.variesBy.batch)) parts.push(`batch ${row.batch}`);
   if (text(row.fusion) && row.fusion !== "default") parts.push(`fusion ${row.fusion}`);
   if (report.variesBy.file) parts.push(run.entry.label);
@@ -50,8 +50,7 @@ function barRow(run, name, most, barColour) {
   if (part !== null) details.push(` \u00b7 ${share(part)} of the limit`);
   if (text(row.error)) details.push(html("span", {class: "bad"}, row.error));
   if (details.length === 0) details.push(NOT_MEASURED);
-  return html("li", {class: "run"},
-    html("div", {class: "row-text"}, html("span", {}, name), html("span", {class: "row-value"}, details)),
+  return html("li", {class: "run row-grid"}, html("div", {}, name), html("div", {class: "row-value"}, details),
     values.bar === null ? null : barStrip(values, most, barColour));
 }
 

@@ -73,7 +73,7 @@ function drawSummary(report) {
   const columns = [
     {title: "file", value: (entry) => entry.label || "unnamed"},
     {title: "of", value: (entry) => kinds[entry.kind] ?? "an unknown kind"},
-    {title: "date", value: (entry) => dateText(entry.document.date)},
+    {title: "date", value: (entry) => dateText(entry.document.date), className: () => "whole"},
     {title: "commit", value: (entry) => text(entry.document.commit) || "unknown"},
     {title: "dunlin", value: (entry) => text(entry.document.version) || "unknown"},
     {title: "host", value: (entry) => [text(object(entry.document.host).processor), text(object(entry.document.host).system)]
@@ -182,15 +182,17 @@ function dotOf(report, its) {
       its.share === null ? "" : `${share(its.share)} of the roofline`].filter((line) => line !== "")};
 }
 
-function roofsOf(ceilings) {
+// Without the roofs that none of these dispatches could reach.
+function roofsOf(ceilings, dispatches) {
   const points = pointsOf(ceilings);
   const slowest = points.at(-1), fastest = [...points].sort((a, b) => b.y - a.y)[0];
   const bandwidths = [];
   if (slowest) bandwidths.push({gbps: slowest.y, label: `memory ${bandwidth(slowest.y)}`});
   if (fastest && fastest.y > 1.3 * slowest.y) bandwidths.push({gbps: fastest.y, label: `cache ${bandwidth(fastest.y)}`});
-  const rates = [["fp32Gflops", "fp32"], ["fp16Gflops", "fp16"], ["matrixGflops", "matrix units"]]
-    .map(([field, name]) => ({gflops: positive(ceilings && ceilings[field]), name})).filter((its) => its.gflops !== null)
-    .map((its) => ({gflops: its.gflops, label: `${its.name} ${rate(its.gflops)}`}));
+  const fields = [["fp32Gflops", "fp32"]];
+  if (dispatches.some((its) => its.precision === "fp16")) fields.push(["fp16Gflops", "fp16"], ["matrixGflops", "matrix units"]);
+  const rates = fields.map(([field, name]) => ({gflops: positive(ceilings && ceilings[field]), name}))
+    .filter((its) => its.gflops !== null).map((its) => ({gflops: its.gflops, label: `${its.name} ${rate(its.gflops)}`}));
   return {bandwidths, rates};
 }
 
@@ -212,7 +214,7 @@ function dispatchTable(dispatches) {
 function rooflineFor(report, device) {
   const all = dispatchesOn(report, device);
   if (all.length === 0) return null;
-  const ceilings = ceilingsFor(device), roofs = roofsOf(ceilings);
+  const ceilings = ceilingsFor(device);
   const groups = grouped(all, (its) => `${its.run}${report.documents.length > 1 ? ` \u00b7 ${its.entry.label}` : ""}`);
   const choices = [...groups].map(([name, rows]) => ({name, rows}));
   if (choices.length > 1) choices.unshift({name: `everything (${all.length.toLocaleString("en-US")})`, rows: all});
@@ -226,6 +228,7 @@ function rooflineFor(report, device) {
     const parts = [];
     if (ceilings === null) parts.push(html("p", {class: "quiet"}, "This device's ceilings were not measured: there are no roofs."));
     if (drawn.length > 0) {
+      const roofs = roofsOf(ceilings, drawn);
       parts.push(legendOf(used), rooflinePlot(`Roofline of ${device.label}: ${count(drawn.length, "dispatch", "dispatches")}`,
         roofs.bandwidths, roofs.rates, drawn.map((its) => dotOf(report, its))));
     }
@@ -264,6 +267,10 @@ function wordOf(row, threshold) {
   return high > 1 + threshold || low < 1 / (1 + threshold) ? WORDS.unclear : WORDS.same;
 }
 
+function timeName(time) {
+  return {gpu: " GPU", wall: " wall"}[time] ?? "";
+}
+
 function comparisonRow(row, reach, threshold) {
   const ratio = positive(row.ratio), low = positive(row.low), high = positive(row.high);
   const word = wordOf(row, threshold);
@@ -271,11 +278,10 @@ function comparisonRow(row, reach, threshold) {
   const unit = text(row.unit) === "us" ? timeUs : timeMs;
   const interval = low !== null && high !== null ? ` (${change(low)} to ${change(high)})` : "";
   const strip = {slower: colour(5), faster: colour(2)}[word] ?? colour(7);
-  return html("li", {class: "compared"},
-    html("div", {class: "row-text"}, html("span", {class: "id"}, text(row.id)),
-      html("span", {class: "row-value"}, ratio === null ? "" : html("b", {}, change(ratio)), `${interval} `,
+  return html("li", {class: "compared row-grid comparison-row"}, html("div", {class: "id"}, text(row.id)),
+      html("div", {class: "row-value"}, ratio === null ? "" : html("b", {}, change(ratio)), `${interval} `,
         html("span", {class: mood}, word), ratio === null ? "" :
-          ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${text(row.time) ? ` ${row.time}` : ""}`)),
+          ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${timeName(row.time)}`),
     ratio === null ? null : ratioStrip({ratio, low, high}, reach, threshold, strip));
 }
 
@@ -309,8 +315,10 @@ function comparisonParts(report, its) {
       html("span", {class: num(result.regressions) ? "bad" : "good"}, `${count(num(result.regressions) ?? 0, "regression")} ` +
         `beyond ${share(report.threshold)}`), "."),
     shown.length < sorted.length ? html("p", {class: "quiet"}, `Shown: ${shown.length} that changed; the table has all.`) : null,
+    ratios.length > 0 && shown.length > 0 ? html("div", {class: "row-grid comparison-row", "aria-hidden": "true"},
+      html("div", {class: "scale"}, html("span", {}, `${share(1 - 1 / reach)} faster`), html("span", {}, "same"),
+        html("span", {}, `${share(reach - 1)} slower`))) : null,
     html("ul", {class: "rows"}, shown.map((row) => comparisonRow(row, reach, report.threshold))),
-    html("p", {class: "quiet"}, `Faster is left, slower right; the scale ends at ${change(1 / reach)} and ${change(reach)}.`),
     folded("As a table", () => searchableTable("Comparison", columns, sorted, (row) => (row.regressed === true ? "is-bad" : null))),
     ...missing];
 }
