@@ -12,7 +12,9 @@
 
 namespace dunlin::tuning {
 
-// What a dispatch reads beside its tensors: a picture for preprocess. RGBA8, rows without gaps.
+// What preprocess reads beside its tensors, in the form that its variant takes (params.h's kSource...): for an image or
+// pixels RGBA8, rows without gaps; for a tensor float32 planes [3][height][width] of the network's input size, and no
+// spec is needed. Borrowed while the runner is created.
 struct RunnerPicture {
     std::span<const std::byte> pixels;
     int width = 0, height = 0;
@@ -20,11 +22,12 @@ struct RunnerPicture {
 };
 
 // A dispatch with buffers of its own, in device memory. Not thread-safe. Must not outlive device and pipeline; after a
-// timeout or loss of the device nothing that it holds can be destroyed: the process should end.
+// timeout of the device nothing that it holds can be destroyed: the process should end.
 class DispatchRunner {
   public:
-    // `tensorBytes`: of every tensor that the dispatch binds; `contents`: of those that it reads. The pipeline may be a
-    // foreign one with the layout of the dispatch's kernel.
+    // `tensorBytes`: of every tensor that the dispatch binds; `contents`: of those that it reads, and what is missing
+    // at their ends is 0xff. The pipeline may be a foreign one with the layout of the dispatch's kernel.
+    // InvalidArgument where something that the dispatch binds is not given, or is too small; DoesNotFit.
     static Result<std::unique_ptr<DispatchRunner>> create(const vulkan::VulkanDevice& device,
                                                           const vulkan::Pipeline& pipeline, const Dispatch& dispatch,
                                                           const std::map<TensorId, uint64_t>& tensorBytes,
@@ -35,13 +38,16 @@ class DispatchRunner {
     // Fills what is written with 0xff bytes, which are numbers to no float type, runs once, and gives what was written.
     virtual Result<std::map<TensorId, std::vector<std::byte>>> run() = 0;
 
-    // One sample: nanoseconds of one dispatch, from `repeats` of them in one submission with barriers in between. By
-    // the GPU's clock where it has one, else by the wall less the cost of a submission.
+    // The most repeats of a sample, so that its commands stay small.
+    static constexpr uint32_t kMaxRepeats = 4096;
+    // One sample: nanoseconds of one dispatch, from `repeats` of them (1 to kMaxRepeats) in one submission with
+    // barriers in between. By the GPU's clock where it has one, else by the wall less the cost of a submission.
     virtual Result<double> timeNs(uint32_t repeats) = 0;
+    // False as well once the GPU's clock was seen to stand still.
     virtual bool usesGpuClock() const = 0;
 };
 
-// How often to repeat so that a sample takes about this long; runs the dispatch to find out.
+// How often to repeat so that a sample takes about this long; runs the dispatch to find out, which warms it up, too.
 Result<uint32_t> repeatsFor(DispatchRunner& runner, double sampleNs);
 
 }  // namespace dunlin::tuning

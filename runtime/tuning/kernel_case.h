@@ -39,7 +39,7 @@ struct KernelCase {
     Precision precision() const { return network->lowered.program.precision; }
 };
 
-// The distinct problems of the networks, in order of first appearance.
+// The distinct problems of the networks, in order of first appearance. Those of different precisions stay apart.
 std::vector<KernelCase> casesOf(std::span<const std::shared_ptr<const SourceNetwork>> networks);
 
 // The case in one form: the dispatch, and the tensors whose size hangs on the form (partial sums).
@@ -53,19 +53,33 @@ struct FormedCase {
 };
 
 // Every form that the kernel was compiled for and that fits the device, the default first: each tile and load path,
-// with the default's workgroup and, where that may pay, some others.
+// with the default's workgroup and, where that may pay, some others. Left out are tiles of attention that take software
+// drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h), and what its dispatch lacks is the
+// source: the first binding and the rest of the push constants. Partial sums are of this dispatch alone: a strip's
+// begin at partial 0.
 std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits);
 
 // Input tensors with random values, weights from the network's source, and what the oracle makes of them. Values are
 // rounded to float16 whatever the precision, so that both precisions see the same numbers. Contents lie as the device
 // stores them. Immutable.
 struct CaseData {
+    // Values that the dispatch must write to one tensor.
     struct Expected {
+        enum class Stored {
+            Elements,    // one each, at `offsets`
+            TwoParts,    // as the sum of two neighbouring elements (moments)
+            PartialSums  // float32 [images][partials][channel groups] that add up to the values times `pixels`
+        };
         TensorId tensor = -1;
-        std::vector<double> values;             // that the dispatch must write
-        std::vector<uint64_t> offsets;          // in bytes, of each
+        Stored stored = Stored::Elements;
+        std::vector<double> values;
+        std::vector<uint64_t> offsets;          // in bytes, of each; empty for partial sums
+        std::vector<uint64_t> padding;          // offsets of elements that must be zero
+        std::vector<uint64_t> others;           // of those that the oracle did not compute: they must be finite
         Precision precision = Precision::Fp32;  // of the stored elements
         bool isInteger = false;                 // uint32 (top classes), which must be equal
+        Shape sumsShape;                        // partial sums: images and channels
+        double pixels = 1;
     };
     std::map<TensorId, std::vector<std::byte>> contents;  // of what it reads
     std::vector<Expected> expected;
@@ -74,12 +88,14 @@ struct CaseData {
     double tolerance = 0;  // of maxRelativeError, for the case's precision
 };
 
-// Slow: the oracle computes the whole layer. Fails where the weights do. The partial sums that a form writes are
-// checked as the mean that they make, so `form` need not be known here.
+// Slow: about 2 ns for each multiply-add of the layer; of large layers the oracle computes a sample of rows (of pixels,
+// where each is computed by itself), so that none takes more than about a second. Fails where the weights do. The
+// partial sums that a form writes are checked as the mean that they make, so `form` need not be known here.
 Result<CaseData> makeData(const KernelCase& problem);
 
-// The largest error of what a dispatch wrote, over the largest expected value; infinite where something is not finite,
-// an integer differs, or a padding lane is not zero. `written` has the bytes of the form's tensors.
+// The largest error of what a dispatch wrote, over the largest expected value (of all its outputs; over 1 where all are
+// zero); infinite where something is missing or not finite, an integer differs, or a padding lane is not zero.
+// `written` has the bytes of the form's tensors.
 double maxRelativeError(const KernelCase& problem, const CaseData& data, const FormedCase& form,
                         const std::map<TensorId, std::vector<std::byte>>& written);
 

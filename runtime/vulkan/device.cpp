@@ -100,12 +100,13 @@ struct VulkanDevice::MessageLog {
 Result<std::shared_ptr<VulkanDevice>> VulkanDevice::create(const DeviceOptions& options) {
     std::shared_ptr<VulkanDevice> device(new VulkanDevice());
     device->allocator_ = options.allocator;
+    device->timeoutNs_ = options.timeoutNs;
     DUNLIN_ASSIGN(device->globals_, loadGlobalFunctions(options.getInstanceProcAddr));
     DUNLIN_TRY(checkLoaderVersion(device->globals_));
     DUNLIN_TRY(device->createInstance(options));
     if (device->messages_) device->messages_->onMessage = options.onMessage;
     DUNLIN_TRY(device->choosePhysicalDevice(options.index));
-    DUNLIN_TRY(device->createLogicalDevice());
+    DUNLIN_TRY(device->createLogicalDevice(options.instruments));
     device->adoptLimits();
     return device;
 }
@@ -248,14 +249,16 @@ Status VulkanDevice::choosePhysicalDevice(int index) {
     return Status();
 }
 
-Status VulkanDevice::createLogicalDevice() {
+Status VulkanDevice::createLogicalDevice(bool wantsInstruments) {
     enabled_ = capabilities_.features;
+    if (wantsInstruments) instruments_ = queryInstruments(instanceFunctions_, physicalDevice_, capabilities_);
     std::vector<const char*> extensions;
     for (const char* extension : requirements().recommendedDeviceExtensions) {
         if (capabilities_.hasExtension(extension)) extensions.push_back(extension);
     }
     // The specification wants it enabled wherever a device has it; the name is not in the stable headers.
     if (capabilities_.hasExtension("VK_KHR_portability_subset")) extensions.push_back("VK_KHR_portability_subset");
+    for (const char* extension : extensionsOf(instruments_, capabilities_)) extensions.push_back(extension);
 
     VkPhysicalDeviceFeatures2 features{};
     features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
@@ -276,6 +279,8 @@ Status VulkanDevice::createLogicalDevice() {
     chainIf(enabled_.storageBuffer16, storage16);
     chainIf(enabled_.shaderFloat16, float16);
     chainIf(enabled_.timelineSemaphore, timeline);
+    InstrumentFeatures instrumentFeatures(instruments_);
+    instrumentFeatures.chainTo(features);
 
     const float priority = 1;
     VkDeviceQueueCreateInfo queue{};
@@ -300,6 +305,7 @@ Status VulkanDevice::createLogicalDevice() {
         return functions.status();
     }
     functions_ = *std::move(functions);
+    loadInstrumentFunctions(instanceFunctions_, device, instruments_, functions_);
     device_ = device;
     ownsDevice_ = true;
     queueFamily_ = capabilities_.computeQueueFamily;
@@ -333,7 +339,11 @@ Status VulkanDevice::submitAndWait(const VkSubmitInfo& submission, VkFence fence
     // Before and not after: whatever went wrong last time, this wait does not return at once.
     DUNLIN_TRY(check(functions_.ResetFences(device_, 1, &fence), "vkResetFences"));
     DUNLIN_TRY(submit(queue_, submission, fence));
-    const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, UINT64_MAX);
+    const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, timeoutNs_);
+    if (result == VK_TIMEOUT) {
+        return error(StatusCode::DeviceLost, "what was submitted did not finish within %g s",
+                     static_cast<double>(timeoutNs_) * 1e-9);
+    }
     // A lost device has nothing to wait for.
     if (result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST) return check(result, "vkWaitForFences");
     // Out of memory while waiting: the work goes on, so wait the other way.

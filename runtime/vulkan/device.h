@@ -9,6 +9,7 @@
 
 #include "runtime/vulkan/capabilities.h"
 #include "runtime/vulkan/functions.h"
+#include "runtime/vulkan/instruments.h"
 
 namespace dunlin::vulkan {
 
@@ -26,6 +27,11 @@ struct DeviceOptions {
     const VkAllocationCallbacks* allocator = nullptr;         // must outlive the device
     // Optional: hears every message of the validation layer as it comes, from whatever thread causes it.
     std::function<void(const ValidationMessage&)> onMessage;
+    // Enables what only measurements need, where the device has it: VulkanDevice::instruments() says what it was.
+    bool instruments = false;
+    // How long submitAndWait() waits. After a timeout the device still runs what was submitted, perhaps for ever:
+    // neither the device nor anything made from it may be destroyed, so the process should end (std::_Exit).
+    uint64_t timeoutNs = UINT64_MAX;
 };
 
 // An application's device. All handles must outlive the VulkanDevice; none of them is ever destroyed by it.
@@ -70,6 +76,8 @@ class VulkanDevice {
 
     const Capabilities& capabilities() const { return capabilities_; }
     const Features& enabled() const { return enabled_; }
+    // What DeviceOptions::instruments enabled; nothing on a borrowed device.
+    const Instruments& instruments() const { return instruments_; }
     // capabilities().limits, narrowed to what is enabled. The memory budget is as it was at creation.
     const DeviceLimits& limits() const { return limits_; }
     // Now.
@@ -79,7 +87,7 @@ class VulkanDevice {
     // queue of the family is the caller's to synchronise.
     Status submit(VkQueue queue, const VkSubmitInfo& submission, VkFence fence) const;
     // Resets `fence`, submits to queue(), and blocks until it is signalled. Whatever it returns but DeviceLost, the
-    // device no longer uses what was submitted.
+    // device no longer uses what was submitted. DeviceLost after DeviceOptions::timeoutNs, too.
     Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
 
     // Warnings and errors of the validation layer since creation, the first kMaxValidationMessages of them; empty
@@ -94,7 +102,7 @@ class VulkanDevice {
     Status createInstance(const DeviceOptions& options);
     Status createMessenger();
     Status choosePhysicalDevice(int index);
-    Status createLogicalDevice();
+    Status createLogicalDevice(bool wantsInstruments);
     void adoptLimits();
     template <typename Call>
     VkResult whileLocked(Call call) const;
@@ -112,6 +120,8 @@ class VulkanDevice {
     const VkAllocationCallbacks* allocator_ = nullptr;
     Capabilities capabilities_;
     Features enabled_;
+    Instruments instruments_;
+    uint64_t timeoutNs_ = UINT64_MAX;
     DeviceLimits limits_;
     std::function<void()> lockQueue_, unlockQueue_;
     mutable std::mutex queueMutex_;

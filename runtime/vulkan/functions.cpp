@@ -86,6 +86,16 @@ Result<InstanceFunctions> loadInstanceFunctions(PFN_vkGetInstanceProcAddr getIns
         getInstanceProcAddr(instance, "vkCreateDebugUtilsMessengerEXT"));
     functions.DestroyDebugUtilsMessengerEXT = reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(
         getInstanceProcAddr(instance, "vkDestroyDebugUtilsMessengerEXT"));
+    const auto oneOf = [&](const char* name, const char* otherName) {
+        const PFN_vkVoidFunction function = getInstanceProcAddr(instance, name);
+        return function ? function : getInstanceProcAddr(instance, otherName);
+    };
+    functions.GetPhysicalDeviceCalibrateableTimeDomainsEXT =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT>(
+            oneOf("vkGetPhysicalDeviceCalibrateableTimeDomainsKHR", "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT"));
+    functions.GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
+            getInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     return functions;
 }
 

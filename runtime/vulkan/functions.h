@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/status.h"
+#include "runtime/vulkan/newer_vulkan.h"
 
 namespace dunlin::vulkan {
 
@@ -83,7 +84,20 @@ namespace dunlin::vulkan {
     X(CmdDispatch)                    \
     X(CmdPipelineBarrier)             \
     X(CmdCopyBuffer)                  \
-    X(CmdFillBuffer)
+    X(CmdFillBuffer)                  \
+    X(CreateImage)                    \
+    X(DestroyImage)                   \
+    X(GetImageMemoryRequirements)     \
+    X(BindImageMemory)                \
+    X(CreateImageView)                \
+    X(DestroyImageView)               \
+    X(CmdCopyBufferToImage)
+
+// Of extensions that only measurements ask for (DeviceOptions::instruments): null unless enabled.
+#define DUNLIN_VK_INSTRUMENT_FUNCTIONS(X) \
+    X(GetPipelineExecutablePropertiesKHR) \
+    X(GetPipelineExecutableStatisticsKHR) \
+    X(GetCalibratedTimestampsEXT)
 
 #define DUNLIN_VK_MEMBER(name) PFN_vk##name name = nullptr;
 
@@ -99,10 +113,14 @@ struct InstanceFunctions {
     DUNLIN_VK_INSTANCE_FUNCTIONS(DUNLIN_VK_MEMBER)
     PFN_vkCreateDebugUtilsMessengerEXT CreateDebugUtilsMessengerEXT = nullptr;    // null unless enabled
     PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT = nullptr;  // null unless enabled
+    // Null where no driver of the instance has the extension.
+    PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT GetPhysicalDeviceCalibrateableTimeDomainsEXT = nullptr;
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR GetPhysicalDeviceCooperativeMatrixPropertiesKHR = nullptr;
 };
 
 struct DeviceFunctions {
     DUNLIN_VK_DEVICE_FUNCTIONS(DUNLIN_VK_MEMBER)
+    DUNLIN_VK_INSTRUMENT_FUNCTIONS(DUNLIN_VK_MEMBER)
 };
 
 #undef DUNLIN_VK_MEMBER

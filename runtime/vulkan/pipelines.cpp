@@ -171,14 +171,31 @@ Result<const Pipeline*> Pipelines::get(const Variant& variant) {
     auto pipeline = std::make_unique<Pipeline>();
     pipeline->variant = variant;
     DUNLIN_TRY(addLayouts(*pipeline));
-    DUNLIN_TRY(compile(*pipeline, code).withContext(moduleName(variant)));
+    DUNLIN_TRY(compile(*pipeline, code, cache_).withContext(moduleName(variant)));
     changed_ = true;
     const Pipeline* result = pipeline.get();
     pipelines_.emplace(variant, std::move(pipeline));
     return result;
 }
 
-Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code) {
+Result<OwnedPipeline> Pipelines::createForeign(const Variant& variant, std::span<const uint32_t> code) {
+    auto pipeline = std::make_unique<Pipeline>();
+    pipeline->variant = variant;
+    DUNLIN_TRY(checkVariant(device_, variant));
+    {
+        const std::lock_guard lock(mutex_);
+        DUNLIN_TRY(addLayouts(*pipeline));
+    }
+    DUNLIN_TRY(compile(*pipeline, code, VK_NULL_HANDLE));
+    return OwnedPipeline(pipeline.release(), PipelineDeleter{&device_});
+}
+
+void PipelineDeleter::operator()(const Pipeline* pipeline) const {
+    if (pipeline->handle) device->functions().DestroyPipeline(device->handle(), pipeline->handle, device->allocator());
+    delete pipeline;
+}
+
+Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code, VkPipelineCache cache) {
     const DeviceFunctions& vk = device_.functions();
     VkShaderModuleCreateInfo moduleInfo{};
     moduleInfo.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
@@ -197,6 +214,8 @@ Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code) {
     constants.pData = pipeline.variant.constants.data();
     VkComputePipelineCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+    const bool keepStatistics = device_.instruments().pipelineStatistics && cacheFile_.empty();
+    if (keepStatistics) info.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
     info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
     info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     info.stage.module = module;
@@ -204,7 +223,7 @@ Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code) {
     info.stage.pSpecializationInfo = &constants;
     info.layout = pipeline.layout;
     const VkResult result =
-        vk.CreateComputePipelines(device_.handle(), cache_, 1, &info, device_.allocator(), &pipeline.handle);
+        vk.CreateComputePipelines(device_.handle(), cache, 1, &info, device_.allocator(), &pipeline.handle);
     vk.DestroyShaderModule(device_.handle(), module, device_.allocator());
     return check(result, "vkCreateComputePipelines");
 }

@@ -31,6 +31,13 @@ struct Pipeline {
     Variant variant;
 };
 
+// Destroys the pipeline, not its layouts.
+struct PipelineDeleter {
+    const VulkanDevice* device = nullptr;
+    void operator()(const Pipeline* pipeline) const;
+};
+using OwnedPipeline = std::unique_ptr<const Pipeline, PipelineDeleter>;
+
 enum class NoticeSeverity { Info, Warning };
 // Hears what went other than wished but is no error; from whatever thread caused it, and must not call back.
 using NoticeListener = std::function<void(NoticeSeverity severity, const std::string& text)>;
@@ -39,6 +46,10 @@ using NoticeListener = std::function<void(NoticeSeverity severity, const std::st
 // driver's pipeline cache is read from it at creation and written by save(); a file that is foreign, cut or damaged
 // counts as absent (a notice of Info), and a folder that cannot be written costs only time (one Warning). Thread-safe.
 // Must not outlive the device.
+//
+// Without a folder, on a device with Instruments::pipelineStatistics, pipelines are compiled so that the driver keeps
+// its statistics of them. With one they are not: drivers compile, or cache, pipelines with statistics apart from the
+// others, and the file is that of normal runs.
 class Pipelines {
   public:
     // `cacheFolder` empty: no file. Fails only where Vulkan fails.
@@ -51,6 +62,10 @@ class Pipelines {
 
     // The pointer stays valid as long as this object. Slow on first use: the driver compiles.
     Result<const Pipeline*> get(const Variant& variant);
+    // A pipeline from other SPIR-V than the library's, with the variant's layout and specialization constants; never in
+    // the cache or the file. It must not outlive this object. Its bindings, push constants and capabilities must fit
+    // the layout and the device: the driver is not asked to survive what does not.
+    Result<OwnedPipeline> createForeign(const Variant& variant, std::span<const uint32_t> code);
     size_t count() const;
 
     // Writes the cache file if pipelines were created since it was read or written. False where there is no file or it
@@ -62,7 +77,7 @@ class Pipelines {
   private:
     explicit Pipelines(const VulkanDevice& device) : device_(device) {}
     Status addLayouts(Pipeline& pipeline);
-    Status compile(Pipeline& pipeline, std::span<const uint32_t> code);
+    Status compile(Pipeline& pipeline, std::span<const uint32_t> code, VkPipelineCache cache);
     bool writeFile() const;
 
     const VulkanDevice& device_;

@@ -46,7 +46,9 @@ PFN_vkGetDeviceProcAddr g_getDeviceProcAddr = nullptr;
     X(DescriptorPool, vkCreateDescriptorPool, vkDestroyDescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool) \
     X(CommandPool, vkCreateCommandPool, vkDestroyCommandPool, VkCommandPoolCreateInfo, VkCommandPool)                \
     X(Fence, vkCreateFence, vkDestroyFence, VkFenceCreateInfo, VkFence)                                              \
-    X(QueryPool, vkCreateQueryPool, vkDestroyQueryPool, VkQueryPoolCreateInfo, VkQueryPool)
+    X(QueryPool, vkCreateQueryPool, vkDestroyQueryPool, VkQueryPoolCreateInfo, VkQueryPool)                          \
+    X(Image, vkCreateImage, vkDestroyImage, VkImageCreateInfo, VkImage)                                              \
+    X(ImageView, vkCreateImageView, vkDestroyImageView, VkImageViewCreateInfo, VkImageView)
 
 FOR_OBJECTS(WRAP_OBJECT)
 
@@ -82,6 +84,23 @@ VKAPI_ATTR VkResult VKAPI_CALL wrapped_vkWaitForFences(VkDevice device, uint32_t
                                                        VkBool32 all, uint64_t timeout) {
     const VkResult result = g_vkWaitForFences(device, count, fences, all, timeout);
     return shouldFail("vkWaitForFences") ? faultyVulkan().failure : result;
+}
+
+PFN_vkGetPhysicalDeviceQueueFamilyProperties g_vkGetPhysicalDeviceQueueFamilyProperties = nullptr;
+VKAPI_ATTR void VKAPI_CALL wrapped_vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice physicalDevice,
+                                                                            uint32_t* count,
+                                                                            VkQueueFamilyProperties* families) {
+    g_vkGetPhysicalDeviceQueueFamilyProperties(physicalDevice, count, families);
+    if (!families || !faultyVulkan().hidesTimestamps) return;
+    for (uint32_t i = 0; i < *count; ++i) families[i].timestampValidBits = 0;
+}
+PFN_vkGetQueryPoolResults g_vkGetQueryPoolResults = nullptr;
+VKAPI_ATTR VkResult VKAPI_CALL wrapped_vkGetQueryPoolResults(VkDevice device, VkQueryPool pool, uint32_t first,
+                                                             uint32_t count, size_t size, void* data,
+                                                             VkDeviceSize stride, VkQueryResultFlags flags) {
+    const VkResult result = g_vkGetQueryPoolResults(device, pool, first, count, size, data, stride, flags);
+    if (faultyVulkan().stopsClock) std::memset(data, 0, size);
+    return result;
 }
 
 PFN_vkCreateComputePipelines g_vkCreateComputePipelines = nullptr;
@@ -146,6 +165,8 @@ PFN_vkVoidFunction wrap(const char* name, PFN_vkVoidFunction real) {
     FOR_CALLS(WRAPPED_CALL)
     WRAPPED(vkEndCommandBuffer)
     WRAPPED(vkWaitForFences)
+    WRAPPED(vkGetPhysicalDeviceQueueFamilyProperties)
+    WRAPPED(vkGetQueryPoolResults)
     WRAPPED(vkCreateComputePipelines)
     WRAPPED(vkDestroyPipeline)
     WRAPPED(vkCreateDevice)

@@ -15,8 +15,10 @@ struct FaultyVulkan {
 
     int failCall = 0;  // 1: the next call that can fail; 0: none
     VkResult failure = VK_SUCCESS;
-    std::string failOnly;    // count only calls of this function; empty: all that can fail
-    std::string failAlways;  // every call of this function fails too, uncounted; empty: none
+    std::string failOnly;          // count only calls of this function; empty: all that can fail
+    std::string failAlways;        // every call of this function fails too, uncounted; empty: none
+    bool hidesTimestamps = false;  // of all queue families
+    bool stopsClock = false;       // queries give zeros
 
     int calls = 0;                    // that could fail, since reset
     std::string failed;               // the function that was made to fail
@@ -27,6 +29,7 @@ struct FaultyVulkan {
         failure = result;
         failOnly = only;
         failAlways.clear();
+        hidesTimestamps = stopsClock = false;
         calls = 0;
         failed.clear();
     }

@@ -26,6 +26,8 @@ Outcome<Target> openVulkan(int index, const MeasureOptions& options) {
     vulkan::DeviceOptions request;
     request.index = index;
     request.validation = options.validation;
+    request.instruments = true;
+    if (options.timeoutSeconds > 0) request.timeoutNs = static_cast<uint64_t>(options.timeoutSeconds * 1e9);
     DUNLIN_CLI_ASSIGN(const std::shared_ptr<vulkan::VulkanDevice> device,
                       cli::outcomeOf(vulkan::VulkanDevice::create(request)));
     const vulkan::Capabilities& capabilities = device->capabilities();

@@ -1,0 +1,333 @@
+#include "runtime/tuning/dispatch_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "runtime/tuning/source_image.h"
+#include "runtime/vulkan/interop.h"
+#include "runtime/vulkan/memory.h"
+#include "runtime/vulkan/recorder.h"
+#include "runtime/vulkan/timestamps.h"
+
+namespace dunlin::tuning {
+namespace {
+
+using vulkan::Buffer;
+using vulkan::MemoryUse;
+
+constexpr std::byte kUnwritten{0xff};
+constexpr uint32_t kUnwrittenWord = 0xffffffff;
+constexpr uint32_t kPreprocessSource = 0;  // the position in the preprocess kernel's row
+constexpr VkBufferUsageFlags kTensorUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                            VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+                                            VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+// A GPU whose clock says that nothing passed in so long has no clock.
+constexpr double kStandstillNs = 1e6;
+
+double nowNs() {
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+unsigned long long print(uint64_t value) {
+    return value;
+}
+
+uint64_t roundUpTo(uint64_t value, uint64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+Status checkBindings(const Dispatch& dispatch, const std::map<TensorId, uint64_t>& tensorBytes,
+                     const std::map<TensorId, std::vector<std::byte>>& contents) {
+    const size_t expected = row(dispatch.variant.kernel).bindings.size();
+    if (dispatch.bindings.size() != expected) {
+        return error(StatusCode::InvalidArgument, "%s has %zu bindings, and its kernel %zu", dispatch.name.c_str(),
+                     dispatch.bindings.size(), expected);
+    }
+    for (size_t i = 0; i < expected; ++i) {
+        const Binding& binding = dispatch.bindings[i];
+        if (binding.tensor < 0) continue;
+        const auto size = tensorBytes.find(binding.tensor);
+        const uint64_t has = size == tensorBytes.end() ? 0 : size->second;
+        if (binding.offsetBytes + binding.sizeBytes > has) {
+            return error(StatusCode::InvalidArgument, "binding %zu reaches to byte %llu of tensor %d, which has %llu",
+                         i, print(binding.offsetBytes + binding.sizeBytes), binding.tensor, print(has));
+        }
+        const auto content = contents.find(binding.tensor);
+        const bool isGiven = content != contents.end();
+        if (isGiven == binding.write) {
+            return error(StatusCode::InvalidArgument, "tensor %d of binding %zu is %s", binding.tensor, i,
+                         isGiven ? "written, so it cannot have contents" : "read, and has no contents");
+        }
+        if (isGiven && content->second.size() > has) {
+            return error(StatusCode::InvalidArgument, "tensor %d has %llu bytes, and its contents %zu", binding.tensor,
+                         print(has), content->second.size());
+        }
+    }
+    return Status();
+}
+
+Status checkPicture(const Dispatch& dispatch, const RunnerPicture* picture) {
+    if (!picture) return error(StatusCode::InvalidArgument, "%s has no picture to read", dispatch.name.c_str());
+    const auto params = dispatch.push.as<params::PreprocessParams>();
+    const bool isTensor = dispatch.variant.tileX == params::kSourceTensor;
+    if (!isTensor && !picture->spec) {
+        return error(StatusCode::InvalidArgument, "%s has no preprocessing specification", dispatch.name.c_str());
+    }
+    const uint64_t needed = isTensor
+                                ? uint64_t{3} * params.outWidth * params.outHeight * sizeof(float)
+                                : static_cast<uint64_t>(picture->width) * static_cast<uint64_t>(picture->height) * 4;
+    if (picture->pixels.size() == needed && needed > 0) return Status();
+    return error(StatusCode::InvalidArgument, "a source of %dx%d has %zu bytes instead of %llu", picture->width,
+                 picture->height, picture->pixels.size(), print(needed));
+}
+
+class VulkanDispatchRunner final : public DispatchRunner {
+  public:
+    VulkanDispatchRunner(const vulkan::VulkanDevice& device, const vulkan::Pipeline& pipeline, const Dispatch& dispatch,
+                         vulkan::CommandRunner commands)
+        : device_(device), pipeline_(pipeline), dispatch_(dispatch), commands_(std::move(commands)) {}
+
+    Status createTensors(const std::map<TensorId, uint64_t>& tensorBytes,
+                         const std::map<TensorId, std::vector<std::byte>>& contents);
+    Status bind(const RunnerPicture* picture);
+    Status createTimer();
+
+    Result<std::map<TensorId, std::vector<std::byte>>> run() override;
+    Result<double> timeNs(uint32_t repeats) override;
+    bool usesGpuClock() const override { return timer_.has_value(); }
+
+  private:
+    struct Written {
+        TensorId tensor;
+        uint64_t sizeBytes, readbackOffset;
+    };
+
+    Status bindPicture(const RunnerPicture& picture);
+    void recordState(VkCommandBuffer commands) const;
+    void recordDispatch(VkCommandBuffer commands) const;
+    void recordReadback(VkCommandBuffer commands) const;
+    Result<double> wallNs(uint32_t repeats);
+
+    const vulkan::VulkanDevice& device_;
+    const vulkan::Pipeline& pipeline_;
+    const Dispatch dispatch_;
+    PushConstants push_ = dispatch_.push;
+    std::map<TensorId, Buffer> tensors_;
+    std::vector<Written> written_;
+    Buffer readback_, unused_, pixels_;
+    SourceImage image_;
+    vulkan::DescriptorSets sets_;
+    std::optional<vulkan::GpuTimer> timer_;
+    vulkan::CommandRunner commands_;
+};
+
+Status VulkanDispatchRunner::createTensors(const std::map<TensorId, uint64_t>& tensorBytes,
+                                           const std::map<TensorId, std::vector<std::byte>>& contents) {
+    DUNLIN_ASSIGN(vulkan::Uploader uploader, vulkan::Uploader::create(device_));
+    uint64_t readbackBytes = 0;
+    for (const Binding& binding : dispatch_.bindings) {
+        if (binding.tensor < 0 || tensors_.contains(binding.tensor)) continue;
+        const uint64_t sizeBytes = tensorBytes.at(binding.tensor);
+        DUNLIN_ASSIGN(Buffer buffer, Buffer::create(device_, sizeBytes, kTensorUsage, MemoryUse::Device));
+        if (binding.write) {
+            written_.push_back({binding.tensor, sizeBytes, readbackBytes});
+            readbackBytes += roundUpTo(sizeBytes, 16);
+        } else {
+            std::vector<std::byte> bytes = contents.at(binding.tensor);
+            bytes.resize(std::max<uint64_t>(16, roundUpTo(sizeBytes, 16)), kUnwritten);
+            DUNLIN_TRY(uploader.write(buffer, 0, bytes));
+        }
+        tensors_.emplace(binding.tensor, std::move(buffer));
+    }
+    DUNLIN_TRY(uploader.finish());
+    DUNLIN_ASSIGN(readback_,
+                  Buffer::create(device_, readbackBytes, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Readback));
+    return Status();
+}
+
+Status VulkanDispatchRunner::bind(const RunnerPicture* picture) {
+    const vulkan::Pipeline* pipelines[] = {&pipeline_};
+    DUNLIN_ASSIGN(sets_, vulkan::DescriptorSets::create(device_, pipelines));
+    // What the variant does not use is bound to bytes of its own, so that nothing seems to depend on it.
+    const uint64_t unusedBytes = std::max<uint64_t>(256, device_.limits().offsetAlignment);
+    DUNLIN_ASSIGN(unused_,
+                  Buffer::create(device_, unusedBytes * dispatch_.bindings.size(), kTensorUsage, MemoryUse::Device));
+    for (uint32_t i = 0; i < dispatch_.bindings.size(); ++i) {
+        const Binding& binding = dispatch_.bindings[i];
+        if (binding.tensor >= 0) {
+            DUNLIN_TRY(
+                sets_.write(0, i, {tensors_.at(binding.tensor).handle(), binding.offsetBytes, binding.sizeBytes}));
+        } else if (dispatch_.variant.kernel == Kernel::Preprocess && i == kPreprocessSource) {
+            DUNLIN_TRY(bindPicture(*picture));
+        } else {
+            DUNLIN_TRY(sets_.write(0, i, {unused_.handle(), i * unusedBytes, 256}));
+        }
+    }
+    return Status();
+}
+
+Status VulkanDispatchRunner::bindPicture(const RunnerPicture& picture) {
+    const auto lowered = dispatch_.push.as<params::PreprocessParams>();
+    const Shape network = {1, static_cast<int>(lowered.outHeight), static_cast<int>(lowered.outWidth), 3};
+    const auto width = static_cast<uint32_t>(picture.width), height = static_cast<uint32_t>(picture.height);
+    const uint32_t kind = dispatch_.variant.tileX;
+    vulkan::VulkanInput input;
+    vulkan::ImageSource image;
+    vulkan::PixelSource pixels;
+    if (kind == params::kSourceImage) {
+        DUNLIN_ASSIGN(image_, SourceImage::create(device_, width, height, picture.pixels));
+        image.view = image_.view();
+        image.layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL;
+        image.width = width;
+        image.height = height;
+        input.images = {&image, 1};
+    } else {
+        DUNLIN_ASSIGN(pixels_, Buffer::create(device_, picture.pixels.size(), kTensorUsage, MemoryUse::Device));
+        DUNLIN_ASSIGN(vulkan::Uploader uploader, vulkan::Uploader::create(device_));
+        DUNLIN_TRY(uploader.write(pixels_, 0, picture.pixels));
+        DUNLIN_TRY(uploader.finish());
+        pixels = {pixels_.handle(), 0, width, height};
+        if (kind == params::kSourcePixels) input.pixels = {&pixels, 1};
+        if (kind == params::kSourceTensor) input.tensor.buffer = pixels_.handle();
+    }
+    DUNLIN_TRY(vulkan::checkInput(input, network, vulkan::kAllInputs, device_.limits()).status());
+    const PreprocessSpec spec = picture.spec ? *picture.spec : PreprocessSpec();
+    const vulkan::BoundSource source =
+        vulkan::bindSource(input, 0, network, spec, device_.limits().offsetAlignment, lowered);
+    push_ = PushConstants::of(source.params);
+    return sets_.write(0, kPreprocessSource, source.resource);
+}
+
+Status VulkanDispatchRunner::createTimer() {
+    if (device_.capabilities().timestampValidBits == 0) return Status();
+    DUNLIN_ASSIGN(vulkan::GpuTimer timer, vulkan::GpuTimer::create(device_, 1));
+    timer_.emplace(std::move(timer));
+    return Status();
+}
+
+void VulkanDispatchRunner::recordState(VkCommandBuffer commands) const {
+    const vulkan::DeviceFunctions& vk = device_.functions();
+    const VkDescriptorSet set = sets_[0];
+    vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.handle);
+    vk.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.layout, 0, 1, &set, 0, nullptr);
+    if (push_.size > 0) {
+        vk.CmdPushConstants(commands, pipeline_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, push_.size, push_.bytes.data());
+    }
+}
+
+void VulkanDispatchRunner::recordDispatch(VkCommandBuffer commands) const {
+    const auto& [x, y, z] = dispatch_.workgroups;
+    device_.functions().CmdDispatch(commands, x, y, z);
+}
+
+void VulkanDispatchRunner::recordReadback(VkCommandBuffer commands) const {
+    vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                          VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+    for (const Written& written : written_) {
+        const VkBufferCopy region = {0, written.readbackOffset, written.sizeBytes};
+        device_.functions().CmdCopyBuffer(commands, tensors_.at(written.tensor).handle(), readback_.handle(), 1,
+                                          &region);
+    }
+    vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                          VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+}
+
+Result<std::map<TensorId, std::vector<std::byte>>> VulkanDispatchRunner::run() {
+    // The host's copy too: what no device writes must not be taken for the last run's result.
+    std::memset(readback_.mapped(), std::to_integer<int>(kUnwritten), readback_.sizeBytes());
+    DUNLIN_TRY(readback_.flush(0, readback_.sizeBytes()));
+    DUNLIN_TRY(commands_.run([&](VkCommandBuffer commands) {
+        for (const Written& written : written_) {
+            device_.functions().CmdFillBuffer(commands, tensors_.at(written.tensor).handle(), 0, VK_WHOLE_SIZE,
+                                              kUnwrittenWord);
+        }
+        vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                              VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                              VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+        recordState(commands);
+        recordDispatch(commands);
+        recordReadback(commands);
+    }));
+    DUNLIN_TRY(readback_.invalidate(0, readback_.sizeBytes()));
+    std::map<TensorId, std::vector<std::byte>> result;
+    for (const Written& written : written_) {
+        const std::byte* begin = readback_.mapped() + written.readbackOffset;
+        result.emplace(written.tensor, std::vector<std::byte>(begin, begin + written.sizeBytes));
+    }
+    return result;
+}
+
+// From the call to its end; 0 repeats: an empty submission.
+Result<double> VulkanDispatchRunner::wallNs(uint32_t repeats) {
+    double beginNs = 0;
+    DUNLIN_TRY(commands_.run([&](VkCommandBuffer commands) {
+        if (repeats > 0) recordState(commands);
+        if (timer_) timer_->start(commands);
+        for (uint32_t i = 0; i < repeats; ++i) {
+            if (i > 0) {
+                vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                      VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                      VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+            }
+            recordDispatch(commands);
+        }
+        if (timer_) timer_->mark(commands);
+        beginNs = nowNs();  // recording does not count
+    }));
+    return nowNs() - beginNs;
+}
+
+Result<double> VulkanDispatchRunner::timeNs(uint32_t repeats) {
+    if (repeats < 1 || repeats > kMaxRepeats) {
+        return error(StatusCode::InvalidArgument, "%u repeats; 1 to %u are possible", repeats, kMaxRepeats);
+    }
+    DUNLIN_ASSIGN(double wall, wallNs(repeats));
+    if (timer_) {
+        DUNLIN_ASSIGN(const std::vector<double> intervals, timer_->intervalsNs());
+        if (intervals.front() > 0 || wall < kStandstillNs) return intervals.front() / repeats;
+        timer_.reset();
+    }
+    DUNLIN_ASSIGN(const double emptyNs, wallNs(0));
+    // What is shorter than the noise of a submission is not measured: at least it is not negative.
+    return std::max(1.0, wall - emptyNs) / repeats;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DispatchRunner>> DispatchRunner::create(
+    const vulkan::VulkanDevice& device, const vulkan::Pipeline& pipeline, const Dispatch& dispatch,
+    const std::map<TensorId, uint64_t>& tensorBytes, const std::map<TensorId, std::vector<std::byte>>& contents,
+    const RunnerPicture* picture) {
+    DUNLIN_TRY(checkBindings(dispatch, tensorBytes, contents));
+    if (dispatch.variant.kernel == Kernel::Preprocess) DUNLIN_TRY(checkPicture(dispatch, picture));
+    uint64_t totalBytes = picture ? picture->pixels.size() : 0;
+    for (const auto& [tensor, bytes] : tensorBytes) totalBytes += bytes;
+    DUNLIN_TRY(vulkan::checkBudget(device, totalBytes, "the tensors of one dispatch"));
+    DUNLIN_ASSIGN(vulkan::CommandRunner commands, vulkan::CommandRunner::create(device));
+    auto runner = std::make_unique<VulkanDispatchRunner>(device, pipeline, dispatch, std::move(commands));
+    DUNLIN_TRY(runner->createTensors(tensorBytes, contents));
+    DUNLIN_TRY(runner->bind(picture));
+    DUNLIN_TRY(runner->createTimer());
+    return std::unique_ptr<DispatchRunner>(std::move(runner));
+}
+
+Result<uint32_t> repeatsFor(DispatchRunner& runner, double sampleNs) {
+    constexpr uint32_t kMax = DispatchRunner::kMaxRepeats;
+    DUNLIN_ASSIGN(const double coldNs, runner.timeNs(1));
+    uint32_t repeats = 1;
+    double totalNs = coldNs;
+    // The first one may have taken much longer than those that follow; and short samples are mostly noise.
+    while (true) {
+        DUNLIN_ASSIGN(const double oneNs, runner.timeNs(repeats));
+        totalNs = oneNs * repeats;
+        const double wanted = totalNs > 0 ? std::ceil(repeats * sampleNs / totalNs) : kMax;
+        const auto next = static_cast<uint32_t>(std::clamp<double>(wanted, 1, kMax));
+        if (totalNs >= sampleNs / 4 || next <= repeats) return next;
+        repeats = std::min(next, repeats * 16);  // a single one may be far too short to tell
+    }
+}
+
+}  // namespace dunlin::tuning
