@@ -151,13 +151,6 @@ VKAPI_ATTR void VKAPI_CALL wrapped_vkDestroyInstance(VkInstance instance, const 
     g_vkDestroyInstance(instance, allocator);
 }
 
-PFN_vkGetPhysicalDeviceQueueFamilyProperties g_vkGetPhysicalDeviceQueueFamilyProperties = nullptr;
-VKAPI_ATTR void VKAPI_CALL wrapped_vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice device, uint32_t* count,
-                                                                            VkQueueFamilyProperties* families) {
-    g_vkGetPhysicalDeviceQueueFamilyProperties(device, count, families);
-    for (uint32_t i = 0; families && faultyVulkan().noTimestamps && i < *count; ++i) families[i].timestampValidBits = 0;
-}
-
 // The wrapper of `name` if there is one, which remembers the real function.
 PFN_vkVoidFunction wrap(const char* name, PFN_vkVoidFunction real) {
     if (!real) return nullptr;
@@ -176,7 +169,6 @@ PFN_vkVoidFunction wrap(const char* name, PFN_vkVoidFunction real) {
     WRAPPED(vkGetQueryPoolResults)
     WRAPPED(vkCreateComputePipelines)
     WRAPPED(vkDestroyPipeline)
-    WRAPPED(vkGetPhysicalDeviceQueueFamilyProperties)
     WRAPPED(vkCreateDevice)
     WRAPPED(vkDestroyDevice)
     WRAPPED(vkCreateInstance)

@@ -29,7 +29,6 @@ struct FaultyVulkan {
         failure = result;
         failOnly = only;
         failAlways.clear();
-        noTimestamps = false;
         hidesTimestamps = stopsClock = false;
         calls = 0;
         failed.clear();

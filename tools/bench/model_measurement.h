@@ -14,7 +14,7 @@ struct Pace {
     // For a run's blocking times; its frames in flight take half as long again. Time is what the samples add up to.
     double seconds = 2;
     size_t minSamples = 10;
-    size_t maxSamples = 1000;
+    size_t maxSamples = 100000;  // more would say no more
 };
 
 // What was measured of a run, in the order taken.
