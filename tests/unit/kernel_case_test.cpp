@@ -324,8 +324,8 @@ std::vector<KernelCase> someCases(Precision precision) {
     std::map<std::string, int> seen;
     for (const KernelCase& problem : casesOf(familyNetworks(kCpuDriver, precision))) {
         std::string kind = row(problem.kernel()).name;
-        for (const Binding& binding : formsOf(problem, kCpuDriver)[0].dispatch.bindings)
-            kind += binding.tensor < 0 ? "-" : "+";
+        const FormedCase form = formsOf(problem, kCpuDriver)[0];
+        for (const Binding& binding : form.dispatch.bindings) kind += binding.tensor < 0 ? "-" : "+";
         if (seen[kind]++ < 2) chosen.push_back(problem);
     }
     return chosen;
