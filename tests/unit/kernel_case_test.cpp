@@ -488,5 +488,13 @@ TEST(CaseData, ofLargeLayersIsASample) {
     expectSampleOfTheWhole({"convnext_tiny", 320}, "pointwise/80x80x96-384/gelu/norm");
 }
 
+TEST(CaseData, isWholeWhereAShortcutLeadsAroundOneConvolution) {
+    const KernelCase problem = caseOf({"tf_efficientnetv2_s", 416}, "conv2d/208x208x24-24/k3s1/silu/residual");
+    const Result<CaseData> data = makeData(problem);
+    ASSERT_TRUE(data.ok());
+    EXPECT_EQ(data->expected.at(0).values.size(), size_t{208} * 208 * 24);
+    EXPECT_TRUE(data->expected.at(0).others.empty());
+}
+
 }  // namespace
 }  // namespace dunlin::tuning
