@@ -112,6 +112,17 @@ TEST(Difference, HasTheIntervalOfTheBootstrappedMedian) {
     EXPECT_EQ(difference.high, 10);
 }
 
+TEST(Interval, OfTheMedianHoldsIt) {
+    Noise noise;
+    int held = 0;
+    for (int i = 0; i < 1000; ++i) {
+        const Interval interval = medianInterval(noise.samples(30, 3, 0.1));
+        held += interval.low <= 3 && 3 <= interval.high;
+    }
+    EXPECT_GE(held, 930);
+    EXPECT_LE(held, 990);
+}
+
 TEST(Difference, OfEqualTimesIsNone) {
     const Difference difference = compareSamples(Samples(30, 2.5), Samples(30, 2.5));
     EXPECT_EQ(difference.ratio, 1);

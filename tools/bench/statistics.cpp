@@ -150,6 +150,12 @@ double independentSamples(std::span<const double> samples) {
     return n / std::max(1.0, batchVariance / variance);
 }
 
+Interval medianInterval(std::span<const double> samples) {
+    const std::vector<double> medians = bootstrappedMedians(samples, independentSamples(samples));
+    constexpr auto kOutside = static_cast<size_t>(0.025 * kQuantiles) - 1;  // outwards: few samples cover too little
+    return {medians[kOutside], medians[kQuantiles - 1 - kOutside]};
+}
+
 Difference compareSamples(std::span<const double> before, std::span<const double> after) {
     const double independentBefore = independentSamples(before), independentAfter = independentSamples(after);
     const std::vector<double> divisors = bootstrappedMedians(before, independentBefore);

@@ -32,6 +32,12 @@ bool isStable(std::span<const double> samples);
 // drifts from its beginning to its end counts for about five, too few to be significant against anything.
 double independentSamples(std::span<const double> samples);
 
+// The 95 % confidence interval of the median, made as compareSamples() makes its own. At least one sample.
+struct Interval {
+    double low = 0, high = 0;
+};
+Interval medianInterval(std::span<const double> samples);
+
 // The ratio of medians after / before; its 95 % confidence interval, percentile bootstrap, with the distribution of
 // each bootstrapped median computed (Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", 1982, 10.3)
 // instead of drawn; and the two-sided p value of the Mann-Whitney U test (normal approximation with ties and continuity

@@ -13,7 +13,7 @@ import sys
 
 GPU = {"id": "vulkan:0", "name": "Example GPU One (RADV)", "type": "integrated", "driver": "radv",
        "driverVersion": "Mesa 24.2.8", "apiVersion": "1.3.289", "vendorId": 1, "deviceId": 1}
-CPU = {"id": "cpu", "name": "Example CPU, 8 cores", "type": "cpu", "threads": 8}
+CPU = {"id": "cpu", "name": "Example CPU", "type": "cpu", "threads": 8}
 SECOND = {"id": "vulkan:1", "name": "Example GPU Two", "type": "discrete", "driver": "Example",
           "driverVersion": "570.86", "apiVersion": "1.4.303", "vendorId": 2, "deviceId": 2}
 BANDWIDTH = {"vulkan:0": [980, 1010, 1020, 940, 610, 120, 88, 84], "cpu": [420, 390, 360, 210, 140, 66, 58, 55],
