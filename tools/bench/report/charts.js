@@ -48,6 +48,9 @@ function showTip(lines, x, y) {
 function addTips(drawing, items, percent = false) {
   if (items.length === 0) return;
   drawing.setAttribute("tabindex", "0");
+  const unit = percent ? "%" : "";
+  const marker = svg("rect", {class: "mark", visibility: "hidden"});
+  drawing.append(marker);
   let current = -1;
   const rectangleOf = (item) => {
     const box = drawing.getBoundingClientRect();
@@ -59,8 +62,14 @@ function addTips(drawing, items, percent = false) {
   };
   const tell = (index) => {
     current = index;
-    const place = rectangleOf(items[index]);
-    showTip(items[index].lines, (place.left + place.right) / 2, place.top);
+    const item = items[index], place = rectangleOf(item);
+    fill(marker, {x: `${item.x}${unit}`, y: item.y, width: `${item.width}${unit}`, height: item.height,
+      visibility: "visible"}, []);
+    showTip(item.lines, (place.left + place.right) / 2, place.top);
+  };
+  const hide = () => {
+    marker.setAttribute("visibility", "hidden");
+    hideTip();
   };
   drawing.addEventListener("pointermove", (event) => {
     let nearest = -1, distance = 18;
@@ -72,13 +81,13 @@ function addTips(drawing, items, percent = false) {
       if (here < distance) [nearest, distance] = [index, here];
     });
     if (nearest >= 0) tell(nearest);
-    else hideTip();
+    else hide();
   });
-  drawing.addEventListener("pointerleave", hideTip);
-  drawing.addEventListener("blur", hideTip);
+  drawing.addEventListener("pointerleave", hide);
+  drawing.addEventListener("blur", hide);
   drawing.addEventListener("keydown", (event) => {
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-    if (event.key === "Escape") hideTip();
+    if (event.key === "Escape") hide();
     if (step === undefined) return;
     event.preventDefault();
     tell((current + step + items.length) % items.length);
@@ -158,6 +167,7 @@ function plot(caption, height, draw) {
     draw(fresh, width);
     figure.replaceChild(fresh, figure.lastChild);
   };
+  queueMicrotask(update);  // once it has its place
   new ResizeObserver(() => requestAnimationFrame(update)).observe(figure);
   return figure;
 }
