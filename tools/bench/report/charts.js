@@ -226,7 +226,7 @@ function rooflinePlot(caption, bandwidths, rates, dots) {
     const x = logScale(Math.min(...intensities, ...ridge) / 1.3, Math.max(...intensities, ...ridge) * 2, area.left, area.right);
     const y = logScale(least / 1.5, most * 1.5, area.bottom, area.top);
     drawAxes(drawing, area, x, y, ["operations per byte", "GFLOP/s"], plainNumber, plainNumber);
-    drawRoofs(drawing, area, x, y, bandwidths, rates);
+    const labels = drawRoofs(drawing, area, x, y, bandwidths, rates);
     const items = [];
     for (const dot of dots) {
       const at = {x: x.position(dot.intensity), y: y.position(dot.gflops)};
@@ -235,11 +235,14 @@ function rooflinePlot(caption, bandwidths, rates, dots) {
         "stroke-width": 1.5}));
       items.push({x: at.x - 4, y: at.y - 4, width: 8, height: 8, lines: dot.lines});
     }
+    drawing.append(...labels);
     addTips(drawing, items);
   });
 }
 
+// Draws the lines, and returns their labels, which belong above the dots.
 function drawRoofs(drawing, area, x, y, bandwidths, rates) {
+  const labels = [];
   const highest = rates.length > 0 ? Math.max(...rates.map((its) => its.gflops)) : y.last;
   const fastest = bandwidths.length > 0 ? Math.max(...bandwidths.map((its) => its.gbps)) : null;
   bandwidths.forEach((its, index) => {
@@ -251,7 +254,7 @@ function drawRoofs(drawing, area, x, y, bandwidths, rates) {
     const turn = Math.atan2(to.y - from.y, to.x - from.x) * 180 / Math.PI;
     const offset = index === 0 ? 14 : -6;
     if (Math.hypot(to.x - from.x, to.y - from.y) < 6.2 * its.label.length + 12) return;
-    drawing.append(svg("text", {class: "halo", transform:
+    labels.push(svg("text", {class: "halo", transform:
       `translate(${from.x.toFixed(1)} ${from.y.toFixed(1)}) rotate(${turn.toFixed(2)}) translate(8 ${offset})`}, its.label));
   });
   let lastLabel = -Infinity;
@@ -261,8 +264,9 @@ function drawRoofs(drawing, area, x, y, bandwidths, rates) {
     drawing.append(svg("line", {class: "roof", x1: x.position(Math.min(start, x.last)), x2: area.right, y1: at, y2: at}));
     const label = Math.max(at - 5, lastLabel + 14);
     lastLabel = label;
-    drawing.append(svg("text", {class: "halo", x: area.right - 2, y: label, "text-anchor": "end"}, its.label));
+    labels.push(svg("text", {class: "halo", x: area.right - 2, y: label, "text-anchor": "end"}, its.label));
   });
+  return labels;
 }
 
 // lines: {name, colour, points: [{x, y}]}.
