@@ -332,7 +332,9 @@ class Lowering {
             if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
         }
         call.out = newValue(step.output, nodeOf(step).name);
-        const std::optional<KernelForm> form = invertedResidualForm(limits_, call);
+        InvertedResidualCall sized = call;  // partial sums take shared memory too; their tensor hangs on the form
+        if (step.writesSums) sized.sums = Operand{};
+        const std::optional<KernelForm> form = invertedResidualForm(limits_, sized);
         if (!form) return lowerParts(step);
         const Result<Split> chosen = split(nodeOf(step).name, out, *form, call);
         if (!chosen.ok()) return lowerParts(step);

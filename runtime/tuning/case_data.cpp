@@ -1,7 +1,6 @@
 // makeData: what goes into a problem and what must come out.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <set>
 #include <utility>
@@ -383,11 +382,12 @@ class DataMaker {
         const reference::Tensor noise = randomTensor(picture, seedName("picture"), 0.0f, 1.0f);
         std::vector<uint8_t> pixels;
         for (size_t i = 0; i < noise.values.size(); ++i) {
-            const size_t x = i / 4 % 640, y = i / 4 / 640;
-            pixels.push_back(static_cast<uint8_t>(x * 3 + y * 2 + static_cast<size_t>(64 + 64 * noise.values[i])));
+            const size_t pixel = i / 4, width = static_cast<size_t>(picture.w);
+            const auto slope = static_cast<uint32_t>(pixel % width * 3 + pixel / width * 2);
+            pixels.push_back(static_cast<uint8_t>(slope + static_cast<uint32_t>(64 + 64 * noise.values[i])));
         }
-        data_.picture.resize(pixels.size());
-        std::memcpy(data_.picture.data(), pixels.data(), pixels.size());
+        const std::span<const std::byte> bytes = std::as_bytes(std::span(pixels));
+        data_.picture.assign(bytes.begin(), bytes.end());
 
         const Shape& out = call.out.shape;
         std::vector<float> normalised(static_cast<size_t>(int64_t{out.h} * out.w * out.c));
@@ -406,10 +406,20 @@ class DataMaker {
             expected.values.push_back(double{normalised[i]});
         }
         data_.expected.push_back(std::move(expected));
+        data_.planes = planesOf(normalised, out);
         // A step of one in 255 where rounding falls on the other side; float16 rounds once more.
         const float deviation = *std::ranges::min_element(network_.preprocess.deviation);
         error_ = 1.0 / 255 / double{deviation} + (problem_.precision() == Precision::Fp16 ? 2e-3 : 1e-5);
         return {};
+    }
+
+    static std::vector<std::byte> planesOf(std::span<const float> nhwc, const Shape& shape) {
+        const auto channels = static_cast<size_t>(shape.c);
+        const size_t pixels = nhwc.size() / channels;
+        std::vector<float> planes(nhwc.size());
+        for (size_t i = 0; i < nhwc.size(); ++i) planes[i % channels * pixels + i / channels] = nhwc[i];
+        const std::span<const std::byte> bytes = std::as_bytes(std::span(planes));
+        return {bytes.begin(), bytes.end()};
     }
 
     Status make(const HeadCall& call) {

@@ -1,16 +1,14 @@
 #include "runtime/tuning/dispatch_runner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
-#include <optional>
 
 #include "runtime/tuning/source_image.h"
+#include "runtime/tuning/submission_clock.h"
 #include "runtime/vulkan/interop.h"
 #include "runtime/vulkan/memory.h"
 #include "runtime/vulkan/recorder.h"
-#include "runtime/vulkan/timestamps.h"
 
 namespace dunlin::tuning {
 namespace {
@@ -24,12 +22,6 @@ constexpr uint32_t kPreprocessSource = 0;  // the position in the preprocess ker
 constexpr VkBufferUsageFlags kTensorUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                             VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                                             VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-// A GPU whose clock says that nothing passed in so long has no clock.
-constexpr double kStandstillNs = 1e6;
-
-double nowNs() {
-    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 unsigned long long print(uint64_t value) {
     return value;
@@ -87,17 +79,16 @@ Status checkPicture(const Dispatch& dispatch, const RunnerPicture* picture) {
 class VulkanDispatchRunner final : public DispatchRunner {
   public:
     VulkanDispatchRunner(const vulkan::VulkanDevice& device, const vulkan::Pipeline& pipeline, const Dispatch& dispatch,
-                         vulkan::CommandRunner commands)
-        : device_(device), pipeline_(pipeline), dispatch_(dispatch), commands_(std::move(commands)) {}
+                         SubmissionClock clock)
+        : device_(device), pipeline_(pipeline), dispatch_(dispatch), clock_(std::move(clock)) {}
 
     Status createTensors(const std::map<TensorId, uint64_t>& tensorBytes,
                          const std::map<TensorId, std::vector<std::byte>>& contents);
     Status bind(const RunnerPicture* picture);
-    Status createTimer();
 
     Result<std::map<TensorId, std::vector<std::byte>>> run() override;
     Result<double> timeNs(uint32_t repeats) override;
-    bool usesGpuClock() const override { return timer_.has_value(); }
+    bool usesGpuClock() const override { return clock_.usesGpuClock(); }
 
   private:
     struct Written {
@@ -109,7 +100,6 @@ class VulkanDispatchRunner final : public DispatchRunner {
     void recordState(VkCommandBuffer commands) const;
     void recordDispatch(VkCommandBuffer commands) const;
     void recordReadback(VkCommandBuffer commands) const;
-    Result<double> wallNs(uint32_t repeats);
 
     const vulkan::VulkanDevice& device_;
     const vulkan::Pipeline& pipeline_;
@@ -120,8 +110,7 @@ class VulkanDispatchRunner final : public DispatchRunner {
     Buffer readback_, unused_, pixels_;
     SourceImage image_;
     vulkan::DescriptorSets sets_;
-    std::optional<vulkan::GpuTimer> timer_;
-    vulkan::CommandRunner commands_;
+    SubmissionClock clock_;
 };
 
 Status VulkanDispatchRunner::createTensors(const std::map<TensorId, uint64_t>& tensorBytes,
@@ -201,13 +190,6 @@ Status VulkanDispatchRunner::bindPicture(const RunnerPicture& picture) {
     return sets_.write(0, kPreprocessSource, source.resource);
 }
 
-Status VulkanDispatchRunner::createTimer() {
-    if (device_.capabilities().timestampValidBits == 0) return Status();
-    DUNLIN_ASSIGN(vulkan::GpuTimer timer, vulkan::GpuTimer::create(device_, 1));
-    timer_.emplace(std::move(timer));
-    return Status();
-}
-
 void VulkanDispatchRunner::recordState(VkCommandBuffer commands) const {
     const vulkan::DeviceFunctions& vk = device_.functions();
     const VkDescriptorSet set = sets_[0];
@@ -239,7 +221,7 @@ Result<std::map<TensorId, std::vector<std::byte>>> VulkanDispatchRunner::run() {
     // The host's copy too: what no device writes must not be taken for the last run's result.
     std::memset(readback_.mapped(), std::to_integer<int>(kUnwritten), readback_.sizeBytes());
     DUNLIN_TRY(readback_.flush(0, readback_.sizeBytes()));
-    DUNLIN_TRY(commands_.run([&](VkCommandBuffer commands) {
+    DUNLIN_TRY(clock_.run([&](VkCommandBuffer commands) {
         for (const Written& written : written_) {
             device_.functions().CmdFillBuffer(commands, tensors_.at(written.tensor).handle(), 0, VK_WHOLE_SIZE,
                                               kUnwrittenWord);
@@ -260,12 +242,12 @@ Result<std::map<TensorId, std::vector<std::byte>>> VulkanDispatchRunner::run() {
     return result;
 }
 
-// From the call to its end; 0 repeats: an empty submission.
-Result<double> VulkanDispatchRunner::wallNs(uint32_t repeats) {
-    double beginNs = 0;
-    DUNLIN_TRY(commands_.run([&](VkCommandBuffer commands) {
-        if (repeats > 0) recordState(commands);
-        if (timer_) timer_->start(commands);
+Result<double> VulkanDispatchRunner::timeNs(uint32_t repeats) {
+    if (repeats < 1 || repeats > kMaxRepeats) {
+        return error(StatusCode::InvalidArgument, "%u repeats; 1 to %u are possible", repeats, kMaxRepeats);
+    }
+    DUNLIN_ASSIGN(const double totalNs, clock_.timeNs([&](VkCommandBuffer commands) {
+        recordState(commands);
         for (uint32_t i = 0; i < repeats; ++i) {
             if (i > 0) {
                 vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
@@ -274,25 +256,8 @@ Result<double> VulkanDispatchRunner::wallNs(uint32_t repeats) {
             }
             recordDispatch(commands);
         }
-        if (timer_) timer_->mark(commands);
-        beginNs = nowNs();  // recording does not count
     }));
-    return nowNs() - beginNs;
-}
-
-Result<double> VulkanDispatchRunner::timeNs(uint32_t repeats) {
-    if (repeats < 1 || repeats > kMaxRepeats) {
-        return error(StatusCode::InvalidArgument, "%u repeats; 1 to %u are possible", repeats, kMaxRepeats);
-    }
-    DUNLIN_ASSIGN(double wall, wallNs(repeats));
-    if (timer_) {
-        DUNLIN_ASSIGN(const std::vector<double> intervals, timer_->intervalsNs());
-        if (intervals.front() > 0 || wall < kStandstillNs) return intervals.front() / repeats;
-        timer_.reset();
-    }
-    DUNLIN_ASSIGN(const double emptyNs, wallNs(0));
-    // What is shorter than the noise of a submission is not measured: at least it is not negative.
-    return std::max(1.0, wall - emptyNs) / repeats;
+    return totalNs / repeats;
 }
 
 }  // namespace
@@ -306,11 +271,10 @@ Result<std::unique_ptr<DispatchRunner>> DispatchRunner::create(
     uint64_t totalBytes = picture ? picture->pixels.size() : 0;
     for (const auto& [tensor, bytes] : tensorBytes) totalBytes += bytes;
     DUNLIN_TRY(vulkan::checkBudget(device, totalBytes, "the tensors of one dispatch"));
-    DUNLIN_ASSIGN(vulkan::CommandRunner commands, vulkan::CommandRunner::create(device));
-    auto runner = std::make_unique<VulkanDispatchRunner>(device, pipeline, dispatch, std::move(commands));
+    DUNLIN_ASSIGN(SubmissionClock clock, SubmissionClock::create(device));
+    auto runner = std::make_unique<VulkanDispatchRunner>(device, pipeline, dispatch, std::move(clock));
     DUNLIN_TRY(runner->createTensors(tensorBytes, contents));
     DUNLIN_TRY(runner->bind(picture));
-    DUNLIN_TRY(runner->createTimer());
     return std::unique_ptr<DispatchRunner>(std::move(runner));
 }
 

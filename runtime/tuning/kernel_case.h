@@ -83,7 +83,9 @@ struct CaseData {
     };
     std::map<TensorId, std::vector<std::byte>> contents;  // of what it reads
     std::vector<Expected> expected;
-    std::vector<std::byte> picture;  // preprocess: RGBA8, pictureWidth x pictureHeight, instead of the first binding
+    // Preprocess, instead of the first binding: RGBA8, pictureWidth x pictureHeight; and what the CPU makes of it, as
+    // float32 planes [3][height][width] of the network's size, for forms that take tensors (case_runner.h chooses).
+    std::vector<std::byte> picture, planes;
     int pictureWidth = 0, pictureHeight = 0;
     double tolerance = 0;  // of maxRelativeError, for the case's precision
 };

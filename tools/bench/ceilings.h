@@ -26,17 +26,20 @@ struct Ceilings {
     double submitNs = 0;                             // of an empty submission, from the call to its end
     std::vector<std::string> notices;
 
-    // At this working set, interpolated.
+    // At this working set, interpolated; 0 without points.
     double bytesPerSecond(uint64_t workingSetBytes) const;
     // The physical limit of a dispatch: the longer of moving its bytes, at the speed of a working set of that size, and
-    // its arithmetic at the fastest rate that the device has for it.
+    // its arithmetic at the fastest rate that the device has for it (fp16: float32's where that is faster). Without the
+    // cost of dispatching, which callers add.
     double limitNs(const DispatchCost& cost, Precision precision) const;
 };
 
-// Takes some seconds. The CPU's: fp32, bandwidth, and the cost of waking its threads as the dispatch's.
+// Takes some seconds. The CPU's: fp32, bandwidth, and the cost of waking its threads as that of a dispatch and of a
+// barrier; nothing is submitted.
 Outcome<Ceilings> measureCeilings(const Target& target);
 
-// {fp32Gflops, fp16Gflops, int8Gops, matrixGflops, bandwidth: [{bytes, gbps}], dispatchUs, barrierUs, submitUs}
+// {fp32Gflops, fp16Gflops, int8Gops, matrixGflops, bandwidth: [{bytes, gbps}], dispatchUs, barrierUs, submitUs}; rates
+// that are nothing are null. Back again, without notices; BadInput names the field.
 nlohmann::ordered_json jsonOf(const Ceilings& ceilings);
 Outcome<Ceilings> ceilingsFromJson(const nlohmann::ordered_json& json);
 
