@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 
 #include "tests/tools/temporary_folder.h"
@@ -133,6 +134,14 @@ TEST_F(Turns, WaitForTheEndOfWarmUp) {
     EXPECT_TRUE(runs_[0].samples.isSteady);
     EXPECT_GT(runs_[0].samples.warmUps, 40u);
     EXPECT_EQ(std::ranges::max(runs_[0].samples.wallMs), 10);
+}
+
+TEST_F(Turns, DoNotTakeTheFirstRunForTheWarmUp) {
+    add("compiles first").warmUp = {60000, 100};
+    measure(0.1);
+    EXPECT_TRUE(runs_[0].samples.isSteady);
+    EXPECT_GE(runs_[0].samples.warmUps, 8u);
+    EXPECT_EQ(std::ranges::max(runs_[0].samples.wallMs), 1);
 }
 
 TEST_F(Turns, SayThatWarmUpWasCutShort) {
@@ -306,6 +315,24 @@ TEST(Limits, ANetworkIsItsPartsAndWhatItTakesToStartEach) {
     const double parts = ceilings.limitNs(costs[0], Precision::Fp32) + ceilings.limitNs(costs[1], Precision::Fp32);
     EXPECT_DOUBLE_EQ(parts, 4000 + 7000) << "bytes of the one, arithmetic of the other";
     EXPECT_DOUBLE_EQ(networkLimitNs(ceilings, costs, {false, true}, Precision::Fp32), parts + 100 + 1000);
+}
+
+// ---- verification
+
+TEST(Verification, MeasuresErrorsByTheLargestValue) {
+    const std::vector<float> expected = {1, -4, 2};
+    EXPECT_DOUBLE_EQ(maxRelativeError(expected, expected), 0);
+    EXPECT_DOUBLE_EQ(maxRelativeError(std::vector<float>{1, -3, 2.5f}, expected), 0.25);
+    EXPECT_EQ(maxRelativeError(std::vector<float>{1, NAN, 2}, expected), INFINITY);
+    EXPECT_EQ(maxRelativeError(std::vector<float>{1}, std::vector<float>{0}), INFINITY);
+    EXPECT_EQ(maxRelativeError(std::vector<float>{0}, std::vector<float>{0}), 0);
+}
+
+TEST(Verification, WantsTheSameBitsTwice) {
+    EXPECT_TRUE((NetworkCheck{1e-4, 1e-3, true}).isRight());
+    EXPECT_FALSE((NetworkCheck{1e-4, 1e-3, false}).isRight());
+    EXPECT_FALSE((NetworkCheck{2e-3, 1e-3, true}).isRight());
+    EXPECT_FALSE((NetworkCheck{INFINITY, 1e-3, true}).isRight());
 }
 
 // ---- starts

@@ -63,8 +63,8 @@ TEST_F(BenchModel, MeasuresTheCpu) {
     EXPECT_EQ(row["samples"]["wallMs"].size(), row["runs"]);
     EXPECT_LE(row["wallMinMs"], row["wallMedianMs"]);
     EXPECT_LE(row["wallMedianMs"], row["wallP95Ms"]);
-    expectNull(row, {"gpuMedianMs", "cpuSubmitUs", "frameMs2", "frameMs3", "dispatches", "barriers", "coldStartMs",
-                     "warmStartMs", "hostBytes", "limitMs", "limitShare"});
+    expectNull(row, {"correct", "gpuMedianMs", "cpuSubmitUs", "frameMs2", "frameMs3", "dispatches", "barriers",
+                     "coldStartMs", "warmStartMs", "hostBytes", "limitMs", "limitShare"});
     EXPECT_TRUE(row["layers"].empty());
 }
 
@@ -74,6 +74,9 @@ TEST_F(BenchModel, MeasuresAVulkanDevice) {
     const Json& row = document["results"][0];
     expectPositive(row,
                    {"gpuMedianMs", "wallMedianMs", "cpuSubmitUs", "submitUs", "frameMs2", "frameMs3", "deviceBytes"});
+    EXPECT_EQ(row["correct"], true) << "beside the CPU";
+    EXPECT_EQ(row["deterministic"], true);
+    EXPECT_LT(row["maxRelativeError"], 1e-3);
     EXPECT_EQ(row["dispatches"], 48) << "what `dunlin inspect` counts";
     EXPECT_EQ(row["layers"].size(), 48u);
     double layersMs = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "runtime/cpu/host_memory.h"
 #include "tools/bench/ceilings.h"
@@ -126,6 +127,41 @@ class ModelBench {
         return openVulkanSession(*backends_.at(run.target), run);
     }
 
+    // Of a run whose weights are on the device already; OK where it may be timed.
+    Status verify(size_t index) {
+        const ModelRun& run = runs_[index];
+        if (run.target->isCpu()) return {};
+        const std::tuple key(run.network.get(), run.input.n, run.input.h, run.input.w);
+        auto expected = cpuLogits_.find(key);
+        if (expected == cpuLogits_.end()) expected = cpuLogits_.emplace(key, cpuLogits(run)).first;
+        std::shared_ptr<void> lost;
+        const Result<NetworkCheck> check = expected->second.ok()
+                                               ? checkNetwork(*backends_.at(run.target), run, *expected->second, lost)
+                                               : expected->second.status();
+        if (lost) held_.push_back(std::move(lost));
+        if (check.status().code() == StatusCode::DeviceLost) return check.status();
+        if (check.ok()) {
+            results_[index].check = *check;
+        } else {
+            notice(fmt::format("{}: its results are not verified: {}", run.id, check.status().message()));
+        }
+        return {};
+    }
+
+    // Why a run that was verified is not timed.
+    static std::optional<Failure> wrongness(const ModelResult& result) {
+        if (!result.check || result.check->isRight()) return std::nullopt;
+        const NetworkCheck& check = *result.check;
+        if (check.maxRelativeError <= check.tolerance) {
+            return Failure{ExitStatus::No, "not timed: two runs of the same input gave different bits"};
+        }
+        return Failure{
+            ExitStatus::No,
+            fmt::format("not timed: its logits differ from the CPU's by {:.2g} of the largest, and {:.2g} is "
+                        "allowed",
+                        check.maxRelativeError, check.tolerance)};
+    }
+
     // Whether more may be opened beside what is open already.
     bool isRoomLeft(std::optional<uint64_t> bytesAtFirst) const {
         const std::optional<uint64_t> bytes = availableHostBytes();
@@ -148,6 +184,16 @@ class ModelBench {
             progress(0, "preparing " + run.id);
             Result<std::unique_ptr<NetworkSession>> session = open(run);
             if (session.ok()) {
+                if (Status lost = verify(next); !lost.ok()) {
+                    held_.push_back(*std::move(session));
+                    session = std::move(lost);
+                }
+            }
+            if (session.ok()) {
+                if (std::optional<Failure> wrong = wrongness(results_[next])) {
+                    fail(next, *std::move(wrong));
+                    continue;
+                }
                 group.push_back({run.id, run.target, *std::move(session), {}, {}});
                 indices.push_back(next);
                 continue;
@@ -351,6 +397,8 @@ class ModelBench {
     std::vector<ModelResult> results_;  // by run
     std::vector<bool> isMeasured_;      // by run: there is enough for a row
     std::vector<std::string> notices_;
+    // By network and input.
+    std::map<std::tuple<const Model*, int, int, int>, Result<std::vector<float>>> cpuLogits_;
     std::vector<Failure> early_;  // of runs that have a row all the same, and of devices
     std::vector<const Target*> lost_;
     std::vector<std::shared_ptr<void>> held_;  // of lost devices

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "tools/bench/roofline.h"
 #include "tools/bench/statistics.h"
 #include "tools/dunlin/output.h"
@@ -114,6 +116,11 @@ std::string otherTable(const Json& rows) {
 
 Json rowOf(const ModelRun& run, const ModelResult& result, const Ceilings* ceilings) {
     Json row = headOf(run);
+    const auto check = [&](const Json& value) { return result.check ? value : Json(); };
+    const NetworkCheck verdict = result.check.value_or(NetworkCheck{});
+    row["correct"] = check(verdict.maxRelativeError <= verdict.tolerance);
+    row["maxRelativeError"] = check(std::isfinite(verdict.maxRelativeError) ? Json(verdict.maxRelativeError) : Json());
+    row["deterministic"] = check(verdict.isDeterministic);
     if (result.failure) {
         row["error"] = result.failure->message;
         return row;

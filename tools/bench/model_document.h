@@ -9,6 +9,7 @@
 #include "tools/bench/model_measurement.h"
 #include "tools/bench/model_runs.h"
 #include "tools/bench/model_starts.h"
+#include "tools/bench/network_check.h"
 
 namespace dunlin::bench {
 
@@ -17,6 +18,7 @@ struct ModelResult {
     ModelSamples samples;
     SessionFacts facts;
     StartTimes starts;
+    std::optional<NetworkCheck> check;  // nothing: on the CPU, or it could not be made
     std::optional<TracedFrame> frame;
     std::optional<cli::Failure> failure;  // then there is nothing else
 };

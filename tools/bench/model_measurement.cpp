@@ -114,7 +114,10 @@ class Turns {
         double spentMs = 0;
         run.samples.isSteady = false;
         const auto isOverdue = [&] {
-            if (times.size() < kMinWarmUps) return times.size() >= kLeastWarmUps && spentMs >= kLongWarmUpMs;
+            // Drivers may compile in the first run, which says nothing about the next ones.
+            if (times.size() < kMinWarmUps) {
+                return times.size() >= kLeastWarmUps && spentMs - times.front() >= kLongWarmUpMs;
+            }
             return spentMs >= std::max(pace_.seconds * 1e3, kLongWarmUpMs / 4) || times.size() >= kMaxWarmUps;
         };
         while (!run.samples.isSteady && !isOverdue()) {
