@@ -15,7 +15,7 @@
 namespace dunlin::bench {
 namespace {
 
-constexpr double kThreshold = CompareOptions().threshold;
+const double kThreshold = CompareOptions().threshold;
 
 struct NamedJson {
     std::string name;  // as the page shows it

@@ -68,10 +68,11 @@ double mannWhitneyP(std::span<const double> before, std::span<const double> afte
 // The chance that at least `least` of `trials` with this chance each come true.
 double binomialTail(int trials, int least, double chance) {
     if (chance >= 1) return 1;
+    if (least < chance * trials) return 1 - binomialTail(trials, trials - least + 1, 1 - chance);
     const double logTerm = std::lgamma(trials + 1.0) - std::lgamma(least + 1.0) - std::lgamma(trials - least + 1.0) +
                            least * std::log(chance) + (trials - least) * std::log1p(-chance);
     double term = std::exp(logTerm), tail = 0;
-    for (int hits = least; hits <= trials; ++hits) {
+    for (int hits = least; hits <= trials && term > 1e-12 * tail; ++hits) {  // each less than the one before
         tail += term;
         term *= (trials - hits) / (hits + 1.0) * chance / (1 - chance);
     }

@@ -129,7 +129,7 @@ function table(caption, columns, rows, rowClass = () => null) {
     html(index === 0 ? "th" : "td", {scope: index === 0 ? "row" : null, class: cellClass(column, row)},
       cellContent(column.value(row))))));
   return html("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
-    html("table", {}, html("caption", {}, caption), html("thead", {}, html("tr", {}, head)), html("tbody", {}, body)));
+    html("table", {}, html("caption", {}, html("span", {}, caption)), html("thead", {}, html("tr", {}, head)), html("tbody", {}, body)));
 }
 
 // What is large or seldom read: built when it is opened.

@@ -48,6 +48,9 @@ function showTip(lines, x, y) {
 function addTips(drawing, items, percent = false) {
   if (items.length === 0) return;
   drawing.setAttribute("tabindex", "0");
+  const unit = percent ? "%" : "";
+  const marker = svg("rect", {class: "mark", visibility: "hidden"});
+  drawing.append(marker);
   let current = -1;
   const rectangleOf = (item) => {
     const box = drawing.getBoundingClientRect();
@@ -59,8 +62,14 @@ function addTips(drawing, items, percent = false) {
   };
   const tell = (index) => {
     current = index;
-    const place = rectangleOf(items[index]);
-    showTip(items[index].lines, (place.left + place.right) / 2, place.top);
+    const item = items[index], place = rectangleOf(item);
+    fill(marker, {x: `${item.x}${unit}`, y: item.y, width: `${item.width}${unit}`, height: item.height,
+      visibility: "visible"}, []);
+    showTip(item.lines, (place.left + place.right) / 2, place.top);
+  };
+  const hide = () => {
+    marker.setAttribute("visibility", "hidden");
+    hideTip();
   };
   drawing.addEventListener("pointermove", (event) => {
     let nearest = -1, distance = 18;
@@ -72,13 +81,13 @@ function addTips(drawing, items, percent = false) {
       if (here < distance) [nearest, distance] = [index, here];
     });
     if (nearest >= 0) tell(nearest);
-    else hideTip();
+    else hide();
   });
-  drawing.addEventListener("pointerleave", hideTip);
-  drawing.addEventListener("blur", hideTip);
+  drawing.addEventListener("pointerleave", hide);
+  drawing.addEventListener("blur", hide);
   drawing.addEventListener("keydown", (event) => {
     const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-    if (event.key === "Escape") hideTip();
+    if (event.key === "Escape") hide();
     if (step === undefined) return;
     event.preventDefault();
     tell((current + step + items.length) % items.length);
@@ -158,6 +167,7 @@ function plot(caption, height, draw) {
     draw(fresh, width);
     figure.replaceChild(fresh, figure.lastChild);
   };
+  queueMicrotask(update);  // once it has its place
   new ResizeObserver(() => requestAnimationFrame(update)).observe(figure);
   return figure;
 }
@@ -216,7 +226,7 @@ function rooflinePlot(caption, bandwidths, rates, dots) {
     const x = logScale(Math.min(...intensities, ...ridge) / 1.3, Math.max(...intensities, ...ridge) * 2, area.left, area.right);
     const y = logScale(least / 1.5, most * 1.5, area.bottom, area.top);
     drawAxes(drawing, area, x, y, ["operations per byte", "GFLOP/s"], plainNumber, plainNumber);
-    drawRoofs(drawing, area, x, y, bandwidths, rates);
+    const labels = drawRoofs(drawing, area, x, y, bandwidths, rates);
     const items = [];
     for (const dot of dots) {
       const at = {x: x.position(dot.intensity), y: y.position(dot.gflops)};
@@ -225,11 +235,14 @@ function rooflinePlot(caption, bandwidths, rates, dots) {
         "stroke-width": 1.5}));
       items.push({x: at.x - 4, y: at.y - 4, width: 8, height: 8, lines: dot.lines});
     }
+    drawing.append(...labels);
     addTips(drawing, items);
   });
 }
 
+// Draws the lines, and returns their labels, which belong above the dots.
 function drawRoofs(drawing, area, x, y, bandwidths, rates) {
+  const labels = [];
   const highest = rates.length > 0 ? Math.max(...rates.map((its) => its.gflops)) : y.last;
   const fastest = bandwidths.length > 0 ? Math.max(...bandwidths.map((its) => its.gbps)) : null;
   bandwidths.forEach((its, index) => {
@@ -241,7 +254,7 @@ function drawRoofs(drawing, area, x, y, bandwidths, rates) {
     const turn = Math.atan2(to.y - from.y, to.x - from.x) * 180 / Math.PI;
     const offset = index === 0 ? 14 : -6;
     if (Math.hypot(to.x - from.x, to.y - from.y) < 6.2 * its.label.length + 12) return;
-    drawing.append(svg("text", {class: "halo", transform:
+    labels.push(svg("text", {class: "halo", transform:
       `translate(${from.x.toFixed(1)} ${from.y.toFixed(1)}) rotate(${turn.toFixed(2)}) translate(8 ${offset})`}, its.label));
   });
   let lastLabel = -Infinity;
@@ -251,8 +264,9 @@ function drawRoofs(drawing, area, x, y, bandwidths, rates) {
     drawing.append(svg("line", {class: "roof", x1: x.position(Math.min(start, x.last)), x2: area.right, y1: at, y2: at}));
     const label = Math.max(at - 5, lastLabel + 14);
     lastLabel = label;
-    drawing.append(svg("text", {class: "halo", x: area.right - 2, y: label, "text-anchor": "end"}, its.label));
+    labels.push(svg("text", {class: "halo", x: area.right - 2, y: label, "text-anchor": "end"}, its.label));
   });
+  return labels;
 }
 
 // lines: {name, colour, points: [{x, y}]}.

@@ -14,14 +14,20 @@ function modelName(row) {
   return text(row.model) || text(row.id) || "unnamed";
 }
 
-// What sets a run apart from others of the same network.
+// What sets a run apart from others of the same network; with its file where nothing else does.
 function configurationOf(run, report) {
+  const name = plainConfigurationOf(run, report);
+  const same = report.runs.filter((other) => modelName(other.row) === modelName(run.row) &&
+    plainConfigurationOf(other, report) === name);
+  return same.length > 1 && report.documents.length > 1 ? `${name}, ${run.entry.label}` : name;
+}
+
+function plainConfigurationOf(run, report) {
   const row = run.row, parts = [run.device.label, text(row.precision)];
   const size = list(row.size).map(num);
   if (size.length === 2 && !size.includes(null) && report.variesBy.size) parts.push(`${size[0]}\u00d7${size[1]}`);
   if (num(row.batch) !== null && (row.batch !== 1 || report.variesBy.batch)) parts.push(`batch ${row.batch}`);
   if (text(row.fusion) && row.fusion !== "default") parts.push(`fusion ${row.fusion}`);
-  if (report.variesBy.file) parts.push(run.entry.label);
   return parts.filter((part) => part !== "").join(", ");
 }
 

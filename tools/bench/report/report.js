@@ -35,8 +35,7 @@ function readData() {
   const varies = (value) => new Set(models.map(value)).size > 1;
   return {documents, comparisons: objects(data.comparisons), threshold: num(data.threshold) ?? 0.05,
     kernelColours: kernelColoursOf(documents),
-    variesBy: {size: varies((row) => String(row.size)), batch: varies((row) => String(row.batch)),
-      file: documents.filter((entry) => entry.kind === "model").length > 1}};
+    variesBy: {size: varies((row) => String(row.size)), batch: varies((row) => String(row.batch))}};
 }
 
 // By the time that each kernel takes, so that the ones that matter have colours of their own everywhere.
@@ -288,7 +287,6 @@ function comparisonRow(row, reach, threshold) {
 function comparisonParts(report, its) {
   const before = report.documents[its.before], after = report.documents[its.after];
   const title = html("h3", {}, `${after.label} against ${before.label}`);
-  if (text(its.refusal)) return [title, html("p", {class: "note"}, `Not compared: ${its.refusal}.`)];
   const result = object(its.result), rows = objects(result.rows);
   const weight = (row) => (text(row.spoiled) ? Infinity : positive(row.ratio) ?? -1);
   const sorted = [...rows].sort((a, b) => weight(b) - weight(a));
@@ -323,12 +321,21 @@ function comparisonParts(report, its) {
     ...missing];
 }
 
+// Files of different devices are what the networks' section is for; why they are not compared is told on demand.
+function refusalsOf(report) {
+  const refusals = report.comparisons.map((its) => text(its.refusal)).filter((refusal) => refusal !== "");
+  if (refusals.length === 0) return null;
+  return folded(`${count(refusals.length, "file")} not compared with the first`, () =>
+    html("ul", {}, refusals.map((refusal) => html("li", {}, `${refusal}.`))));
+}
+
 function comparisonSection(report) {
-  if (report.comparisons.length === 0) return null;
+  const comparisons = report.comparisons.filter((its) => text(its.refusal) === "");
+  if (comparisons.length === 0) return null;
   return section("comparison", "Before and after", html("p", {class: "quiet"},
     `The ratio of medians with its 95 % interval. The band is the threshold of ${share(report.threshold)}; what is called ` +
     "slower or faster is so with p < 0.01 (Mann-Whitney, corrected for drift within the runs and for the number of rows)."),
-  ...report.comparisons.flatMap((its) => comparisonParts(report, its)));
+  ...comparisons.flatMap((its) => comparisonParts(report, its)));
 }
 
 // ---- all together ----
@@ -357,7 +364,8 @@ function drawReport() {
   startTheme();
   const report = readData();
   drawSummary(report);
-  const runs = runsOf(report);
+  report.runs = runsOf(report);
+  const runs = report.runs;
   const sections = [
     comparisonSection(report),
     runs.length > 0 ? networksSection(report, runs) : null,
@@ -368,7 +376,7 @@ function drawReport() {
     runs.length > 0 ? startsSection(report, runs) : null,
   ].filter((its) => its !== null);
   const main = document.getElementById("report");
-  main.append(...[wrongAlert(report), noticesOf(report)].filter((its) => its !== null), ...sections);
+  main.append(...[wrongAlert(report), noticesOf(report), refusalsOf(report)].filter((its) => its !== null), ...sections);
   document.getElementById("contents").append(html("ul", {}, sections.map((its) =>
     html("li", {}, html("a", {href: `#${its.id}`}, its.querySelector("h2").textContent)))));
   main.setAttribute("data-drawn", "true");
