@@ -32,8 +32,9 @@ struct Place {
 };
 
 // When files were last written; nothing for those that are not there.
-std::map<fs::path, std::optional<fs::file_time_type>> timesOf(const std::set<fs::path>& files) {
-    std::map<fs::path, std::optional<fs::file_time_type>> times;
+using FileTimes = std::map<fs::path, std::optional<fs::file_time_type>>;
+FileTimes timesOf(const std::set<fs::path>& files) {
+    FileTimes times;
     for (const fs::path& file : files) {
         std::error_code error;
         const fs::file_time_type time = fs::last_write_time(file, error);
@@ -69,21 +70,13 @@ class ShaderRun {
         DUNLIN_CLI_TRY(open());
         InterruptionGuard guard;
         while (true) {
-            const auto times = timesOf(files_);
             DUNLIN_CLI_ASSIGN(const ExitStatus status, measure());
             if (!options_.watch) return status;
-            if (!awaitChange(files_ == keysOf(times) ? times : timesOf(files_))) return ExitStatus::Done;
+            if (!awaitChange()) return ExitStatus::Done;
         }
     }
 
   private:
-    using Times = std::map<fs::path, std::optional<fs::file_time_type>>;
-    static std::set<fs::path> keysOf(const Times& times) {
-        std::set<fs::path> keys;
-        for (const auto& [file, time] : times) keys.insert(file);
-        return keys;
-    }
-
     cli::Check open() {
         if (!hasShaderCompiler()) {
             return Failure{ExitStatus::WrongUse,
@@ -99,7 +92,6 @@ class ShaderRun {
             place.target = std::move(target);
             places_.push_back(std::move(place));
         }
-        files_ = {options_.file};
         return {};
     }
 
@@ -125,18 +117,19 @@ class ShaderRun {
     // For each place and choice; false where one does not compile, and all errors are printed then, each once.
     bool compileAll(std::vector<std::vector<CompiledShader>>& compiled) {
         std::set<std::string> printed;
-        files_ = {options_.file};
+        std::set<fs::path> files;
         for (const Place& place : places_) {
             compiled.emplace_back();
             for (const ShaderChoice& choice : place.choices) {
                 compiled.back().push_back(compileShader(sourceOf(options_, choice)));
                 const CompiledShader& shader = compiled.back().back();
-                files_.insert(shader.files.begin(), shader.files.end());
+                files.insert(shader.files.begin(), shader.files.end());
                 for (const std::string& error : shader.errors) {
                     if (printed.insert(error).second) printCompileError(error);
                 }
             }
         }
+        fileTimes_ = timesOf(files);
         return printed.empty();
     }
 
@@ -223,16 +216,18 @@ class ShaderRun {
         return isRight ? ExitStatus::Done : ExitStatus::No;
     }
 
-    // False where the user interrupted it.
-    bool awaitChange(const Times& times) const {
+    // Of the shader or of what it included; false where the user interrupted it.
+    bool awaitChange() const {
         std::fflush(stdout);
         if (!options_.measure.quiet && !InterruptionGuard::requested()) {
-            cli::printError(
-                fmt::format("watching {} and {} included files; Ctrl-C ends", options_.file, files_.size() - 1));
+            cli::printError(fmt::format("watching {} and what it includes ({}); Ctrl-C ends", options_.file,
+                                        fileTimes_.size() - 1));
         }
+        std::set<fs::path> files;
+        for (const auto& [file, time] : fileTimes_) files.insert(file);
         constexpr auto kInterval = std::chrono::milliseconds(200), kSettling = std::chrono::milliseconds(50);
         while (!InterruptionGuard::requested()) {
-            if (timesOf(files_) != times) {
+            if (timesOf(files) != fileTimes_) {
                 std::this_thread::sleep_for(kSettling);  // editors write in pieces
                 return true;
             }
@@ -243,7 +238,7 @@ class ShaderRun {
 
     const ShaderBenchOptions& options_;
     std::vector<Place> places_;
-    std::set<fs::path> files_;  // the shader and what it included the last time
+    FileTimes fileTimes_;  // of the shader and what it included, when it was compiled
     Json document_;
 };
 

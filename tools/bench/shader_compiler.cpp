@@ -107,7 +107,7 @@ std::string preambleOf(const std::vector<std::string>& defines) {
 // "ERROR: mine.comp:12: 'foo' : undeclared identifier" to what CompiledShader::errors holds.
 void addErrors(const std::string& log, const Includes& includes, std::vector<std::string>& errors) {
     static const std::regex kLocated(R"(^ERROR: (.*?):(\d+): (.*?)\s*$)");
-    static const std::regex kTotal(R"(^ERROR: \d+ compilation errors.*$)");
+    static const std::regex kTotal(R"(^ERROR: (\d+ compilation errors.*|.*: '' : compilation terminated.*)$)");
     std::istringstream stream(log);
     std::string text;
     while (std::getline(stream, text)) {
