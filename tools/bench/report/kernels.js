@@ -50,7 +50,13 @@ function gainOf(its) {
   return best !== null && byDefault !== null ? byDefault / best : null;
 }
 
-function casesTable(entry) {
+// Wrong ones first, then those whose best variant gains most on the default.
+function sortedCases(entry) {
+  const weight = (its) => (its.rows.some(isWrong) ? Infinity : gainOf(its) ?? 0);
+  return casesOf(entry.rows).sort((a, b) => (weight(b) === weight(a) ? 0 : weight(b) - weight(a)));
+}
+
+function casesTable(cases) {
   const columns = [
     {title: "case", value: (its) => its.name || "unnamed"},
     {title: "precision", value: (its) => its.precision},
@@ -64,8 +70,6 @@ function casesTable(entry) {
     }},
     {title: "variants", number: true, value: (its) => String(its.rows.length)},
   ];
-  const weight = (its) => (its.rows.some(isWrong) ? Infinity : gainOf(its) ?? 0);
-  const cases = casesOf(entry.rows).sort((a, b) => weight(b) === weight(a) ? 0 : weight(b) - weight(a));
   return searchableTable("Best variant of each case, wrong ones and those that gain most first", columns, cases,
     (its) => (its.rows.some(isWrong) ? "is-bad" : null));
 }
@@ -85,6 +89,20 @@ function variantBars(its) {
         positive(row.rooflineShare) === null ? "" : ` \u00b7 ${share(row.rooflineShare)} of the roofline`, verdict),
     values.bar === null ? null : barStrip(values, most, row.isUser === true ? colour(2) : colour(0)));
   }));
+}
+
+function caseParts(its) {
+  return [variantBars(its), statisticsTable(its.rows)].filter((part) => part !== null);
+}
+
+function chosenCase(cases) {
+  const select = html("select", {}, cases.map((its, index) =>
+    html("option", {value: index}, `${its.name || "unnamed"}, ${its.precision}`)));
+  const place = html("div");
+  const show = () => place.replaceChildren(...caseParts(cases[Number(select.value)]));
+  select.addEventListener("change", show);
+  show();
+  return html("div", {}, html("div", {class: "controls"}, html("label", {}, "All variants of", select)), place);
 }
 
 function statisticsTable(rows) {
@@ -121,16 +139,18 @@ function kernelsSections(report) {
       return section(`kernels-${index}`, title, html("p", {class: "quiet"}, "This file holds no results."));
     }
     const wrong = rows.filter(isWrong).length;
-    const cases = casesOf(rows);
+    const cases = sortedCases(entry);
     const gains = cases.map(gainOf).filter((gain) => gain !== null && gain > 1.05).length;
     const parts = [html("p", {},
       `${count(rows.length, "measurement")} of ${count(cases.length, "case")}; `,
       wrong > 0 ? html("span", {class: "bad"}, `${wrong} failed, wrong or not repeatable`) : "all correct and repeatable",
       gains > 0 ? `; tuning takes more than 5 % off ${count(gains, "case")}.` : ".")];
     if (shader || cases.length <= 4) {
-      for (const its of cases) parts.push(html("h3", {}, `${its.name || "unnamed"}, ${its.precision}`), variantBars(its), statisticsTable(its.rows));
+      for (const its of cases) {
+        parts.push(html("h3", {}, `${its.name || "unnamed"}, ${its.precision}`), ...caseParts(its));
+      }
     } else {
-      parts.push(casesTable(entry));
+      parts.push(casesTable(cases), chosenCase(cases));
     }
     const sorted = [...rows].sort((a, b) => Number(isWrong(b)) - Number(isWrong(a)));
     parts.push(folded(`All ${count(rows.length, "measurement")}`, () => searchableTable("Measurements, wrong ones first",

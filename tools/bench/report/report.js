@@ -127,21 +127,22 @@ function ceilingsSection(report) {
     {title: "fp32", number: true, value: (its) => rate(its.ceilings.fp32Gflops)},
     {title: "fp16", number: true, value: (its) => rate(its.ceilings.fp16Gflops)},
     {title: "int8", number: true, value: (its) => rate(its.ceilings.int8Gops, "OP/s")},
-    {title: "matrix units", number: true, value: (its) => rate(its.ceilings.matrixGflops)},
-    {title: "most bandwidth", number: true, value: (its) => {
+    {title: "matrix", number: true, value: (its) => rate(its.ceilings.matrixGflops)},
+    {title: "bandwidth", number: true, value: (its) => {
       const points = pointsOf(its.ceilings);
       return points.length > 0 ? bandwidth(Math.max(...points.map((point) => point.y))) : NOT_MEASURED;
     }},
-    {title: "from memory", number: true, value: (its) => bandwidth(pointsOf(its.ceilings).at(-1)?.y)},
+    {title: "memory", number: true, value: (its) => bandwidth(pointsOf(its.ceilings).at(-1)?.y)},
     {title: "dispatch", number: true, value: (its) => timeUs(its.ceilings.dispatchUs)},
-    {title: "with barrier", number: true, value: (its) => timeUs(its.ceilings.barrierUs)},
-    {title: "empty submit", number: true, value: (its) => timeUs(its.ceilings.submitUs)},
+    {title: "barrier", number: true, value: (its) => timeUs(its.ceilings.barrierUs)},
+    {title: "submit", number: true, value: (its) => timeUs(its.ceilings.submitUs)},
   ];
   const colours = colourMap(measured.map((its) => its.device.label));
   const lines = measured.map((its) => ({name: its.device.label, colour: colours.get(its.device.label),
     points: pointsOf(its.ceilings)})).filter((line) => line.points.length > 0);
   return section("ceilings", "What the devices can do",
-    table("Measured on the devices in the same run", columns, measured),
+    table("Measured on the devices in the same run: arithmetic, the most bandwidth and that of the largest working set, "
+      + "one more dispatch, one more that waits for the one before it, an empty submission", columns, measured),
     lines.length > 0 ? html("h3", {}, "Bandwidth by working set") : null,
     lines.length > 1 ? legend(lines.map((line) => [line.name, line.colour])) : null,
     lines.length > 0 ? bandwidthPlot("Bandwidth by working set: where it falls, a cache ends", lines) : null,
@@ -334,7 +335,8 @@ function comparisonSection(report) {
   if (comparisons.length === 0) return null;
   return section("comparison", "Before and after", html("p", {class: "quiet"},
     `The ratio of medians with its 95 % interval. The band is the threshold of ${share(report.threshold)}; what is called ` +
-    "slower or faster is so with p < 0.01 (Mann-Whitney, corrected for drift within the runs and for the number of rows)."),
+    "slower or faster is so with p < 0.01 (Mann-Whitney, corrected for drift within the runs and for the number of rows), " +
+    "and by more than the times of one run differ among themselves."),
   ...comparisons.flatMap((its) => comparisonParts(report, its)));
 }
 
