@@ -16,15 +16,15 @@ struct OracleValue {
 };
 
 // The nodes of one step with their weights, as the device has them. Borrows the graph. Immutable: evaluate() may be
-// called for any part of a map.
+// called for one part of a map after another.
 class StepOracle {
   public:
     // `nodes` in graph order. Fails where the weights do.
     static Result<StepOracle> create(const Graph& graph, const Step& step, std::vector<int> nodes, Kernel kernel,
                                      Precision precision, const WeightsSource& weights);
 
-    // The value `wanted`, from `known` ones; nodes whose outputs are known are not evaluated. With
-    // `isPaddedAbove`, dense convolutions find rows of zeros in their input where the map would end.
+    // The value `wanted`, from `known` ones; nodes whose outputs are known are not evaluated. With `rowsArePadded`,
+    // inputs of convolutions have their rows of padding already.
     OracleValue evaluate(std::map<ValueId, OracleValue> known, ValueId wanted, bool rowsArePadded = false) const;
 
   private:

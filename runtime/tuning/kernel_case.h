@@ -90,9 +90,9 @@ struct CaseData {
     double tolerance = 0;  // of maxRelativeError, for the case's precision
 };
 
-// Slow: about 2 ns for each multiply-add of the layer; of large layers the oracle computes a sample of rows (of pixels,
-// where each is computed by itself), so that none takes more than about a second. Fails where the weights do. The
-// partial sums that a form writes are checked as the mean that they make, so `form` need not be known here.
+// Slow: about a nanosecond for each multiply-add of the layer. Of dense layers with more than 2e8 the oracle computes a
+// sample of rows (of pixels, where each is computed by itself). Fails where the weights do. The partial sums that a
+// form writes are checked as the mean that they make, so `form` need not be known here.
 Result<CaseData> makeData(const KernelCase& problem);
 
 // The largest error of what a dispatch wrote, over the largest expected value (of all its outputs; over 1 where all are

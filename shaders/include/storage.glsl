@@ -76,9 +76,10 @@ void accumulateScaled(inout vec4 sum, Element4 inputs, float scale, Element4 wei
 #endif
 }
 
-// A float32 as the sum of two elements. One float16 would keep three digits of it.
+// A float32 as the sum of two elements. One float16 would keep three digits of it: it holds the upper ten bits of the
+// mantissa. They are masked because drivers may leave out a conversion there and back, and with it the second element.
 vec2 inTwoElements(float value) {
-    const float first = float(Element4(value).x);
+    const float first = uintBitsToFloat(floatBitsToUint(value) & 0xffffe000u);
     return vec2(first, value - first);
 }
 

@@ -90,6 +90,9 @@ TEST_P(KernelCaseTest, theDefaultFormOfEveryKindOfCaseAgreesWithTheOracle) {
 
 // Strips of maps that exceed a buffer range write their own rows only.
 TEST_P(KernelCaseTest, stripsAgreeWithTheOracle) {
+    if (device().limits().maxTexelBufferElements < 1u << 20) {
+        GTEST_SKIP() << "weights fit neither narrow storage buffers nor the device's texel buffers";
+    }
     DeviceLimits narrow = device().limits();
     narrow.maxStorageBufferRange = (1u << 16) * static_cast<uint64_t>(elementSize(GetParam()));
     const std::vector<NetworkRequest> requests = {

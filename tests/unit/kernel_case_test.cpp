@@ -324,8 +324,8 @@ std::vector<KernelCase> someCases(Precision precision) {
     std::map<std::string, int> seen;
     for (const KernelCase& problem : casesOf(familyNetworks(kCpuDriver, precision))) {
         std::string kind = row(problem.kernel()).name;
-        for (const Binding& binding : formsOf(problem, kCpuDriver)[0].dispatch.bindings)
-            kind += binding.tensor < 0 ? "-" : "+";
+        const FormedCase form = formsOf(problem, kCpuDriver)[0];
+        for (const Binding& binding : form.dispatch.bindings) kind += binding.tensor < 0 ? "-" : "+";
         if (seen[kind]++ < 2) chosen.push_back(problem);
     }
     return chosen;
@@ -486,6 +486,14 @@ void expectSampleOfTheWhole(const NetworkRequest& request, std::string_view id) 
 TEST(CaseData, ofLargeLayersIsASample) {
     expectSampleOfTheWhole({"resnet18", 320}, "conv2d/80x80x64-64/k3s1/relu");
     expectSampleOfTheWhole({"convnext_tiny", 320}, "pointwise/80x80x96-384/gelu/norm");
+}
+
+TEST(CaseData, isWholeWhereAShortcutLeadsAroundOneConvolution) {
+    const KernelCase problem = caseOf({"tf_efficientnetv2_s", 416}, "conv2d/208x208x24-24/k3s1/silu/residual");
+    const Result<CaseData> data = makeData(problem);
+    ASSERT_TRUE(data.ok());
+    EXPECT_EQ(data->expected.at(0).values.size(), size_t{208} * 208 * 24);
+    EXPECT_TRUE(data->expected.at(0).others.empty());
 }
 
 }  // namespace

@@ -44,8 +44,8 @@ Outcome<std::vector<BandwidthPoint>> bandwidthOf(const Json& object) {
     if (found == object.end()) return points;
     if (!found->is_array()) return Failure{ExitStatus::BadInput, "bandwidth of the ceilings is no list"};
     for (const Json& point : *found) {
-        if (!point.is_object() || !point.contains("bytes") || !point["bytes"].is_number_unsigned() ||
-            !point.contains("gbps") || !isAmount(point["gbps"])) {
+        if (!point.is_object() || !point.contains("bytes") || !point["bytes"].is_number_integer() ||
+            !isAmount(point["bytes"]) || !point.contains("gbps") || !isAmount(point["gbps"])) {
             return badField(fmt::format("bandwidth[{}]", points.size()));
         }
         points.push_back({point["bytes"].get<uint64_t>(), point["gbps"].get<double>() * kGiga});

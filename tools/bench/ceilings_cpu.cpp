@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "tools/bench/ceilings_parts.h"
+#include "tools/bench/probe.h"
 
 namespace dunlin::bench {
 namespace {
@@ -18,38 +20,41 @@ struct PoolDeleter {
 };
 using ThreadPool = std::unique_ptr<pthreadpool, PoolDeleter>;
 
-constexpr double kSampleNs = 10e6;
-constexpr int kSamples = 8;
-
 double nowNs() {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Nanoseconds of one round, the best of some samples, after finding out how many rounds make one.
-template <typename Run>
-double fastestRoundNs(Run run) {
-    uint64_t rounds = 1;
-    double best = 0;
-    for (int samples = 0; samples < kSamples;) {
-        const double begin = nowNs();
-        run(rounds);
-        const double ns = nowNs() - begin;
-        if (ns < kSampleNs / 2 && samples == 0 && rounds < (uint64_t{1} << 32)) {
-            rounds *= 2;
-            continue;
-        }
-        best = samples == 0 ? ns / static_cast<double>(rounds) : std::min(best, ns / static_cast<double>(rounds));
-        ++samples;
-    }
-    return best;
+// Many short samples: other programs disturb some of them.
+Sampling samplesOf(double sampleNs) {
+    return {sampleNs, 25 * sampleNs};
 }
 
-// Calls work(thread) once on each thread of the pool; the pool may give one thread two calls, and then the sample is
-// not the best.
+// Calls work(thread, rounds) on all threads of the pool at once. Nanoseconds from their common start to the end of the
+// last: waking them does not count.
 template <typename Work>
-void onEachThread(pthreadpool_t pool, size_t threads, Work& work) {
+double timeTogether(pthreadpool_t pool, size_t threads, uint32_t rounds, const Work& work) {
+    struct Job {
+        const Work& work;
+        uint32_t rounds;
+        size_t threads;
+        std::atomic<size_t> arrived{0};
+        std::atomic<double> longestNs{0};
+    } job{work, rounds, threads};
     pthreadpool_parallelize_1d(
-        pool, [](void* context, size_t thread) { (*static_cast<Work*>(context))(thread); }, &work, threads, 0);
+        pool,
+        [](void* context, size_t thread) {
+            Job& shared = *static_cast<Job*>(context);
+            shared.arrived.fetch_add(1);
+            while (shared.arrived.load() < shared.threads) std::this_thread::yield();
+            const double begin = nowNs();
+            shared.work(thread, shared.rounds);
+            const double ns = nowNs() - begin;
+            double longest = shared.longestNs.load();
+            while (longest < ns && !shared.longestNs.compare_exchange_weak(longest, ns)) {
+            }
+        },
+        &job, threads, 0);
+    return job.longestNs.load();
 }
 
 constexpr int kChains = 10;  // enough to hide the latency of two multiply-adds a cycle
@@ -110,12 +115,12 @@ double measureFp32(pthreadpool_t pool, size_t threads) {
     std::atomic<float> consumed = 0;
     for (const ArithmeticForm& form : arithmeticForms()) {
         constexpr uint64_t kRounds = 1000;
-        const double ns = fastestRoundNs([&](uint64_t repeats) {
-            auto work = [&](size_t thread) {
-                const float result = form.run(repeats * kRounds, 0.5f + 0.001f * static_cast<float>(thread), 0.75f);
-                consumed.store(result, std::memory_order_relaxed);
-            };
-            onEachThread(pool, threads, work);
+        const auto work = [&](size_t thread, uint32_t repeats) {
+            const float factor = 0.5f + 0.001f * static_cast<float>(thread);
+            consumed.store(form.run(repeats * kRounds, factor, 0.75f), std::memory_order_relaxed);
+        };
+        const double ns = *fastestRoundNs(samplesOf(4e6), [&](uint32_t repeats) -> Result<double> {
+            return timeTogether(pool, threads, repeats, work);
         });
         const double operations = 2.0 * kChains * kRounds * form.lanes * static_cast<double>(threads);
         best = std::max(best, operations / ns * 1e9);
@@ -131,19 +136,35 @@ std::vector<BandwidthPoint> measureBandwidth(pthreadpool_t pool, size_t threads)
     for (uint64_t setBytes : workingSets(kMostBytes)) {
         const uint64_t halfBytes = setBytes / 2 / threads / 64 * 64;
         if (halfBytes == 0) continue;
-        const double ns = fastestRoundNs([&](uint64_t passes) {
-            auto work = [&](size_t thread) {
-                std::byte* part = memory.data() + thread * 2 * halfBytes;
-                for (uint64_t pass = 0; pass < passes; ++pass) {
-                    std::memcpy(part + halfBytes, part, halfBytes);
-                    std::atomic_signal_fence(std::memory_order_seq_cst);  // no compiler leaves out a pass
-                }
-            };
-            onEachThread(pool, threads, work);
+        const auto work = [&](size_t thread, uint32_t passes) {
+            std::byte* part = memory.data() + thread * 2 * halfBytes;
+            for (uint32_t pass = 0; pass < passes; ++pass) {
+                std::memcpy(part + halfBytes, part, halfBytes);
+                std::atomic_signal_fence(std::memory_order_seq_cst);  // no compiler leaves out a pass
+            }
+        };
+        const double ns = *fastestRoundNs(samplesOf(4e6), [&](uint32_t passes) -> Result<double> {
+            return timeTogether(pool, threads, passes, work);
         });
         points.push_back({setBytes, static_cast<double>(2 * halfBytes * threads) / ns * 1e9});
     }
     return points;
+}
+
+// Of threads that just worked: between two parallel parts of a network they are not asleep.
+double measureWakeUp(pthreadpool_t pool, size_t threads) {
+    constexpr int kMostCalls = 2000;
+    constexpr double kBudgetNs = 200e6;
+    const double begin = nowNs();
+    double best = 0, last = begin;
+    for (int call = 0; call < kMostCalls && last < begin + kBudgetNs; ++call) {
+        pthreadpool_parallelize_1d(
+            pool, [](void*, size_t) {}, nullptr, threads, 0);
+        const double now = nowNs();
+        best = call == 0 ? now - last : std::min(best, now - last);
+        last = now;
+    }
+    return best;
 }
 
 }  // namespace
@@ -154,10 +175,7 @@ Ceilings measureCpuCeilings(uint32_t threads) {
     Ceilings result;
     result.fp32 = measureFp32(pool.get(), count);
     result.bandwidth = measureBandwidth(pool.get(), count);
-    result.dispatchNs = fastestRoundNs([&](uint64_t rounds) {
-        auto nothing = [](size_t) {};
-        for (uint64_t round = 0; round < rounds; ++round) onEachThread(pool.get(), count, nothing);
-    });
+    result.dispatchNs = measureWakeUp(pool.get(), count);
     result.barrierNs = result.dispatchNs;  // each parallel part waits for the one before it
     return result;
 }

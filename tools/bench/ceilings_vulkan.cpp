@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "bench_shaders.h"
@@ -20,12 +21,6 @@ constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BU
 constexpr uint32_t kCopyWorkgroup = 64;  // small, so that small sets are spread over the device
 constexpr uint32_t kElementBytes = 16;
 constexpr uint32_t kCopyShift = 8 * 37;  // odd in lines of 128 bytes
-
-uint32_t bitsOf(float value) {
-    uint32_t bits = 0;
-    std::memcpy(&bits, &value, sizeof(bits));
-    return bits;
-}
 
 // Takes all measurements of one device, one after the other.
 class VulkanCeilings {
@@ -51,10 +46,12 @@ class VulkanCeilings {
     Status measureInt8();
     Status measureMatrix();
     Result<double> matrixRate(const VkCooperativeMatrixPropertiesKHR& shape);
-    Result<uint32_t> subgroupsOf(const Buffer& sums);
+    Result<std::vector<uint32_t>> firstWords(const Buffer& buffer, size_t count);
     Status allocateHalves();
     Status measureBandwidth();
-    Result<double> copyNs(uint64_t setBytes, bool texels);
+    Result<Probe> copyProbe(uint64_t setBytes, bool texels);
+    Probe::Work copyWork(uint64_t setBytes, uint32_t passes) const;
+    Status checkCopies();
     Status measureDispatches();
 
     const vulkan::VulkanDevice& device_;
@@ -86,7 +83,7 @@ Result<double> VulkanCeilings::arithmetic(std::span<const uint32_t> code, std::a
 
 Status VulkanCeilings::measureArithmetic() {
     constexpr double kOperations = 2 * 128;  // fma.comp
-    const std::array<uint32_t, 2> numbers = {bitsOf(0.5f), bitsOf(0.5f)};
+    const std::array<uint32_t, 2> numbers = {std::bit_cast<uint32_t>(0.5f), std::bit_cast<uint32_t>(0.5f)};
     DUNLIN_ASSIGN(result_.fp32, arithmetic(k_fma, numbers, kOperations));
     if (!device_.enabled().fp16()) return Status();
     DUNLIN_ASSIGN(result_.fp16, arithmetic(k_fma_fp16, numbers, kOperations));
@@ -129,27 +126,30 @@ Result<double> VulkanCeilings::matrixRate(const VkCooperativeMatrixPropertiesKHR
     DUNLIN_TRY(probe.bind(0, sums, sumBytes));
     DUNLIN_TRY(probe.bind(1, factorBuffer, factors.size() * 2));
     DUNLIN_ASSIGN(const double ns, roundNs(probe, {{}, workgroups()}, 0));
-    DUNLIN_ASSIGN(const uint32_t subgroups, subgroupsOf(sums));
+    // What matrix.comp counted: a driver may choose smaller subgroups than it says.
+    DUNLIN_ASSIGN(const std::vector<uint32_t> counted, firstWords(sums, 1));
+    const double subgroups = std::bit_cast<float>(counted.front());
+    if (!(subgroups >= 1)) {
+        return error(StatusCode::DeviceError, "a workgroup of cooperative matrices counted %g subgroups", subgroups);
+    }
     const double products = kChains * workgroups() * subgroups;
     return products * 2 * shape.MSize * shape.NSize * shape.KSize / ns * 1e9;
 }
 
-// What matrix.comp counted: a driver may choose smaller subgroups than it says.
-Result<uint32_t> VulkanCeilings::subgroupsOf(const Buffer& sums) {
+Result<std::vector<uint32_t>> VulkanCeilings::firstWords(const Buffer& buffer, size_t count) {
+    const uint64_t bytes = count * sizeof(uint32_t);
     DUNLIN_ASSIGN(const Buffer readback,
-                  Buffer::create(device_, 4, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Readback));
+                  Buffer::create(device_, bytes, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Readback));
     DUNLIN_TRY(clock_.run([&](VkCommandBuffer commands) {
-        const VkBufferCopy region = {0, 0, 4};
-        device_.functions().CmdCopyBuffer(commands, sums.handle(), readback.handle(), 1, &region);
+        const VkBufferCopy region = {0, 0, bytes};
+        device_.functions().CmdCopyBuffer(commands, buffer.handle(), readback.handle(), 1, &region);
         vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                               VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     }));
-    DUNLIN_TRY(readback.invalidate(0, 4));
-    float count = 0;
-    std::memcpy(&count, readback.mapped(), sizeof(count));
-    if (count >= 1) return static_cast<uint32_t>(count);
-    return error(StatusCode::DeviceError, "a workgroup of cooperative matrices counted %g subgroups",
-                 static_cast<double>(count));
+    DUNLIN_TRY(readback.invalidate(0, bytes));
+    std::vector<uint32_t> words(count);
+    std::memcpy(words.data(), readback.mapped(), bytes);
+    return words;
 }
 
 Status VulkanCeilings::measureMatrix() {
@@ -197,31 +197,67 @@ Status VulkanCeilings::allocateHalves() {
     return Status();
 }
 
-// Of one pass over the set. None where the set is too large for it.
-Result<double> VulkanCeilings::copyNs(uint64_t setBytes, bool texels) {
-    const uint64_t halfBytes = setBytes / 2;
-    const auto count = static_cast<uint32_t>(halfBytes / kElementBytes);
+Result<Probe> VulkanCeilings::copyProbe(uint64_t setBytes, bool texels) {
     const std::span<const uint32_t> code = texels ? std::span<const uint32_t>(k_copy_texel) : k_copy;
     DUNLIN_ASSIGN(Probe probe, Probe::create(device_, code, {kStorage, texels ? kTexels : kStorage}, {kCopyWorkgroup}));
-    DUNLIN_TRY(probe.bind(0, target_, halfBytes));
-    DUNLIN_TRY(probe.bind(1, source_, halfBytes));
-    return roundNs(probe, {{count, 0, kCopyShift}, (count / 4 + kCopyWorkgroup - 1) / kCopyWorkgroup}, 1);
+    DUNLIN_TRY(probe.bind(0, target_, setBytes / 2));
+    DUNLIN_TRY(probe.bind(1, source_, setBytes / 2));
+    return probe;
+}
+
+Probe::Work VulkanCeilings::copyWork(uint64_t setBytes, uint32_t passes) const {
+    const auto count = static_cast<uint32_t>(setBytes / 2 / kElementBytes);
+    return {{count, passes, kCopyShift}, (count / 4 + kCopyWorkgroup - 1) / kCopyWorkgroup};
+}
+
+// That both ways do copy, before they are timed: a program that leaves something out is no measure.
+Status VulkanCeilings::checkCopies() {
+    constexpr uint64_t kSetBytes = uint64_t{16} << 10;
+    constexpr uint32_t kPasses = 3, kWordsPerElement = kElementBytes / 4;
+    std::vector<uint32_t> words(kSetBytes / 2 / 4);
+    for (uint32_t i = 0; i < words.size(); ++i) words[i] = i * 2654435761u >> 1;
+    DUNLIN_ASSIGN(vulkan::Uploader uploader, vulkan::Uploader::create(device_, kSetBytes));
+    DUNLIN_TRY(uploader.write(source_, 0, std::as_bytes(std::span(words))));
+    DUNLIN_TRY(uploader.finish());
+    for (const bool texels : {false, true}) {
+        DUNLIN_ASSIGN(const Probe probe, copyProbe(kSetBytes, texels));
+        DUNLIN_TRY(clock_.run([&](VkCommandBuffer commands) {
+            device_.functions().CmdFillBuffer(commands, target_.handle(), 0, kSetBytes / 2, 0);
+            vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT);
+            probe.record(commands, copyWork(kSetBytes, kPasses));
+            vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                                  VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+        }));
+        DUNLIN_ASSIGN(const std::vector<uint32_t> copied, firstWords(target_, words.size()));
+        for (size_t i = 0; i < words.size(); ++i) {
+            const size_t from = (i + size_t{kPasses - 1} * kCopyShift * kWordsPerElement) % words.size();
+            if (copied[i] == words[from]) continue;
+            return error(StatusCode::DeviceError, "the device copied 0x%08x where 0x%08x was, at word %zu of %zu",
+                         copied[i], words[from], i, words.size());
+        }
+    }
+    return Status();
 }
 
 Status VulkanCeilings::measureBandwidth() {
     DUNLIN_TRY(allocateHalves());
     if (source_.sizeBytes() == 0) return Status();
+    DUNLIN_TRY(checkCopies());
     DUNLIN_TRY(clock_.run([&](VkCommandBuffer commands) {
         device_.functions().CmdFillBuffer(commands, source_.handle(), 0, VK_WHOLE_SIZE, 0x12345678);
         vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                               VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT);
     }));
+    constexpr size_t kPassesWord = 1;
     const Sampling all = sampling_;
     sampling_.budgetNs = all.budgetNs / 5;  // of many points, on warm clocks
     for (uint64_t setBytes : workingSets(2 * source_.sizeBytes())) {
-        DUNLIN_ASSIGN(double ns, copyNs(setBytes, false));
+        DUNLIN_ASSIGN(const Probe probe, copyProbe(setBytes, false));
+        DUNLIN_ASSIGN(double ns, roundNs(probe, copyWork(setBytes, 0), kPassesWord));
         if (setBytes / 2 / kElementBytes <= device_.limits().maxTexelBufferElements) {
-            DUNLIN_ASSIGN(const double texelNs, copyNs(setBytes, true));
+            DUNLIN_ASSIGN(const Probe texelProbe, copyProbe(setBytes, true));
+            DUNLIN_ASSIGN(const double texelNs, roundNs(texelProbe, copyWork(setBytes, 0), kPassesWord));
             ns = std::min(ns, texelNs);
         }
         result_.bandwidth.push_back({setBytes, static_cast<double>(setBytes) / ns * 1e9});

@@ -18,6 +18,8 @@ namespace {
 
 using cli::Failure;
 
+constexpr const char* kValidationNotice = "everything ran under the validation layer: times mean nothing";
+
 // A case with those of its forms that are asked for.
 struct ChosenCase {
     tuning::KernelCase problem;
@@ -78,9 +80,11 @@ class KernelsRun {
         DUNLIN_CLI_ASSIGN(const std::vector<Target> targets, openTargets(measureOptions(), true));
         if (options_.list) return printList(targets);
         InterruptionGuard guard;
+        if (options_.measure.validation) notice(kValidationNotice);
         for (const Target& target : targets) {
             DUNLIN_CLI_TRY(measureTarget(target));
-            if (fatal_ || InterruptionGuard::requested()) break;
+            if (!fatal_) validation_ = checkValidation(target);
+            if (fatal_ || validation_ || InterruptionGuard::requested()) break;
         }
         return finish();
     }
@@ -114,7 +118,7 @@ class KernelsRun {
         if (options_.measure.ceilings) {
             DUNLIN_CLI_ASSIGN(ceilings, measureCeilings(target));
             document_["ceilings"][target.id] = jsonOf(*ceilings);
-            for (const std::string& notice : ceilings->notices) document_["notices"].push_back(notice);
+            for (const std::string& text : ceilings->notices) notice(target.id + ": " + text);
         }
         auto pipelines = cli::outcomeOf(vulkan::Pipelines::create(*target.device));
         if (!pipelines.ok()) return pipelines.failure();
@@ -124,6 +128,11 @@ class KernelsRun {
         const cli::Check failure = measureCases(bench, cases);
         if (fatal_) (void)pipelines->release();
         return failure;
+    }
+
+    void notice(const std::string& text) {
+        document_["notices"].push_back(text);
+        if (!options_.measure.quiet) cli::printError(text);
     }
 
     void warnOfLength(const Target& target, const std::vector<ChosenCase>& cases) const {
@@ -181,12 +190,14 @@ class KernelsRun {
         }
         constexpr int kInterrupted = 130;  // as shells have it: 128 and SIGINT's number
         if (InterruptionGuard::requested()) endProcess(kInterrupted);
+        DUNLIN_CLI_TRY(validation_);
         return isAllRight(document_["results"]) ? ExitStatus::Done : ExitStatus::No;
     }
 
     const KernelBenchOptions& options_;
     Json document_;
     std::optional<Failure> fatal_;
+    cli::Check validation_;
     std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
 };
 

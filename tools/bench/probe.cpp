@@ -162,24 +162,23 @@ void Probe::record(VkCommandBuffer commands, const Work& work) const {
 Result<double> fastestRoundNs(const Sampling& sampling, const std::function<Result<double>(uint32_t)>& timeNs) {
     constexpr uint32_t kMaxRounds = 1u << 24;
     constexpr double kMaxGrowth = 8;  // never far past the goal: watchdogs end what takes seconds
-    constexpr int kEnough = 4;        // samples that became no better
+    constexpr int kEnough = 5;        // samples in a row that became no better
     uint32_t rounds = 1;
-    double spentNs = 0, sampleNs = 0;
-    while (true) {
-        DUNLIN_ASSIGN(sampleNs, timeNs(rounds));
-        spentNs += sampleNs;
-        if (sampleNs >= sampling.sampleNs / 2 || rounds == kMaxRounds) break;
-        const double growth = std::clamp(sampling.sampleNs / std::max(sampleNs, 1.0), 2.0, kMaxGrowth);
-        rounds = static_cast<uint32_t>(std::min<double>(kMaxRounds, std::ceil(rounds * growth)));
+    double spentNs = 0, bestNs = 0;  // of all samples; of a round
+    for (int noBetter = 0; noBetter < kEnough && (spentNs < sampling.budgetNs || bestNs == 0);) {
+        DUNLIN_ASSIGN(const double ns, timeNs(rounds));
+        spentNs += ns;
+        // Too short to be trusted; also later, where only a disturbance made the first samples long enough.
+        if (ns < sampling.sampleNs / 2 && rounds < kMaxRounds) {
+            const double growth = std::clamp(sampling.sampleNs / std::max(ns, 1.0), 2.0, kMaxGrowth);
+            rounds = static_cast<uint32_t>(std::min<double>(kMaxRounds, std::ceil(rounds * growth)));
+            continue;
+        }
+        const double roundNs = std::max(ns, 1.0) / rounds;
+        noBetter = bestNs == 0 || roundNs < bestNs * 0.99 ? 1 : noBetter + 1;
+        bestNs = bestNs == 0 ? roundNs : std::min(bestNs, roundNs);
     }
-    double best = sampleNs;
-    for (int noBetter = 0; noBetter < kEnough && spentNs < sampling.budgetNs; ++noBetter) {
-        DUNLIN_ASSIGN(sampleNs, timeNs(rounds));
-        spentNs += sampleNs;
-        if (sampleNs < best * 0.99) noBetter = -1;
-        best = std::min(best, sampleNs);
-    }
-    return std::max(best, 1.0) / rounds;
+    return bestNs;
 }
 
 }  // namespace dunlin::bench

@@ -97,6 +97,14 @@ Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vul
     return targets;
 }
 
+cli::Check checkValidation(const Target& target) {
+    if (target.isCpu()) return {};
+    const std::vector<vulkan::ValidationMessage> messages = target.device->validationMessages();
+    if (messages.empty()) return {};
+    return Failure{ExitStatus::DeviceFailed, fmt::format("{}: the validation layer said {} things, first: {}: {}",
+                                                         target.id, messages.size(), messages[0].id, messages[0].text)};
+}
+
 Json identityOf(const Target& target) {
     if (target.isCpu()) {
         return {{"id", target.id}, {"name", target.name}, {"type", "cpu"}, {"threads", target.threads}};

@@ -29,6 +29,9 @@ struct Target {
 // be it a software driver.
 Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly);
 
+// DeviceFailed, with how much the validation layer said of the target and its first message; with --validation.
+cli::Check checkValidation(const Target& target);
+
 // A row of a document's devices[]: id, name, type, driver, driverVersion, apiVersion, vendorId, deviceId; for the CPU
 // id, name, type "cpu", threads.
 nlohmann::ordered_json identityOf(const Target& target);
