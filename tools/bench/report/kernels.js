@@ -77,8 +77,9 @@ function casesTable(cases) {
 // The variants of one case beside each other: what the author of a shader asks for.
 function variantBars(its) {
   const rows = [...its.rows].sort((a, b) => (positive(a.medianUs) ?? Infinity) - (positive(b.medianUs) ?? Infinity));
-  const most = Math.max(...rows.map((row) => positive(row.medianUs) ?? 0), ...rows.map((row) => positive(row.limitUs) ?? 0),
-    1e-9) * 1.02;
+  const largest = (value) => Math.max(...rows.map((row) => positive(value(row)) ?? 0), 1e-9);
+  const slowest = Math.max(largest((row) => row.medianUs), largest((row) => row.limitUs));
+  const most = 1.02 * Math.max(slowest, Math.min(1.5 * slowest, largest((row) => object(row.samplesUs).high)));
   return html("ul", {class: "rows"}, rows.map((row) => {
     const interval = object(row.samplesUs);
     const values = {bar: positive(row.medianUs), behind: null, low: positive(interval.low), high: positive(interval.high),
