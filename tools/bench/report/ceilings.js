@@ -52,8 +52,8 @@ function ceilingsSection(report) {
   return section(
       "ceilings", "What the devices can do",
       table(
-          "Measured on the devices in the same run: arithmetic, the most bandwidth and that of the largest working set, " +
-              "one more dispatch, one more that waits for the one before it, an empty submission",
+          "Measured on the devices in the same run: arithmetic, the most bandwidth and that of the largest working " +
+              "set, one more dispatch, one more that waits for the one before it, an empty submission",
           columns, measured),
       lines.length > 0 ? html("h3", {}, "Bandwidth by working set") : null,
       lines.length > 1 ? legend(lines.map((line) => [line.name, line.colour])) : null,
@@ -213,7 +213,8 @@ function rooflineSection(report) {
       "roofline", "Roofline",
       html(
           "p", {class: "quiet"},
-          "A dot is a dispatch: filled for fp16, hollow for fp32. The higher, the faster; on the line, it does all that the " +
-              "device can. Left of the bend bytes decide, right of it arithmetic. Point at a dot, or go through with the arrow keys."),
+          "A dot is a dispatch: filled for fp16, hollow for fp32. The higher, the faster; on the line, it " +
+              "does all that the device can. Left of the bend bytes decide, right of it arithmetic. " +
+              "Point at a dot, or go through with the arrow keys."),
       ...plots.flat());
 }

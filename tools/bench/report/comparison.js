@@ -109,7 +109,7 @@ function comparisonSection(report) {
           "p", {class: "quiet"},
           `The ratio of medians with its 95 % interval. The band is the threshold of ${
               share(report.threshold)}; what is called ` +
-              "slower or faster is so with p < 0.01 (Mann-Whitney, corrected for drift within the runs and for the number of rows), " +
-              "and by more than the times of one run differ among themselves."),
+              "slower or faster is so with p < 0.01 (Mann-Whitney, corrected for drift within the runs and for the " +
+              "number of rows), and by more than the times of one run differ among themselves."),
       ...comparisons.flatMap((its) => comparisonParts(report, its)));
 }

@@ -97,8 +97,8 @@ function networksSection(report, runs) {
       "networks", "Networks by device",
       html(
           "p", {class: "quiet"},
-          "Medians, with the 95 % interval of the median as a whisker. The thick mark is the physical limit: what the " +
-              "device's own bandwidth, arithmetic and latency leave." +
+          "Medians, with the 95 % interval of the median as a whisker. The thick mark is the physical " +
+              "limit: what the device's own bandwidth, arithmetic and latency leave." +
               (single ? "" : " Each network has a scale of its own.")),
       marks, ...content);
 }
@@ -173,8 +173,8 @@ function layersSection(report, runs) {
   const content = [
     html(
         "p", {class: "quiet"},
-        "Each strip is one run, from its first dispatch to its last; a part is as wide as its share of the time. Point at " +
-            "one, or go through with the arrow keys."),
+        "Each strip is one run, from its first dispatch to its last; a part is as wide as its share of the time. " +
+            "Point at one, or go through with the arrow keys."),
     legendOf(colours), place
   ];
   if (rest.length > 0) {
