@@ -87,6 +87,32 @@ TEST_F(BenchModelDevice, SaysThatTheDeviceWasLostWhereNothingWasMeasured) {
     EXPECT_EQ(result.status(), ExitStatus::DeviceFailed);
 }
 
+TEST_F(BenchModelDevice, TakesAHangForALoss) {
+    ASSERT_NO_FATAL_FAILURE(open());
+    hooks_.checkpoint = [&](const Json&) {
+        if (faultyVulkan().failed.empty()) faultyVulkan().reset(3, VK_TIMEOUT, "vkWaitForFences");
+    };
+    const ModelBenchResult result = measure();
+    EXPECT_EQ(faultyVulkan().failed, "vkWaitForFences");
+    EXPECT_TRUE(result.deviceLost);
+    EXPECT_EQ(result.status(), ExitStatus::DeviceFailed);
+    EXPECT_NE(result.document.dump().find("did not finish"), std::string::npos);
+    EXPECT_GE(rowOf(result, onCpu_)["runs"], 10);
+}
+
+TEST_F(BenchModelDevice, DoesNotTimeWhatIsWrong) {
+    ASSERT_NO_FATAL_FAILURE(open());
+    faultyVulkan().dropsDispatches = true;
+    const ModelBenchResult result = measure();
+    const Json row = rowOf(result, onVulkan_);
+    EXPECT_EQ(row["correct"], false);
+    EXPECT_NE(row["error"].get<std::string>().find("differ from the CPU's"), std::string::npos) << row["error"];
+    EXPECT_FALSE(row.contains("wallMedianMs"));
+    EXPECT_EQ(result.status(), ExitStatus::No);
+    EXPECT_GE(rowOf(result, onCpu_)["runs"], 10);
+    EXPECT_EQ(result.document["complete"], true);
+}
+
 TEST_F(BenchModelDevice, MeasuresByTheWallAloneWhereQueuesHaveNoTimestamps) {
     faultyVulkan().hidesTimestamps = true;
     ASSERT_NO_FATAL_FAILURE(open());

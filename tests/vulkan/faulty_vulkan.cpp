@@ -86,6 +86,11 @@ VKAPI_ATTR VkResult VKAPI_CALL wrapped_vkWaitForFences(VkDevice device, uint32_t
     return shouldFail("vkWaitForFences") ? faultyVulkan().failure : result;
 }
 
+PFN_vkCmdDispatch g_vkCmdDispatch = nullptr;
+VKAPI_ATTR void VKAPI_CALL wrapped_vkCmdDispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z) {
+    if (!faultyVulkan().dropsDispatches) g_vkCmdDispatch(commands, x, y, z);
+}
+
 PFN_vkGetPhysicalDeviceQueueFamilyProperties g_vkGetPhysicalDeviceQueueFamilyProperties = nullptr;
 VKAPI_ATTR void VKAPI_CALL wrapped_vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice physicalDevice,
                                                                             uint32_t* count,
@@ -163,6 +168,7 @@ PFN_vkVoidFunction wrap(const char* name, PFN_vkVoidFunction real) {
 #define WRAPPED_CALL(function, parameters, arguments) WRAPPED(function)
     FOR_OBJECTS(WRAPPED_OBJECT)
     FOR_CALLS(WRAPPED_CALL)
+    WRAPPED(vkCmdDispatch)
     WRAPPED(vkEndCommandBuffer)
     WRAPPED(vkWaitForFences)
     WRAPPED(vkGetPhysicalDeviceQueueFamilyProperties)

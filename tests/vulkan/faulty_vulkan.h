@@ -18,6 +18,7 @@ struct FaultyVulkan {
     std::string failOnly;          // count only calls of this function; empty: all that can fail
     std::string failAlways;        // every call of this function fails too, uncounted; empty: none
     bool hidesTimestamps = false;  // of all queue families
+    bool dropsDispatches = false;  // as they are recorded
     bool stopsClock = false;       // queries give zeros
 
     int calls = 0;                    // that could fail, since reset
@@ -29,7 +30,7 @@ struct FaultyVulkan {
         failure = result;
         failOnly = only;
         failAlways.clear();
-        hidesTimestamps = stopsClock = false;
+        hidesTimestamps = stopsClock = dropsDispatches = false;
         calls = 0;
         failed.clear();
     }
