@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "tests/tools/temporary_folder.h"
+#include "tests/support.h"
 #include "tools/bench/child_process.h"
 #include "tools/bench/model_document.h"
 #include "tools/bench/model_measurement.h"
@@ -411,6 +411,16 @@ TEST_F(Runs, AreMeasuredOnceWhereTheyComeOutTheSame) {
     ModelBenchOptions twice = options({"mobilenetv3_small_050"});
     twice.measure.precisions = {DUNLIN_PRECISION_AUTO, DUNLIN_PRECISION_FP32};
     EXPECT_EQ(planRuns(twice, cpu_).runs.size(), 1u);
+}
+
+TEST_F(Runs, HaveIdsOfTheirOwnWhereTwoFilesHoldOneArchitecture) {
+    const std::filesystem::path weights = test::sharedFolder() / "weights";
+    DUNLIN_NEEDS_SHARED("weights/torchvision_mobilenet_v2.pth");
+    ModelBenchOptions same = options({(weights / "torchvision_mobilenet_v2.pth").string(), "mobilenetv2_100"});
+    const PlannedRuns planned = planRuns(same, cpu_);
+    EXPECT_EQ(idsOf(planned), (Names{"mobilenetv2_100#2/64x96/b1/fp32/cpu", "mobilenetv2_100/64x96/b1/fp32/cpu"}));
+    ASSERT_EQ(planned.notices.size(), 1u);
+    EXPECT_NE(planned.notices[0].find("torchvision_mobilenet_v2.pth"), std::string::npos);
 }
 
 TEST_F(Runs, SayWhyTheyCannotBe) {

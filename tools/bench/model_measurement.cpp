@@ -13,9 +13,11 @@ namespace {
 constexpr double kTurnMs = 20;
 // Runs from this length on fill the caches by themselves: a hundred megabytes take ten milliseconds.
 constexpr double kLongRunMs = 50;
-// Warm-up: so many runs at least, unless they take this long, and not for ever.
+// Warm-up: so many runs at least, unless they take this long, and not for ever. isStable() needs eight.
 constexpr size_t kMinWarmUps = 8, kMaxWarmUps = 500, kLeastWarmUps = 2;
 constexpr double kLongWarmUpMs = 2000;
+// However long the timing takes, or however short.
+constexpr double kLeastWarmUpMs = 500, kMostWarmUpMs = 5000;
 // Frames in flight: rounds, and the fewest frames of one sample, which begin when the pipeline is full.
 constexpr int kFlightRounds = 5, kMinFrames = 4, kMaxFrames = 1000;
 constexpr size_t kSubmitsEachRound = 20;
@@ -118,7 +120,8 @@ class Turns {
             if (times.size() < kMinWarmUps) {
                 return times.size() >= kLeastWarmUps && spentMs - times.front() >= kLongWarmUpMs;
             }
-            return spentMs >= std::max(pace_.seconds * 1e3, kLongWarmUpMs / 4) || times.size() >= kMaxWarmUps;
+            return spentMs >= std::clamp(pace_.seconds * 1e3, kLeastWarmUpMs, kMostWarmUpMs) ||
+                   times.size() >= kMaxWarmUps;
         };
         while (!run.samples.isSteady && !isOverdue()) {
             DUNLIN_ASSIGN(const double ms, run.session->runMs());

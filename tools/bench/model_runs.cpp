@@ -38,11 +38,13 @@ OpenedModel openOne(const std::string& word, const ModelBenchOptions& options) {
     return opened;
 }
 
-// Ids must differ where two files hold one architecture.
+// Ids must differ where two files hold one architecture. Who is called by its name keeps it.
 void distinguish(std::vector<OpenedModel>& models, const std::vector<std::string>& words,
                  std::vector<std::string>& notices) {
     std::map<std::string, int> counts;
+    for (size_t i = 0; i < models.size(); ++i) counts[models[i].label] += models[i].label == words[i];
     for (size_t i = 0; i < models.size(); ++i) {
+        if (models[i].label == words[i]) continue;
         const int count = ++counts[models[i].label];
         if (count == 1) continue;
         models[i].label += fmt::format("#{}", count);
