@@ -53,6 +53,7 @@ class ModelBench {
                 fail(i, {ExitStatus::DeviceFailed, "interrupted before it was measured"});
             }
         }
+        doubtLimits();
         return finish();
     }
 
@@ -254,7 +255,10 @@ class ModelBench {
     void traceGroup(std::vector<MeasuredRun>& group, const std::vector<size_t>& indices) {
         for (size_t i = 0; i < group.size(); ++i) {
             if (!group[i].failure.ok() || isLost(runs_[indices[i]].target) || !isMeasured_[indices[i]]) continue;
-            Result<TracedFrame> frame = group[i].session->traceFrame();
+            NetworkSession& session = *group[i].session;
+            // Others had the caches: the frame that is drawn is a second one.
+            const Status first = session.hasGpuClock() ? session.layerTimesNs().status() : session.runMs().status();
+            Result<TracedFrame> frame = first.ok() ? session.traceFrame() : first;
             if (frame.ok()) {
                 results_[indices[i]].frame = *std::move(frame);
                 continue;
@@ -326,6 +330,23 @@ class ModelBench {
             notice(failure.message);
             early_.push_back(std::move(failure));
         }
+    }
+
+    // Nothing is faster than what its device can do at most.
+    void doubtLimits() {
+        constexpr double kBeyondNoise = 1.1;
+        std::string doubtful;
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            if (!isMeasured_[i] || results_[i].failure) continue;
+            const Json row = rowOf(runs_[i], results_[i], ceilingsOf(runs_[i].target));
+            const bool isBeyond = row["limitShare"].is_number() && row["limitShare"].get<double>() > kBeyondNoise;
+            if (isBeyond) doubtful += (doubtful.empty() ? "" : ", ") + runs_[i].id;
+        }
+        if (doubtful.empty()) return;
+        notice(
+            "faster than their limits, so that these are wrong: something else ran while they were measured, or the "
+            "networks need less than was reckoned: " +
+            doubtful);
     }
 
     const Ceilings* ceilingsOf(const Target* target) const {

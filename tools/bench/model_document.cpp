@@ -98,8 +98,8 @@ std::string otherTable(const Json& rows) {
     using Align = Table::Align;
     Table table({{"network"},
                  {"submit", Align::Right},
-                 {"a frame of 2", Align::Right},
-                 {"of 3", Align::Right},
+                 {"2 in flight", Align::Right},
+                 {"3 in flight", Align::Right},
                  {"cold start", Align::Right},
                  {"warm", Align::Right},
                  {"device memory", Align::Right},
