@@ -286,6 +286,10 @@ TEST_F(Report, GivesTheTableOfTheReadme) {
     EXPECT_NE(lines[3].find("| 2026-11-22 | 000000000002 |"), std::string::npos) << lines[3];
 }
 
+TEST_F(Report, GivesNoTableWithoutNetworks) {
+    expectRefused(2, {"bench", "report", kKernels, "--markdown"}, "kernels.json");
+}
+
 TEST(ResultsTable, EscapesMarkup) {
     Json document = newDocument("model");
     document["devices"] = {{{"id", "cpu"}, {"name", "A|B <i>*C*\n"}}};

@@ -13,7 +13,9 @@ namespace dunlin::bench {
 namespace {
 
 std::string timeText(const std::optional<double>& time, const std::string& unit) {
-    return time ? fmt::format("{:#.4g} {}", *time, unit) : "-";
+    if (!time) return "-";
+    const bool isLong = unit == "us" && *time >= 1000;
+    return fmt::format("{:#.4g} {}", isLong ? *time / 1000 : *time, isLong ? "ms" : unit);
 }
 
 // In percent with one decimal; adding 0.0 makes a zero of what rounds to a negative one.
@@ -78,8 +80,10 @@ void printMissing(const std::vector<std::string>& ids, const std::string& file) 
 std::string summaryOf(const Comparison& comparison, double threshold) {
     const size_t spoiled = static_cast<size_t>(
         std::ranges::count_if(comparison.rows, [](const RowDifference& row) { return !row.spoiled.empty(); }));
-    std::string text = fmt::format("{} of {} slower by more than {:g} %, beyond noise",
-                                   comparison.regressions - spoiled, comparison.rows.size(), 100 * threshold);
+    const auto faster = std::ranges::count_if(
+        comparison.rows, [](const RowDifference& row) { return row.decisive.significant && *row.decisive.ratio < 1; });
+    std::string text = fmt::format("beyond noise, {} of {} are slower by more than {:g} %, {} faster",
+                                   comparison.regressions - spoiled, comparison.rows.size(), 100 * threshold, faster);
     if (spoiled > 0) text += fmt::format("; {} fail or are wrong now", spoiled);
     return text;
 }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 
 #include "tools/bench/fields.h"
@@ -91,8 +91,10 @@ Check checkComparable(const NamedDocument& before, const NamedDocument& after) {
 TimeDifference compareTimes(std::string time, std::string unit, const std::vector<double>& before,
                             const std::vector<double>& after) {
     TimeDifference result{.time = std::move(time), .unit = std::move(unit)};
-    result.before = summarize(before).median;
-    result.after = summarize(after).median;
+    const Summary summaryBefore = summarize(before), summaryAfter = summarize(after);
+    result.before = summaryBefore.median;
+    result.after = summaryAfter.median;
+    result.noise = std::max(summaryBefore.spread, summaryAfter.spread) / 2;
     result.difference = compareSamples(before, after);
     result.ratio = result.difference->ratio;
     return result;
@@ -197,7 +199,9 @@ void judge(const std::vector<TimeDifference*>& times) {
     for (size_t i = 0; i < times.size(); ++i) {
         Difference& difference = *times[i]->difference;
         difference.p = p[i];
-        times[i]->significant = p[i] < kSignificantP && (difference.low > 1 || difference.high < 1);
+        const double change = std::max(difference.ratio, 1 / difference.ratio) - 1;
+        times[i]->significant =
+            p[i] < kSignificantP && (difference.low > 1 || difference.high < 1) && change > times[i]->noise;
     }
 }
 
@@ -231,6 +235,7 @@ Json jsonOf(const TimeDifference& time) {
             {"low", difference ? Json(difference->low) : Json()},
             {"high", difference ? Json(difference->high) : Json()},
             {"p", difference ? Json(difference->p) : Json()},
+            {"noise", difference ? Json(time.noise) : Json()},
             {"significant", time.significant}};
 }
 

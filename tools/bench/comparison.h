@@ -10,7 +10,9 @@
 
 namespace dunlin::bench {
 
-// A corrected p value below this, and an interval without 1, is significant.
+// What is significant has a corrected p value below this, an interval without 1, and a ratio further from 1 than the
+// noise: half the interquartile range, over the median, of the noisier set. What varies within a process varies between
+// two at least as much, however many samples each took.
 constexpr double kSignificantP = 0.01;
 
 // One time of a row in both documents. Nothing where it was not measured.
@@ -20,6 +22,7 @@ struct TimeDifference {
     std::optional<double> before{}, after{};  // medians
     std::optional<double> ratio{};            // after / before
     std::optional<Difference> difference{};   // where both documents have samples; p corrected
+    double noise = 0;                         // see kSignificantP
     bool significant = false;
 };
 
@@ -53,7 +56,7 @@ struct NamedDocument {
 // row is in both.
 cli::Outcome<Comparison> compareDocuments(const NamedDocument& before, const NamedDocument& after, double threshold);
 
-// {threshold, rows: [{id, time, before, after, unit, ratio, low, high, p, significant, regressed, spoiled, note,
+// {threshold, rows: [{id, time, before, after, unit, ratio, low, high, p, noise, significant, regressed, spoiled, note,
 // others[]}], onlyBefore[], onlyAfter[], regressions}; null for what there is none of.
 Json jsonOf(const Comparison& comparison, double threshold);
 

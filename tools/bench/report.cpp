@@ -153,10 +153,17 @@ cli::Check writePage(const std::string& page, const ReportOptions& options) {
     return files.commit();
 }
 
-ExitStatus printTable(const std::vector<NamedJson>& documents) {
+Outcome<ExitStatus> printTable(const std::vector<NamedJson>& documents) {
     std::vector<Json> all;
     for (const NamedJson& named : documents) all.push_back(named.document);
-    cli::writeOut(resultsTable(all));
+    const std::string table = resultsTable(all);
+    if (table.empty()) {
+        return cli::Failure{
+            ExitStatus::WrongUse,
+            fmt::format("no network was measured in {}",
+                        all.size() == 1 ? documents[0].name : fmt::format("these {} files", all.size()))};
+    }
+    cli::writeOut(table);
     return ExitStatus::Done;
 }
 

@@ -10,15 +10,13 @@ function runsOf(report) {
   return runs;
 }
 
-function modelName(row) {
-  return text(row.model) || text(row.id) || "unnamed";
-}
+function modelName(row) { return text(row.model) || text(row.id) || "unnamed"; }
 
 // What sets a run apart from others of the same network; with its file where nothing else does.
 function configurationOf(run, report) {
   const name = plainConfigurationOf(run, report);
-  const same = report.runs.filter((other) => modelName(other.row) === modelName(run.row) &&
-    plainConfigurationOf(other, report) === name);
+  const same = report.runs.filter(
+      (other) => modelName(other.row) === modelName(run.row) && plainConfigurationOf(other, report) === name);
   return same.length > 1 && report.documents.length > 1 ? `${name}, ${run.entry.label}` : name;
 }
 
@@ -31,19 +29,20 @@ function plainConfigurationOf(run, report) {
   return parts.filter((part) => part !== "").join(", ");
 }
 
-function runName(run, report) {
-  return `${modelName(run.row)} \u00b7 ${configurationOf(run, report)}`;
-}
+function runName(run, report) { return `${modelName(run.row)} \u00b7 ${configurationOf(run, report)}`; }
 
-function measuredMs(row) {
-  return positive(row.gpuMedianMs) ?? positive(row.wallMedianMs);
-}
+function measuredMs(row) { return positive(row.gpuMedianMs) ?? positive(row.wallMedianMs); }
 
 function barValues(row) {
   const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs);
   const interval = object(object(row.samples)[gpu !== null ? "gpuMs" : "wallMs"]);
-  return {bar: gpu ?? wall, behind: gpu !== null ? wall : null, low: positive(interval.low), high: positive(interval.high),
-    limit: positive(row.limitMs)};
+  return {
+    bar: gpu ?? wall,
+    behind: gpu !== null ? wall : null,
+    low: positive(interval.low),
+    high: positive(interval.high),
+    limit: positive(row.limitMs)
+  };
 }
 
 function barRow(run, name, most, barColour) {
@@ -52,12 +51,15 @@ function barRow(run, name, most, barColour) {
   const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs), part = positive(row.limitShare);
   const details = [];
   if (gpu !== null) details.push(html("b", {}, timeMs(gpu)), " GPU");
-  if (wall !== null) details.push(gpu !== null ? ` \u00b7 ${timeMs(wall)} wall` : html("b", {}, timeMs(wall)), gpu === null ? " wall" : "");
+  if (wall !== null)
+    details.push(
+        gpu !== null ? ` \u00b7 ${timeMs(wall)} wall` : html("b", {}, timeMs(wall)), gpu === null ? " wall" : "");
   if (part !== null) details.push(` \u00b7 ${share(part)} of the limit`);
   if (text(row.error)) details.push(html("span", {class: "bad"}, row.error));
   if (details.length === 0) details.push(NOT_MEASURED);
-  return html("li", {class: "run row-grid"}, html("div", {}, name), html("div", {class: "row-value"}, details),
-    values.bar === null ? null : barStrip(values, most, barColour));
+  return html(
+      "li", {class: "run row-grid"}, html("div", {}, name), html("div", {class: "row-value"}, details),
+      values.bar === null ? null : barStrip(values, most, barColour));
 }
 
 function mostOf(runs) {
@@ -81,30 +83,37 @@ function networksSection(report, runs) {
   const bars = (group, nameOf) => {
     const most = mostOf(group) * 1.02;
     const sorted = [...group].sort((a, b) => (measuredMs(a.row) ?? Infinity) - (measuredMs(b.row) ?? Infinity));
-    return html("ul", {class: "rows"}, sorted.map((run) =>
-      barRow(run, nameOf(run), most, devices.get(run.device.label))));
+    return html(
+        "ul", {class: "rows"}, sorted.map((run) => barRow(run, nameOf(run), most, devices.get(run.device.label))));
   };
-  const marks = legend([...[...devices].map(([name, its]) => [name, its]), ["wall time behind GPU time", "var(--c7)", "faint"],
-    ["physical limit", null, "limit"]]);
-  const content = single ? [bars(runs, (run) => runName(run, report))] :
-    [...groups].flatMap(([name, group]) =>
-      [html("h3", {}, name), bars(group, (run) => configurationOf(run, report))]);
-  return section("networks", "Networks by device", html("p", {class: "quiet"},
-    "Medians, with the 95 % interval of the median as a whisker. The thick mark is the physical limit: what the " +
-    "device's own bandwidth, arithmetic and latency leave." + (single ? "" : " Each network has a scale of its own.")),
-  marks, ...content);
+  const marks = legend([
+    ...[...devices].map(([name, its]) => [name, its]), ["wall time behind GPU time", "var(--c7)", "faint"],
+    ["physical limit", null, "limit"]
+  ]);
+  const content = single ? [bars(runs, (run) => runName(run, report))] : [
+    ...groups
+  ].flatMap(([name, group]) => [html("h3", {}, name), bars(group, (run) => configurationOf(run, report))]);
+  return section(
+      "networks", "Networks by device",
+      html(
+          "p", {class: "quiet"},
+          "Medians, with the 95 % interval of the median as a whisker. The thick mark is the physical " +
+              "limit: what the device's own bandwidth, arithmetic and latency leave." +
+              (single ? "" : " Each network has a scale of its own.")),
+      marks, ...content);
 }
 
 // ---- layers ----
 
-function layersOf(run) {
-  return objects(run.row.layers);
-}
+function layersOf(run) { return objects(run.row.layers); }
 
 function layerLines(layer) {
-  return [text(layer.name) || "unnamed layer", [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", "),
-    text(layer.shape), `${timeUs(layer.medianUs)}, ${positive(layer.rooflineShare) === null ? "limit unknown" :
-      `${share(layer.rooflineShare)} of the roofline`}`].filter((line) => line !== "");
+  return [
+    text(layer.name) || "unnamed layer", [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", "),
+    text(layer.shape),
+    `${timeUs(layer.medianUs)}, ${
+        positive(layer.rooflineShare) === null ? "limit unknown" : `${share(layer.rooflineShare)} of the roofline`}`
+  ].filter((line) => line !== "");
 }
 
 function slowestLayers(run) {
@@ -130,18 +139,28 @@ function layerRow(run, report, open) {
   const measured = layers.filter((layer) => positive(layer.medianUs) !== null);
   const name = runName(run, report);
   if (measured.length === 0) {
-    return html("li", {class: "run"}, html("div", {class: "row-text"}, html("span", {}, name),
-      html("span", {class: "row-value"}, text(run.row.error) ? "failed" : "time per layer was not measured")));
+    return html(
+        "li", {class: "run"},
+        html(
+            "div", {class: "row-text"}, html("span", {}, name),
+            html("span", {class: "row-value"}, text(run.row.error) ? "failed" : "time per layer was not measured")));
   }
   const sum = measured.reduce((total, layer) => total + layer.medianUs, 0);
-  const parts = measured.map((layer) => ({value: layer.medianUs, lines: layerLines(layer),
-    colour: report.kernelColours.get(text(layer.kernel)) ?? colour(PALETTE - 1)}));
+  const parts = measured.map((layer) => ({
+                               value: layer.medianUs,
+                               lines: layerLines(layer),
+                               colour: report.kernelColours.get(text(layer.kernel)) ?? colour(PALETTE - 1)
+                             }));
   const gaps = measured.length < layers.length ? `, ${layers.length - measured.length} not measured` : "";
-  return html("li", {class: "run"},
-    html("div", {class: "row-text"}, html("span", {}, name),
-      html("span", {class: "row-value"}, html("b", {}, timeUs(sum)), ` in ${count(layers.length, "dispatch", "dispatches")}${gaps}`)),
-    stackStrip(parts, `Time per layer of ${name}; the table below says the same of the slowest`),
-    folded("Slowest layers", () => slowestLayers(run), open));
+  return html(
+      "li", {class: "run"},
+      html(
+          "div", {class: "row-text"}, html("span", {}, name),
+          html(
+              "span", {class: "row-value"}, html("b", {}, timeUs(sum)),
+              ` in ${count(layers.length, "dispatch", "dispatches")}${gaps}`)),
+      stackStrip(parts, `Time per layer of ${name}; the table below says the same of the slowest`),
+      folded("Slowest layers", () => slowestLayers(run), open));
 }
 
 function layersSection(report, runs) {
@@ -151,11 +170,16 @@ function layersSection(report, runs) {
   const first = 12;
   const place = html("ul", {class: "rows"}, rows.slice(0, first).map((build) => build()));
   const rest = rows.slice(first);
-  const content = [html("p", {class: "quiet"},
-    "Each strip is one run, from its first dispatch to its last; a part is as wide as its share of the time. Point at " +
-    "one, or go through with the arrow keys."), legendOf(colours), place];
+  const content = [
+    html(
+        "p", {class: "quiet"},
+        "Each strip is one run, from its first dispatch to its last; a part is as wide as its share of the time. " +
+            "Point at one, or go through with the arrow keys."),
+    legendOf(colours), place
+  ];
   if (rest.length > 0) {
-    content.push(folded(`${count(rest.length, "more run")}`, () => html("ul", {class: "rows"}, rest.map((build) => build()))));
+    content.push(
+        folded(`${count(rest.length, "more run")}`, () => html("ul", {class: "rows"}, rest.map((build) => build()))));
   }
   return section("layers", "Time per layer", ...content);
 }
@@ -177,6 +201,7 @@ function startsSection(report, runs) {
     {title: "dispatches", number: true, value: (run) => orNone(run.row.dispatches, String)},
     {title: "runs", number: true, value: (run) => orNone(run.row.runs, String)},
   ].filter((column, index) => index === 0 || runs.some((run) => column.value(run) !== NOT_MEASURED));
-  return section("starts", "Starts, frames and memory", table(
-    "A cold start compiles every shader, a warm one finds them in the cache", columns, runs));
+  return section(
+      "starts", "Starts, frames and memory",
+      table("A cold start compiles every shader, a warm one finds them in the cache", columns, runs));
 }
