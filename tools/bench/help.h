@@ -41,7 +41,7 @@ inline constexpr cli::CommandHelp kShaderHelp = {
     "shader", "A shader of your own in the place of one of the library's kernels: verified, and timed beside them.",
     "Examples:\n"
     "  dunlin bench shader mine.comp --like 'depthwise/56x56x72/k3s1*'\n"
-    "  dunlin bench shader mine.comp --like 'pointwise/14x14x112*' -D TILE_X=8 --watch\n"
+    "  dunlin bench shader mine.comp --like 'pointwise/14x14x112-672/silu*' -D TILE_X=2 --watch\n"
     "\n"
     "The contract of a kernel (bindings, push constants, specialization constants, workgroups) is the comment that "
     "its\n"

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "runtime/plan/kernels.h"
 #include "tools/bench/interruption.h"
@@ -29,6 +30,7 @@ struct Place {
     std::unique_ptr<vulkan::Pipelines> pipelines;
     std::vector<ShaderChoice> choices;
     std::optional<Ceilings> ceilings;
+    size_t messagesSeen = 0;  // of the validation layer
 };
 
 // When files were last written; nothing for those that are not there.
@@ -98,6 +100,9 @@ class ShaderRun {
     // Compiles, verifies and times once, everywhere.
     Outcome<ExitStatus> measure() {
         document_ = newDocument("shader");
+        if (options_.measure.validation) {
+            document_["notices"].push_back("everything ran under the validation layer: times mean nothing");
+        }
         std::vector<std::vector<CompiledShader>> compiled;
         if (!compileAll(compiled)) return ExitStatus::BadInput;
         for (size_t i = 0; i < places_.size(); ++i) {
@@ -209,11 +214,27 @@ class ShaderRun {
         if (options_.measure.json) cli::printJson(document_);
         constexpr int kInterrupted = 130;  // as shells have it: 128 and SIGINT's number
         if (InterruptionGuard::requested() && !options_.watch) endProcess(kInterrupted);
+        DUNLIN_CLI_TRY(sayValidation());
         const Json& rows = document_["results"];
         const bool isRight = std::all_of(rows.begin(), rows.end(), [](const Json& row) {
             return row["isUser"] == false || (row["correct"] == true && row["deterministic"] == true);
         });
         return isRight ? ExitStatus::Done : ExitStatus::No;
+    }
+
+    // What the validation layer said since the last time; while watching it is only printed.
+    cli::Check sayValidation() {
+        for (Place& place : places_) {
+            const std::vector<vulkan::ValidationMessage> messages = place.target.device->validationMessages();
+            const size_t seen = std::exchange(place.messagesSeen, messages.size());
+            if (messages.size() == seen) continue;
+            const Failure said = {ExitStatus::DeviceFailed,
+                                  fmt::format("{}: the validation layer said {} things, first: {}: {}", place.target.id,
+                                              messages.size() - seen, messages[seen].id, messages[seen].text)};
+            if (!options_.watch) return said;
+            cli::printError(said.message);
+        }
+        return {};
     }
 
     // Of the shader or of what it included; false where the user interrupted it.

@@ -27,7 +27,9 @@ enum Op : uint32_t {
     TypeStruct = 30,
     TypePointer = 32,
     Constant = 43,
+    ConstantComposite = 44,
     SpecConstant = 50,
+    SpecConstantComposite = 51,
     Variable = 59,
     Decorate = 71,
     MemberDecorate = 72,
@@ -35,6 +37,7 @@ enum Op : uint32_t {
 enum Decoration : uint32_t {
     BufferBlock = 3,
     ArrayStride = 6,
+    SpecId = 1,
     BuiltIn = 11,
     Binding = 33,
     DescriptorSet = 34,
@@ -55,6 +58,7 @@ class Module {
     Status take(Words words);
     void takeType(uint32_t op, Words words);
     void takeDecoration(Words words);
+    void takeWorkgroup();
     uint32_t sizeOf(uint32_t type) const;
     uint32_t pointee(uint32_t pointer) const { return word(pointer, 3); }
     // A word of the type's instruction; 0 where there is none.
@@ -74,7 +78,8 @@ class Module {
     };
     ShaderInterface result_;
     uint32_t computeEntries_ = 0;
-    bool hasWorkgroupConstant_ = false;
+    uint32_t workgroupConstant_ = 0;                          // which overrides the execution mode; 0: none
+    std::map<uint32_t, std::array<uint32_t, 3>> composites_;  // constants of three
     std::vector<Variable> variables_;
     std::map<uint32_t, std::vector<uint32_t>> types_;
     std::map<uint32_t, uint32_t> constants_;
@@ -96,8 +101,8 @@ Status Module::take(Words words) {
             break;
         }
         case spv::ExecutionMode:
-            if (words.size() >= 6 && words[2] == spv::kLocalSize)
-                result_.workgroupSize = words[3] * words[4] * words[5];
+            if (words.size() < 6 || words[2] != spv::kLocalSize) break;
+            for (size_t i = 0; i < 3; ++i) result_.workgroup[i].invocations = words[3 + i];
             break;
         case spv::Decorate:
         case spv::MemberDecorate:
@@ -109,6 +114,10 @@ Status Module::take(Words words) {
         case spv::Constant:
         case spv::SpecConstant:
             if (words.size() >= 4) constants_[words[2]] = words[3];
+            break;
+        case spv::ConstantComposite:
+        case spv::SpecConstantComposite:
+            if (words.size() == 6) composites_[words[2]] = {words[3], words[4], words[5]};
             break;
         default:
             if (op >= spv::TypeInt && op <= spv::TypePointer && words.size() >= 2) takeType(op, words);
@@ -128,7 +137,18 @@ void Module::takeDecoration(Words words) {
     if (words.size() < 3) return;
     const uint32_t operand = words.size() >= 4 ? words[3] : 1;
     decorations_[{words[1], words[2]}] = operand;
-    if (words[2] == spv::BuiltIn && operand == spv::kWorkgroupSize) hasWorkgroupConstant_ = true;
+    if (words[2] == spv::BuiltIn && operand == spv::kWorkgroupSize) workgroupConstant_ = words[1];
+}
+
+void Module::takeWorkgroup() {
+    const auto sides = composites_.find(workgroupConstant_);
+    if (sides == composites_.end()) return;
+    for (size_t i = 0; i < 3; ++i) {
+        const uint32_t constant = sides->second[i];
+        result_.workgroup[i].invocations = constants_[constant];
+        const auto id = decorations_.find({constant, spv::SpecId});
+        if (id != decorations_.end()) result_.workgroup[i].constantId = id->second;
+    }
 }
 
 // In a block; 0 for what has no size there.
@@ -201,7 +221,7 @@ Result<ShaderInterface> Module::read(Words code) {
         result_.resources.push_back({decoration(variable.id, spv::DescriptorSet), decoration(variable.id, spv::Binding),
                                      descriptorOf(variable.storageClass, type)});
     }
-    if (hasWorkgroupConstant_) result_.workgroupSize.reset();
+    takeWorkgroup();
     return std::move(result_);
 }
 
@@ -296,12 +316,17 @@ Status checkInterface(const ShaderInterface& shader, const Variant& variant, con
         return error(StatusCode::InvalidArgument, "the shader reads %u bytes of push constants, and %s has %u",
                      shader.pushConstantBytes, kernel.name, kernel.pushConstantBytes);
     }
-    const uint32_t invocations = variant.constants[0];
-    if (shader.workgroupSize && *shader.workgroupSize != invocations) {
+    const uint32_t dispatched = variant.constants[0];
+    uint64_t invocations = 1;
+    for (const ShaderInterface::Side& side : shader.workgroup) {
+        const bool isGiven = side.constantId && *side.constantId < kMaxConstants;
+        invocations *= isGiven ? variant.constants[*side.constantId] : side.invocations;
+    }
+    if (invocations != dispatched) {
         return error(
             StatusCode::InvalidArgument,
-            "the shader's workgroups have %u invocations, and %u are dispatched: local_size_x_id = 0 takes any",
-            *shader.workgroupSize, invocations);
+            "the shader's workgroups have %llu invocations, and %u are dispatched: local_size_x_id = 0 takes any",
+            static_cast<unsigned long long>(invocations), dispatched);
     }
     return Status();
 }

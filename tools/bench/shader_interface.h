@@ -1,6 +1,7 @@
 // What a compute shader's SPIR-V asks of its pipeline's layout and of the device, and whether it is there.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -19,8 +20,11 @@ struct ShaderInterface {
     };
     std::vector<Resource> resources;  // that are declared, used or not
     uint32_t pushConstantBytes = 0;   // up to the end of the last member; 0: none
-    // Invocations of a workgroup where no specialization constant decides.
-    std::optional<uint32_t> workgroupSize;
+    struct Side {
+        uint32_t invocations = 1;
+        std::optional<uint32_t> constantId;  // of the specialization constant that decides instead
+    };
+    std::array<Side, 3> workgroup;
     std::vector<uint32_t> capabilities;
 };
 
