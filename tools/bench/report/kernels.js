@@ -85,18 +85,19 @@ function casesTable(cases) {
 // The variants of one case beside each other: what the author of a shader asks for.
 function variantBars(its) {
   const rows = [...its.rows].sort((a, b) => (positive(a.medianUs) ?? Infinity) - (positive(b.medianUs) ?? Infinity));
-  const largest = (value) => Math.max(...rows.map((row) => positive(value(row)) ?? 0), 1e-9);
-  const slowest = Math.max(largest((row) => row.medianUs), largest((row) => row.limitUs));
-  const most = 1.02 * Math.max(slowest, Math.min(1.5 * slowest, largest((row) => object(row.samplesUs).high)));
-  return html("ul", {class: "rows"}, rows.map((row) => {
-    const interval = object(row.samplesUs);
-    const values = {
+  const valuesOf = (row) => {
+    const {low, high} = object(row.samplesUs);
+    return {
       bar: positive(row.medianUs),
       behind: null,
-      low: positive(interval.low),
-      high: positive(interval.high),
+      low: positive(low),
+      high: positive(high),
       limit: positive(row.limitUs)
     };
+  };
+  const most = mostOf(rows.map(valuesOf));
+  return html("ul", {class: "rows"}, rows.map((row) => {
+    const values = valuesOf(row);
     const verdict = isWrong(row) ? html("span", {class: "bad"}, ` ${verdictOf(row)}`) : null;
     return html(
         "li", {class: "row-grid"}, html("div", {class: row.isUser === true ? "good" : null}, variantName(row)),

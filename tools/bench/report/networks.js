@@ -33,6 +33,22 @@ function runName(run, report) { return `${modelName(run.row)} \u00b7 ${configura
 
 function measuredMs(row) { return positive(row.gpuMedianMs) ?? positive(row.wallMedianMs); }
 
+// Nothing is much faster than its limit: such a limit comes of ceilings that were measured while the device was busy.
+const CREDIBLE_SHARE = 1.25;
+
+function limitOf(row) {
+  const limit = positive(row.limitMs), measured = measuredMs(row);
+  return limit !== null && measured !== null && limit <= CREDIBLE_SHARE * measured ? limit : null;
+}
+
+function limitDetails(row) {
+  const part = positive(row.limitShare);
+  if (part === null) return [];
+  if (part <= CREDIBLE_SHARE) return [` \u00b7 ${share(part)} of the limit`];
+  const why = "The run is faster than its limit: the device was busy while its ceilings were measured.";
+  return [" \u00b7 ", html("abbr", {title: why}, "limit unreliable")];
+}
+
 function barValues(row) {
   const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs);
   const interval = object(object(row.samples)[gpu !== null ? "gpuMs" : "wallMs"]);
@@ -41,20 +57,20 @@ function barValues(row) {
     behind: gpu !== null ? wall : null,
     low: positive(interval.low),
     high: positive(interval.high),
-    limit: positive(row.limitMs)
+    limit: limitOf(row)
   };
 }
 
 function barRow(run, name, most, barColour) {
   const row = run.row;
   const values = barValues(row);
-  const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs), part = positive(row.limitShare);
+  const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs);
   const details = [];
   if (gpu !== null) details.push(html("b", {}, timeMs(gpu)), " GPU");
   if (wall !== null)
     details.push(
         gpu !== null ? ` \u00b7 ${timeMs(wall)} wall` : html("b", {}, timeMs(wall)), gpu === null ? " wall" : "");
-  if (part !== null) details.push(` \u00b7 ${share(part)} of the limit`);
+  details.push(...limitDetails(row));
   if (text(row.error)) details.push(html("span", {class: "bad"}, row.error));
   if (details.length === 0) details.push(NOT_MEASURED);
   return html(
@@ -62,8 +78,11 @@ function barRow(run, name, most, barColour) {
       values.bar === null ? null : barStrip(values, most, barColour));
 }
 
-function mostOf(runs) {
-  return Math.max(...runs.flatMap((run) => Object.values(barValues(run.row)).filter((value) => value !== null)), 1e-9);
+// Where the scale of these bars ends; a long whisker may leave it, so that the bars stay readable.
+function mostOf(values) {
+  const largest = (names) => Math.max(...values.flatMap((its) => names.map((name) => its[name] ?? 0)), 1e-9);
+  const bars = largest(["bar", "behind", "limit"]);
+  return 1.02 * Math.max(bars, Math.min(1.5 * bars, largest(["high"])));
 }
 
 function grouped(items, key) {
@@ -81,7 +100,7 @@ function networksSection(report, runs) {
   const single = [...groups.values()].every((group) => group.length === 1);
   const devices = colourMap([...new Set(runs.map((run) => run.device.label))]);
   const bars = (group, nameOf) => {
-    const most = mostOf(group) * 1.02;
+    const most = mostOf(group.map((run) => barValues(run.row)));
     const sorted = [...group].sort((a, b) => (measuredMs(a.row) ?? Infinity) - (measuredMs(b.row) ?? Infinity));
     return html(
         "ul", {class: "rows"}, sorted.map((run) => barRow(run, nameOf(run), most, devices.get(run.device.label))));
