@@ -175,6 +175,16 @@ class Forms {
         return std::move(forms_);
     }
 
+    FormedCase inForm(const KernelForm& form) const {
+        FormedCase formed;
+        formed.form = form;
+        formed.variant = variantOf(form);
+        formed.id =
+            problem_.id + "/" + (problem_.precision() == Precision::Fp16 ? "fp16" : "fp32") + "/" + formed.variant;
+        build(formed);
+        return formed;
+    }
+
   private:
     const KernelCall& call() const { return problem_.origin().call; }
 
@@ -210,13 +220,8 @@ class Forms {
         const auto* attention = std::get_if<AttentionCall>(&call());
         const bool isSlow = limits_.family == DeviceFamily::CpuDriver && attention;
         if (isSlow && !forms_.empty() && !isQuicklyCompiled(*attention, form)) return false;
-        FormedCase formed;
-        formed.form = form;
-        formed.variant = variantOf(form);
-        formed.id =
-            problem_.id + "/" + (problem_.precision() == Precision::Fp16 ? "fp16" : "fp32") + "/" + formed.variant;
+        FormedCase formed = inForm(form);
         if (std::ranges::count(forms_, formed.id, &FormedCase::id) > 0) return true;
-        build(formed);
         if (!dispatchFits(formed.dispatch, limits_)) return false;
         forms_.push_back(std::move(formed));
         return true;
@@ -281,6 +286,10 @@ class Forms {
 
 std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits) {
     return Forms(problem, limits).run();
+}
+
+FormedCase inForm(const KernelCase& problem, const KernelForm& form, const DeviceLimits& limits) {
+    return Forms(problem, limits).inForm(form);
 }
 
 }  // namespace dunlin::tuning

@@ -59,6 +59,10 @@ struct FormedCase {
 // begin at partial 0.
 std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits);
 
+// The case in any form, be the kernel compiled for it or not: for other people's shaders. The caller sees that the form
+// makes sense, and that the dispatch fits (dispatch_builders.h).
+FormedCase inForm(const KernelCase& problem, const KernelForm& form, const DeviceLimits& limits);
+
 // Input tensors with random values, weights from the network's source, and what the oracle makes of them. Values are
 // rounded to float16 whatever the precision, so that both precisions see the same numbers. Contents lie as the device
 // stores them. Immutable.

@@ -339,6 +339,10 @@ Status VulkanDevice::submitAndWait(const VkSubmitInfo& submission, VkFence fence
     // Before and not after: whatever went wrong last time, this wait does not return at once.
     DUNLIN_TRY(check(functions_.ResetFences(device_, 1, &fence), "vkResetFences"));
     DUNLIN_TRY(submit(queue_, submission, fence));
+    return waitFor(fence);
+}
+
+Status VulkanDevice::waitFor(VkFence fence) const {
     const VkResult result = functions_.WaitForFences(device_, 1, &fence, VK_TRUE, timeoutNs_);
     if (result == VK_TIMEOUT) {
         return error(StatusCode::DeviceLost, "what was submitted did not finish within %g s",

@@ -29,8 +29,8 @@ struct DeviceOptions {
     std::function<void(const ValidationMessage&)> onMessage;
     // Enables what only measurements need, where the device has it: VulkanDevice::instruments() says what it was.
     bool instruments = false;
-    // How long submitAndWait() waits. After a timeout the device still runs what was submitted, perhaps for ever:
-    // neither the device nor anything made from it may be destroyed, so the process should end (std::_Exit).
+    // How long submitAndWait() and waitFor() wait. After a timeout the device still runs what was submitted, perhaps
+    // for ever: neither the device nor anything made from it may be destroyed, so the process should end (std::_Exit).
     uint64_t timeoutNs = UINT64_MAX;
 };
 
@@ -89,6 +89,9 @@ class VulkanDevice {
     // Resets `fence`, submits to queue(), and blocks until it is signalled. Whatever it returns but DeviceLost, the
     // device no longer uses what was submitted. DeviceLost after DeviceOptions::timeoutNs, too.
     Status submitAndWait(const VkSubmitInfo& submission, VkFence fence) const;
+    // Blocks until the fence of a submission to queue() is signalled, with the same promise for what was submitted
+    // there.
+    Status waitFor(VkFence fence) const;
 
     // Warnings and errors of the validation layer since creation, the first kMaxValidationMessages of them; empty
     // without validation.

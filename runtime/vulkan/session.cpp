@@ -379,6 +379,13 @@ Result<std::vector<double>> VulkanSession::dispatchTimesNs(int slot) const {
     return one.timer->intervalsNs();
 }
 
+Result<std::vector<uint64_t>> VulkanSession::dispatchTicks(int slot) const {
+    DUNLIN_TRY(checkRecord(slot, {}, 0, 0));
+    const Slot& one = *slots_[static_cast<size_t>(slot)];
+    if (!one.timer) return error(StatusCode::InvalidArgument, "the session was created without timestamps");
+    return one.timer->ticks();
+}
+
 VulkanSessionInfo VulkanSession::info() const {
     VulkanSessionInfo info;
     info.slots = options_.slots;

@@ -120,6 +120,8 @@ class VulkanSession final : public Session {
     Status readOutput(int slot, std::span<std::byte> output) const;
     // Of the last run() or of the slot's last finished submit(), with options.timestamps: one for each dispatch.
     Result<std::vector<double>> dispatchTimesNs(int slot = 0) const;
+    // The timestamps behind them, in ticks of the device: the first before the first dispatch, then one after each.
+    Result<std::vector<uint64_t>> dispatchTicks(int slot = 0) const;
 
   private:
     struct Slot;

@@ -1,6 +1,7 @@
 // GPU times from a query pool.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,8 @@ class GpuTimer {
     // Nanoseconds between one timestamp and the next, after the command buffer has finished. An interval ends when all
     // work before it has ended, so dispatches without a barrier in between share their time.
     Result<std::vector<double>> intervalsNs() const;
+    // The timestamps themselves, of the device's clock, in its ticks: one more than there are intervals.
+    Result<std::vector<uint64_t>> ticks() const;
 
   private:
     GpuTimer() = default;
@@ -33,5 +36,20 @@ class GpuTimer {
     uint32_t capacity_ = 0;  // timestamps
     uint32_t used_ = 0;
 };
+
+// Nanoseconds from one timestamp to a later one, or to an earlier one where `to` lies less than half of the counter's
+// range before `from`: counters of few valid bits wrap around.
+double ticksToNs(uint64_t from, uint64_t to, const Capabilities& capabilities);
+
+// The device's clock and the host's, read at one moment.
+struct ClockPair {
+    uint64_t deviceTicks = 0;
+    std::chrono::steady_clock::time_point host;
+    uint64_t maxDeviationNs = 0;  // how far apart the readings may lie
+};
+
+// Unsupported where the device was created without VK_KHR_ or VK_EXT_calibrated_timestamps
+// (DeviceOptions::instruments), or cannot read the clock behind std::chrono::steady_clock.
+Result<ClockPair> readClocks(const VulkanDevice& device);
 
 }  // namespace dunlin::vulkan

@@ -28,6 +28,7 @@ struct Parsed {
     ShaderBenchOptions shader;
     ReportOptions report;
     CompareOptions compare;
+    StartOptions start;
     std::vector<std::string> precisions, sizes;
     std::string cache, size, fusion = "default", threshold;
     bool noCeilings = false, noStarts = false;
@@ -157,6 +158,23 @@ void addCompareCommand(CLI::App& app, Parsed& parsed) {
     command.add_flag("--json", parsed.compare.json, "one JSON document on stdout");
 }
 
+// Says exactly what is to be started, with nothing left to defaults.
+void addStartCommand(CLI::App& app, Parsed& parsed) {
+    CLI::App& command = cli::addCommand(app, kStartHelp);
+    command.group("");
+    StartOptions& start = parsed.start;
+    command.add_option("MODEL", start.model.name)->required();
+    command.add_option("--weights", start.model.weights);
+    command.add_option("--device", start.common.device)->required();
+    command.add_option("--size", parsed.size)->required();
+    command.add_option("--batch", start.batch)->required()->check(wholeNumber(1, kMaxBatch));
+    command.add_option("--precision", parsed.precisions)->required()->check(CLI::IsMember({"fp32", "fp16"}));
+    command.add_option("--fusion", parsed.fusion)->required()->check(CLI::IsMember({"default", "max"}));
+    command.add_option("--threads", start.common.threads)->required()->check(wholeNumber(0, kMaxThreads));
+    command.add_option("--cache", parsed.cache)->required();
+    command.add_flag("--validation", start.common.validation);
+}
+
 template <typename T>
 bool hasRepeats(const std::vector<T>& values) {
     for (auto value = values.begin(); value != values.end(); ++value) {
@@ -204,6 +222,16 @@ Check finishModel(ModelBenchOptions& model, const Parsed& parsed, const cli::Env
     return {};
 }
 
+Check finishStart(StartOptions& start, const Parsed& parsed) {
+    DUNLIN_CLI_TRY(cli::checkDevice(start.common.device));
+    DUNLIN_CLI_ASSIGN(start.size, cli::parseSize(parsed.size));
+    start.common.precision = parsed.precisions.front() == "fp16" ? DUNLIN_PRECISION_FP16 : DUNLIN_PRECISION_FP32;
+    if (parsed.cache != "none") start.common.cacheDirectory = parsed.cache;
+    start.common.quiet = true;
+    if (parsed.fusion == "max") start.fusion = DUNLIN_FUSION_MAX;
+    return {};
+}
+
 // "5%", "0.05" and "1.05" are all a share of 0.05.
 Outcome<double> parseThreshold(const std::string& text) {
     double value = 0;
@@ -241,6 +269,10 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const cli::Envir
         }
         return Invocation(parsed.report);
     }
+    if (name == kStartHelp.name) {
+        DUNLIN_CLI_TRY(finishStart(parsed.start, parsed));
+        return Invocation(parsed.start);
+    }
     if (!parsed.threshold.empty()) {
         DUNLIN_CLI_ASSIGN(parsed.compare.threshold, parseThreshold(parsed.threshold));
     }
@@ -259,6 +291,7 @@ Outcome<Invocation> parseCommandLine(std::span<const std::string> words, const c
     addShaderCommand(app, parsed);
     addReportCommand(app, parsed);
     addCompareCommand(app, parsed);
+    addStartCommand(app, parsed);
     DUNLIN_CLI_TRY(cli::checkCommandName(app, words, "dunlin bench"));
     DUNLIN_CLI_TRY(cli::checkWords(app, words));
     try {
@@ -285,6 +318,7 @@ Outcome<ExitStatus> execute(const Invocation& invocation) {
         Outcome<ExitStatus> operator()(const ShaderBenchOptions& options) const { return shader(options); }
         Outcome<ExitStatus> operator()(const ReportOptions& options) const { return report(options); }
         Outcome<ExitStatus> operator()(const CompareOptions& options) const { return compare(options); }
+        Outcome<ExitStatus> operator()(const StartOptions& options) const { return start(options); }
     };
     return std::visit(Execute(), invocation);
 }

@@ -11,7 +11,7 @@
 namespace dunlin::bench {
 
 using Invocation = std::variant<cli::PrintText, ModelBenchOptions, KernelBenchOptions, ShaderBenchOptions,
-                                ReportOptions, CompareOptions>;
+                                ReportOptions, CompareOptions, StartOptions>;
 
 // The words after "bench". Pure, as cli::parseCommandLine().
 Outcome<Invocation> parseCommandLine(std::span<const std::string> words, const cli::Environment& environment);

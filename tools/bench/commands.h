@@ -70,11 +70,22 @@ struct CompareOptions {
     bool json = false;
 };
 
+// One start of an application, in a process of its own, which `model` runs for its cold and warm starts.
+struct StartOptions {
+    cli::CommonOptions common;
+    cli::ModelChoice model;
+    cli::InputSize size;
+    uint32_t batch = 1;
+    DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
+};
+
 // As tools/dunlin/commands.h says of its own.
 Outcome<ExitStatus> model(const ModelBenchOptions& options);
 Outcome<ExitStatus> kernels(const KernelBenchOptions& options);
 Outcome<ExitStatus> shader(const ShaderBenchOptions& options);
 Outcome<ExitStatus> report(const ReportOptions& options);
 Outcome<ExitStatus> compare(const CompareOptions& options);
+// {firstResultMs, hostBytes} on one line.
+Outcome<ExitStatus> start(const StartOptions& options);
 
 }  // namespace dunlin::bench

@@ -13,12 +13,20 @@
 // of every kind: id, unique in the document; device; precision "fp32" or "fp16"; error: a sentence instead of all
 // measurements. What was not measured is null. Times are medians unless their name says otherwise.
 //
-// model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0"; model, family, size [height, width], batch, fusion,
-//          threads (CPU); coldStartMs, warmStartMs; gpuMedianMs; wallMedianMs, wallP95Ms, wallMinMs, wallSpread (the
-//          interquartile range over the median); cpuSubmitUs; frameMs2, frameMs3 (a frame, with so many in flight);
-//          deviceBytes, hostBytes; runs; dispatches, barriers; limitMs (roofline.h) and limitShare (of the measured
-//          time: 1 is the limit); samples {wallMs[], gpuMs[]} in the order taken; layers[]: {name, kernel, variant,
-//          shape, medianUs, bytes, flops, limitUs, rooflineShare}
+// model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0" (the size is "own" where MODEL could not be opened); model,
+//          family, weights, size [height, width], batch, fusion, threads (CPU); pictures are of the network's own size.
+//          coldStartMs, warmStartMs: of a process, from when it has read its command line to its first result; formula
+//          weights are computed in that time (model_starts.h says what is cold). gpuMedianMs: the sum of the dispatches'
+//          times, by timestamps, from runs of their own, which timestamps may slow down. wallMedianMs, wallP95Ms,
+//          wallMinMs, wallSpread (the interquartile range over the median): of a blocking run from pixels to results in
+//          host memory. cpuSubmitUs: the calling thread's processor time (CLOCK_THREAD_CPUTIME_ID) in one submission of
+//          recorded commands to an idle queue, submitUs the wall's of the same call. frameMs2, frameMs3: a frame's share
+//          of a steady stream with so many in flight, pictures on the device, results read. deviceBytes: of a session
+//          with one frame in flight; hostBytes: the most that a start had resident, less what was before the device was
+//          opened. runs (blocking, timed); dispatches, barriers (null on the CPU); limitMs (roofline.h) and limitShare
+//          (of gpuMedianMs, else of wallMedianMs: 1 is the limit); samples {wallMs[], gpuMs[]} in the order taken;
+//          layers[] (empty without timestamps): {name, kernel, variant, shape "1x112x112x16", medianUs, bytes, flops,
+//          limitUs, rooflineShare}
 // kernels  id "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"; case: the id without precision and variant; kernel,
 // variant,
 //          networks[]; correct, maxRelativeError (null if not finite), tolerance, deterministic; clock "gpu" or "wall";

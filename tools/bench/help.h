@@ -66,4 +66,7 @@ inline constexpr cli::CommandHelp kCompareHelp = {
     "Exit status 1 where something is slower by more than the threshold and the difference is significant. Results of\n"
     "different devices or drivers are not compared."};
 
+// Hidden: for `bench model` alone.
+inline constexpr cli::CommandHelp kStartHelp = {"start", "One start of an application, timed to its first result.", ""};
+
 }  // namespace dunlin::bench

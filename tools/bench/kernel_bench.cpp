@@ -9,6 +9,7 @@
 #include "runtime/plan/kernels.h"
 #include "runtime/tuning/case_runner.h"
 #include "tools/bench/interruption.h"
+#include "tools/bench/pipeline_statistics.h"
 #include "tools/bench/statistics.h"
 #include "tools/dunlin/internals.h"
 
@@ -118,6 +119,7 @@ class CaseMeasurement {
         if (!pipeline) {
             DUNLIN_ASSIGN(pipeline, bench_.pipelines.get(contender.form.dispatch.variant));
         }
+        DUNLIN_ASSIGN(lane.row["statistics"], pipelineStatistics(*bench_.target.device, pipeline->handle));
         DUNLIN_ASSIGN(lane.runner,
                       tuning::createRunner(*bench_.target.device, *pipeline, problem_, data_, contender.form));
         DUNLIN_ASSIGN(const auto first, lane.runner->run());
@@ -206,6 +208,25 @@ class CaseMeasurement {
 };
 
 }  // namespace
+
+Outcome<std::vector<Precision>> precisionsOf(const MeasureOptions& options, const Target& target) {
+    std::vector<Precision> precisions;
+    const auto add = [&](Precision precision) {
+        if (std::find(precisions.begin(), precisions.end(), precision) == precisions.end()) {
+            precisions.push_back(precision);
+        }
+    };
+    for (const DunlinPrecision wanted : options.precisions) {
+        if (wanted == DUNLIN_PRECISION_AUTO) {
+            add(Precision::Fp32);
+            if (target.device->limits().fp16) add(Precision::Fp16);
+            continue;
+        }
+        DUNLIN_CLI_ASSIGN(const Precision precision, target.precision(wanted));
+        add(precision);
+    }
+    return precisions;
+}
 
 CaseResult measureCase(const Bench& bench, const tuning::KernelCase& problem, const tuning::CaseData& data,
                        std::vector<Contender> contenders) {

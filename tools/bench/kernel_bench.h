@@ -41,6 +41,10 @@ struct CaseResult {
 CaseResult measureCase(const Bench& bench, const tuning::KernelCase& problem, const tuning::CaseData& data,
                        std::vector<Contender> contenders);
 
+// What --precision means for kernels: auto is every precision that the device has. Each once; WrongUse where the device
+// does not have it.
+Outcome<std::vector<Precision>> precisionsOf(const MeasureOptions& options, const Target& target);
+
 // The error of a row that an interruption, or the loss of the device before it, left without measurements.
 constexpr const char* kNotMeasured = "not measured";
 constexpr int kRuns = 3;

@@ -72,8 +72,8 @@ std::string textOf(const std::vector<Json>& rows) {
     if (rows.empty()) return {};
     std::vector<const Json*> sorted;
     for (const Json& row : rows) sorted.push_back(&row);
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [](const Json* a, const Json* b) { return medianOf(*a) < medianOf(*b); });
+    const auto rank = [](const Json* row) { return std::pair((*row)["isUser"] != true, medianOf(*row)); };
+    std::stable_sort(sorted.begin(), sorted.end(), [&](const Json* a, const Json* b) { return rank(a) < rank(b); });
     using Align = Table::Align;
     Table table({{""}, {"", Align::Right}, {"", Align::Right}, {"", Align::Right}, {"", Align::Right}, {""}, {""}});
     for (const Json* row : sorted) {

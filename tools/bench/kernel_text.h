@@ -13,7 +13,7 @@ namespace dunlin::bench {
 // The device, and what it can do at most.
 std::string headingOf(const Target& target, const Ceilings* ceilings);
 
-// The rows of one case: a line for the case, and one for each variant, fastest first.
+// The rows of one case: a line for the case, and one for each variant, the user's and then the fastest first.
 std::string textOf(const std::vector<Json>& rows);
 
 // Of all rows: how many are right, how often the default is the best, and what tuning would gain.

@@ -26,25 +26,6 @@ struct ChosenCase {
     std::vector<tuning::FormedCase> forms;
 };
 
-// Auto: every precision that the device has.
-Outcome<std::vector<Precision>> precisionsOf(const MeasureOptions& options, const Target& target) {
-    std::vector<Precision> precisions;
-    for (const DunlinPrecision wanted : options.precisions) {
-        if (wanted == DUNLIN_PRECISION_AUTO) {
-            precisions.push_back(Precision::Fp32);
-            if (target.device->limits().fp16) precisions.push_back(Precision::Fp16);
-            continue;
-        }
-        DUNLIN_CLI_ASSIGN(const Precision precision, target.precision(wanted));
-        precisions.push_back(precision);
-    }
-    std::vector<Precision> distinct;
-    for (const Precision precision : precisions) {
-        if (std::find(distinct.begin(), distinct.end(), precision) == distinct.end()) distinct.push_back(precision);
-    }
-    return distinct;
-}
-
 Outcome<std::vector<ChosenCase>> chooseCases(const KernelBenchOptions& options, const Target& target) {
     std::vector<ChosenCase> chosen;
     DUNLIN_CLI_ASSIGN(const std::vector<Precision> precisions, precisionsOf(options.measure, target));

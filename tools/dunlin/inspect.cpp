@@ -13,8 +13,8 @@
 #include "runtime/plan/prepack.h"
 #include "runtime/vulkan/device.h"
 #include "tools/dunlin/commands.h"
+#include "tools/dunlin/inside_model.h"
 #include "tools/dunlin/internals.h"
-#include "tools/dunlin/model_place.h"
 #include "tools/dunlin/network_text.h"
 #include "tools/dunlin/output.h"
 #include "tools/dunlin/vulkan_choice.h"
@@ -87,20 +87,9 @@ struct Inspected {
     }
 };
 
-Outcome<std::shared_ptr<const Model>> open(const ModelChoice& choice, const std::string& cacheDirectory) {
-    const ModelPlace place = placeOf(choice, cacheDirectory);
-    ModelOptions options;
-    options.architecture = choice.architecture;
-    options.weights = choice.weights;
-    options.config = place.config;
-    if (!place.weights.empty()) options.bytes = FileBytes{place.name, place.weights, {}};
-    auto opened = outcomeOf(dunlin::openModel(place.name, options));
-    if (!opened.ok()) return withHint(opened.failure(), choice, cacheDirectory);
-    return opened;
-}
-
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
-    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model, open(options.model, options.common.cacheDirectory));
+    DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model,
+                      openInside(options.model, options.common.cacheDirectory));
     DUNLIN_CLI_ASSIGN(PlanningDevice device, choosePlanningDevice(options.common));
 
     const PreprocessSpec& preprocess = model->data.preprocess;

@@ -15,6 +15,8 @@ enum class ExitStatus {
     WrongUse = 2,      // an option, name, size or device that makes no sense or does not exist
     BadInput = 3,      // a file that is absent, broken or hostile
     DeviceFailed = 4,  // the device, or the memory, gave out
+    Interrupted =
+        130,  // by the user, after what there was has been printed; as shells say it of a program that SIGINT ended
 };
 
 // Why something was not done: one sentence, without a full stop, that names the file or the value and the limit.

@@ -1,0 +1,177 @@
+#include "tools/bench/shader_compiler.h"
+
+#include <glslang/Public/ResourceLimits.h>
+#include <glslang/Public/ShaderLang.h>
+#include <glslang/SPIRV/GlslangToSpv.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <regex>
+#include <sstream>
+
+#include "tools/bench/embedded_includes.h"
+
+namespace dunlin::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What files of the library are called in messages.
+constexpr const char* kLibrary = "dunlin:include";
+
+std::optional<std::string> contentOf(const fs::path& file) {
+    std::error_code error;
+    if (!fs::is_regular_file(file, error)) return std::nullopt;
+    std::ifstream stream(file, std::ios::binary);
+    std::ostringstream content;
+    content << stream.rdbuf();
+    if (!stream) return std::nullopt;
+    return content.str();
+}
+
+// Finds includes, and keeps all text that was read: for messages.
+class Includes final : public glslang::TShader::Includer {
+  public:
+    explicit Includes(const ShaderSource& source) : source_(source) {}
+
+    IncludeResult* includeLocal(const char* name, const char* includer, size_t) override {
+        const fs::path folder = fs::path(includer).parent_path();
+        if (folder == kLibrary) return fromLibrary(name);
+        return fromFile(folder / name);
+    }
+    IncludeResult* includeSystem(const char* name, const char*, size_t) override {
+        for (const fs::path& folder : source_.includeFolders) {
+            if (IncludeResult* found = fromFile(folder / name)) return found;
+        }
+        return fromLibrary(name);
+    }
+    void releaseInclude(IncludeResult*) override {}  // they live as long as this
+
+    const std::string& add(const std::string& name, std::string text) { return texts_[name] = std::move(text); }
+    void addFile(const fs::path& file) { files_.push_back(file); }
+    const std::vector<fs::path>& files() const { return files_; }
+
+    // One line of what was read, counted from 1, without spaces around it; empty where there is none.
+    std::string line(const std::string& name, size_t number) const {
+        const auto found = texts_.find(name);
+        if (found == texts_.end()) return {};
+        std::istringstream stream(found->second);
+        std::string text;
+        for (size_t i = 0; i < number; ++i) {
+            if (!std::getline(stream, text)) return {};
+        }
+        const size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
+        return begin == std::string::npos ? std::string() : text.substr(begin, end - begin + 1);
+    }
+
+  private:
+    IncludeResult* fromFile(const fs::path& path) {
+        std::optional<std::string> text = contentOf(path);
+        if (!text) return nullptr;
+        if (std::find(files_.begin(), files_.end(), path) == files_.end()) files_.push_back(path);
+        return result(path.lexically_normal().string(), *std::move(text));
+    }
+    IncludeResult* fromLibrary(const std::string& name) {
+        for (const EmbeddedInclude& include : embeddedIncludes()) {
+            if (name != include.name && name != "include/" + std::string(include.name)) continue;
+            return result(std::string(kLibrary) + "/" + std::string(include.name), std::string(include.text));
+        }
+        return nullptr;
+    }
+    IncludeResult* result(const std::string& name, std::string text) {
+        const std::string& kept = add(name, std::move(text));
+        results_.push_back(std::make_unique<IncludeResult>(name, kept.data(), kept.size(), nullptr));
+        return results_.back().get();
+    }
+
+    const ShaderSource& source_;
+    std::map<std::string, std::string> texts_;  // by the name that messages have
+    std::vector<std::unique_ptr<IncludeResult>> results_;
+    std::vector<fs::path> files_;
+};
+
+std::string preambleOf(const std::vector<std::string>& defines) {
+    std::string preamble = "#extension GL_GOOGLE_include_directive : enable\n";
+    for (const std::string& define : defines) {
+        const size_t equals = define.find('=');
+        const std::string name = define.substr(0, equals);
+        const std::string value = equals == std::string::npos ? "1" : define.substr(equals + 1);
+        preamble += "#undef " + name + "\n#define " + name + " " + value + "\n";
+    }
+    return preamble;
+}
+
+// "ERROR: mine.comp:12: 'foo' : undeclared identifier" to what CompiledShader::errors holds.
+void addErrors(const std::string& log, const Includes& includes, std::vector<std::string>& errors) {
+    static const std::regex kLocated(R"(^ERROR: (.*?):(\d+): (.*?)\s*$)");
+    static const std::regex kTotal(R"(^ERROR: (\d+ compilation errors.*|.*: '' : compilation terminated.*)$)");
+    std::istringstream stream(log);
+    std::string text;
+    while (std::getline(stream, text)) {
+        std::smatch match;
+        if (!text.starts_with("ERROR: ") || std::regex_match(text, kTotal)) continue;
+        if (!std::regex_match(text, match, kLocated)) {
+            errors.push_back(text.substr(7));
+            continue;
+        }
+        const std::string line = includes.line(match[1], std::stoul(match[2]));
+        errors.push_back(match[1].str() + ":" + match[2].str() + ": " + match[3].str() +
+                         (line.empty() ? "" : "\n    " + line));
+    }
+}
+
+// glslang wants to be started once and ended once.
+struct Process {
+    Process() { glslang::InitializeProcess(); }
+    ~Process() { glslang::FinalizeProcess(); }
+};
+
+}  // namespace
+
+bool hasShaderCompiler() {
+    return true;
+}
+
+CompiledShader compileShader(const ShaderSource& source) {
+    const Process process;
+    CompiledShader result;
+    const std::string name = source.file.string();
+    Includes includes(source);
+    includes.addFile(source.file);
+    result.files = includes.files();
+    std::optional<std::string> content = contentOf(source.file);
+    if (!content) {
+        result.errors.push_back(name + ": cannot be read");
+        return result;
+    }
+    const std::string& text = includes.add(name, *std::move(content));
+    const std::string preamble = preambleOf(source.defines);
+    const char* strings[] = {text.data()};
+    const int lengths[] = {static_cast<int>(text.size())};
+    const char* names[] = {name.c_str()};
+    constexpr EShMessages kMessages = static_cast<EShMessages>(EShMsgSpvRules | EShMsgVulkanRules);
+    glslang::TShader shader(EShLangCompute);
+    shader.setStringsWithLengthsAndNames(strings, lengths, names, 1);
+    shader.setPreamble(preamble.c_str());
+    shader.setEnvInput(glslang::EShSourceGlsl, EShLangCompute, glslang::EShClientVulkan, 100);
+    shader.setEnvClient(glslang::EShClientVulkan, glslang::EShTargetVulkan_1_1);
+    shader.setEnvTarget(glslang::EShTargetSpv, glslang::EShTargetSpv_1_3);
+    const bool parsed = shader.parse(GetDefaultResources(), 450, false, kMessages, includes);
+    result.files = includes.files();
+    glslang::TProgram program;
+    program.addShader(&shader);
+    const bool linked = parsed && program.link(kMessages);
+    if (linked) {
+        glslang::GlslangToSpv(*program.getIntermediate(EShLangCompute), result.code);
+        return result;
+    }
+    addErrors(shader.getInfoLog(), includes, result.errors);
+    addErrors(program.getInfoLog(), includes, result.errors);
+    if (result.errors.empty()) result.errors.push_back(name + ": does not compile, and glslang does not say why");
+    return result;
+}
+
+}  // namespace dunlin::bench
