@@ -21,7 +21,7 @@ function configurationOf(run, report) {
 }
 
 function plainConfigurationOf(run, report) {
-  const row = run.row, parts = [run.device.label, text(row.precision)];
+  const row = run.row, parts = [report.variesBy.device ? run.device.label : "", text(row.precision)];
   const size = list(row.size).map(num);
   if (size.length === 2 && !size.includes(null) && report.variesBy.size) parts.push(`${size[0]}\u00d7${size[1]}`);
   if (num(row.batch) !== null && (row.batch !== 1 || report.variesBy.batch)) parts.push(`batch ${row.batch}`);
@@ -29,7 +29,9 @@ function plainConfigurationOf(run, report) {
   return parts.filter((part) => part !== "").join(", ");
 }
 
-function runName(run, report) { return `${modelName(run.row)} \u00b7 ${configurationOf(run, report)}`; }
+function runName(run, report) {
+  return [modelName(run.row), configurationOf(run, report)].filter((part) => part !== "").join(" \u00b7 ");
+}
 
 function measuredMs(row) { return positive(row.gpuMedianMs) ?? positive(row.wallMedianMs); }
 
@@ -124,12 +126,17 @@ function networksSection(report, runs) {
 
 // ---- layers ----
 
+// The kernel and its variant, which may begin with the kernel's name and end with how it was specialized.
+function kernelText(its, whole = false) {
+  const kernel = text(its.kernel), variant = whole ? text(its.variant) : text(its.variant).split(" ")[0];
+  return variant.startsWith(`${kernel}.`) || variant === "" ? variant || kernel : `${kernel}, ${variant}`;
+}
+
 function layersOf(run) { return objects(run.row.layers); }
 
 function layerLines(layer) {
   return [
-    text(layer.name) || "unnamed layer", [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", "),
-    text(layer.shape),
+    text(layer.name) || "unnamed layer", kernelText(layer, true), text(layer.shape),
     `${timeUs(layer.medianUs)}, ${
         positive(layer.rooflineShare) === null ? "limit unknown" : `${share(layer.rooflineShare)} of the roofline`}`
   ].filter((line) => line !== "");
@@ -145,7 +152,7 @@ function slowestLayers(run) {
     {title: "of all", number: true, value: (layer) => share(layer.medianUs / sum)},
     {title: "limit", number: true, value: (layer) => timeUs(layer.limitUs)},
     {title: "of the roofline", number: true, value: (layer) => share(layer.rooflineShare)},
-    {title: "kernel", value: (layer) => [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", ")},
+    {title: "kernel", value: (layer) => kernelText(layer)},
     {title: "shape", value: (layer) => text(layer.shape)},
     {title: "bytes", number: true, value: (layer) => bytes(layer.bytes)},
     {title: "arithmetic", number: true, value: (layer) => operations(layer.flops)},
