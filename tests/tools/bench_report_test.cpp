@@ -242,6 +242,7 @@ TEST_F(ReportPage, ShowsAShaderBesideTheBuiltInOnes) {
     const std::string text = probed(pageOf({saved("mine.json", document)}), 1200)["text"];
     EXPECT_NE(text.find("mine.comp (yours)"), std::string::npos);
     EXPECT_NE(text.find("Registers"), std::string::npos);
+    EXPECT_NE(text.find("yours takes 0.45 times as long"), std::string::npos) << text.substr(0, 900);
 }
 
 // Real ones have thousands of rows.

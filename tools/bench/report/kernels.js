@@ -156,6 +156,17 @@ function wrongAlert(report) {
       wrong.length > 50 ? html("p", {}, `and ${count(wrong.length - 50, "other")}`) : null);
 }
 
+// How the user's shader does beside the fastest built-in variant.
+function yoursAmong(rows) {
+  const timed = rows.filter((row) => !isWrong(row) && positive(row.medianUs) !== null);
+  const fastest = (mine) =>
+      Math.min(...timed.filter((row) => (row.isUser === true) === mine).map((row) => row.medianUs));
+  const ratio = fastest(true) / fastest(false);
+  return Number.isFinite(ratio) && ratio > 0 ?
+      `; yours takes ${ratio.toFixed(2)} times as long as the fastest variant` :
+      "";
+}
+
 function kernelsSections(report) {
   return report.documents.filter((entry) => entry.kind !== "model").map((entry, index) => {
     const rows = entry.rows;
@@ -172,7 +183,9 @@ function kernelsSections(report) {
         "p", {}, `${count(rows.length, "measurement")} of ${count(cases.length, "case")}; `,
         wrong > 0 ? html("span", {class: "bad"}, `${wrong} failed, wrong or not repeatable`) :
                     "all correct and repeatable",
-        gains > 0 ? `; tuning takes more than 5 % off ${count(gains, "case")}.` : ".")];
+        shader ? `${yoursAmong(rows)}.` :
+            gains > 0 ? `; tuning takes more than 5 % off ${count(gains, "case")}.` :
+                        ".")];
     if (shader || cases.length <= 4) {
       for (const its of cases) {
         parts.push(html("h3", {}, `${its.name || "unnamed"}, ${its.precision}`), ...caseParts(its));
