@@ -214,6 +214,16 @@ TEST_F(ReportPage, SaysHonestlyWhatIsMissing) {
     EXPECT_NE(page["text"].get<std::string>().find("not measured"), std::string::npos);
 }
 
+// As ceilings come out where other programs take the processors.
+TEST_F(ReportPage, DoesNotBelieveALimitThatIsFarSlowerThanTheRun) {
+    Json document = Json::parse(contentOf(kBefore));
+    document["results"][0]["limitMs"] = 1638;
+    document["results"][0]["limitShare"] = 2681;
+    const std::string text = probed(pageOf({saved("busy.json", document)}), 1200)["text"];
+    EXPECT_NE(text.find("limit unreliable"), std::string::npos);
+    EXPECT_EQ(text.find("268100 %"), std::string::npos);
+}
+
 TEST_F(ReportPage, ShowsDocumentsWithoutResults) {
     for (const char* kind : {"model", "kernels", "shader"}) {
         SCOPED_TRACE(kind);
@@ -232,6 +242,7 @@ TEST_F(ReportPage, ShowsAShaderBesideTheBuiltInOnes) {
     const std::string text = probed(pageOf({saved("mine.json", document)}), 1200)["text"];
     EXPECT_NE(text.find("mine.comp (yours)"), std::string::npos);
     EXPECT_NE(text.find("Registers"), std::string::npos);
+    EXPECT_NE(text.find("yours takes 0.45 times as long"), std::string::npos) << text.substr(0, 900);
 }
 
 // Real ones have thousands of rows.

@@ -110,7 +110,7 @@ function dotOf(report, its) {
     hollow: its.precision !== "fp16",
     colour: report.kernelColours.get(its.kernel) ?? colour(PALETTE - 1),
     lines: [
-      its.name, [its.kernel, its.variant, its.precision].filter(Boolean).join(", "), its.shape,
+      its.name, [kernelText(its, true), its.precision].filter(Boolean).join(", "), its.shape,
       `${timeUs(its.us)}: ${rate(gflops)}, ${bandwidth(its.bytes / its.us / 1e3)}`,
       its.share === null ? "" : `${share(its.share)} of the roofline`
     ].filter((line) => line !== "")
@@ -137,7 +137,7 @@ function roofsOf(ceilings, dispatches) {
 function dispatchTable(dispatches) {
   const columns = [
     {title: "dispatch", value: (its) => its.name || "unnamed"},
-    {title: "kernel", value: (its) => [its.kernel, its.variant].filter(Boolean).join(", ")},
+    {title: "kernel", value: (its) => kernelText(its)},
     {title: "precision", value: (its) => its.precision},
     {title: "time", number: true, value: (its) => timeUs(its.us)},
     {

@@ -85,18 +85,19 @@ function casesTable(cases) {
 // The variants of one case beside each other: what the author of a shader asks for.
 function variantBars(its) {
   const rows = [...its.rows].sort((a, b) => (positive(a.medianUs) ?? Infinity) - (positive(b.medianUs) ?? Infinity));
-  const largest = (value) => Math.max(...rows.map((row) => positive(value(row)) ?? 0), 1e-9);
-  const slowest = Math.max(largest((row) => row.medianUs), largest((row) => row.limitUs));
-  const most = 1.02 * Math.max(slowest, Math.min(1.5 * slowest, largest((row) => object(row.samplesUs).high)));
-  return html("ul", {class: "rows"}, rows.map((row) => {
-    const interval = object(row.samplesUs);
-    const values = {
+  const valuesOf = (row) => {
+    const {low, high} = object(row.samplesUs);
+    return {
       bar: positive(row.medianUs),
       behind: null,
-      low: positive(interval.low),
-      high: positive(interval.high),
+      low: positive(low),
+      high: positive(high),
       limit: positive(row.limitUs)
     };
+  };
+  const most = mostOf(rows.map(valuesOf));
+  return html("ul", {class: "rows"}, rows.map((row) => {
+    const values = valuesOf(row);
     const verdict = isWrong(row) ? html("span", {class: "bad"}, ` ${verdictOf(row)}`) : null;
     return html(
         "li", {class: "row-grid"}, html("div", {class: row.isUser === true ? "good" : null}, variantName(row)),
@@ -155,6 +156,17 @@ function wrongAlert(report) {
       wrong.length > 50 ? html("p", {}, `and ${count(wrong.length - 50, "other")}`) : null);
 }
 
+// How the user's shader does beside the fastest built-in variant.
+function yoursAmong(rows) {
+  const timed = rows.filter((row) => !isWrong(row) && positive(row.medianUs) !== null);
+  const fastest = (mine) =>
+      Math.min(...timed.filter((row) => (row.isUser === true) === mine).map((row) => row.medianUs));
+  const ratio = fastest(true) / fastest(false);
+  return Number.isFinite(ratio) && ratio > 0 ?
+      `; yours takes ${ratio.toFixed(2)} times as long as the fastest variant` :
+      "";
+}
+
 function kernelsSections(report) {
   return report.documents.filter((entry) => entry.kind !== "model").map((entry, index) => {
     const rows = entry.rows;
@@ -171,7 +183,9 @@ function kernelsSections(report) {
         "p", {}, `${count(rows.length, "measurement")} of ${count(cases.length, "case")}; `,
         wrong > 0 ? html("span", {class: "bad"}, `${wrong} failed, wrong or not repeatable`) :
                     "all correct and repeatable",
-        gains > 0 ? `; tuning takes more than 5 % off ${count(gains, "case")}.` : ".")];
+        shader ? `${yoursAmong(rows)}.` :
+            gains > 0 ? `; tuning takes more than 5 % off ${count(gains, "case")}.` :
+                        ".")];
     if (shader || cases.length <= 4) {
       for (const its of cases) {
         parts.push(html("h3", {}, `${its.name || "unnamed"}, ${its.precision}`), ...caseParts(its));

@@ -21,7 +21,7 @@ function configurationOf(run, report) {
 }
 
 function plainConfigurationOf(run, report) {
-  const row = run.row, parts = [run.device.label, text(row.precision)];
+  const row = run.row, parts = [report.variesBy.device ? run.device.label : "", text(row.precision)];
   const size = list(row.size).map(num);
   if (size.length === 2 && !size.includes(null) && report.variesBy.size) parts.push(`${size[0]}\u00d7${size[1]}`);
   if (num(row.batch) !== null && (row.batch !== 1 || report.variesBy.batch)) parts.push(`batch ${row.batch}`);
@@ -29,9 +29,27 @@ function plainConfigurationOf(run, report) {
   return parts.filter((part) => part !== "").join(", ");
 }
 
-function runName(run, report) { return `${modelName(run.row)} \u00b7 ${configurationOf(run, report)}`; }
+function runName(run, report) {
+  return [modelName(run.row), configurationOf(run, report)].filter((part) => part !== "").join(" \u00b7 ");
+}
 
 function measuredMs(row) { return positive(row.gpuMedianMs) ?? positive(row.wallMedianMs); }
+
+// Nothing is much faster than its limit: such a limit comes of ceilings that were measured while the device was busy.
+const CREDIBLE_SHARE = 1.25;
+
+function limitOf(row) {
+  const limit = positive(row.limitMs), measured = measuredMs(row);
+  return limit !== null && measured !== null && limit <= CREDIBLE_SHARE * measured ? limit : null;
+}
+
+function limitDetails(row) {
+  const part = positive(row.limitShare);
+  if (part === null) return [];
+  if (part <= CREDIBLE_SHARE) return [` \u00b7 ${share(part)} of the limit`];
+  const why = "The run is faster than its limit: the device was busy while its ceilings were measured.";
+  return [" \u00b7 ", html("abbr", {title: why}, "limit unreliable")];
+}
 
 function barValues(row) {
   const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs);
@@ -41,20 +59,20 @@ function barValues(row) {
     behind: gpu !== null ? wall : null,
     low: positive(interval.low),
     high: positive(interval.high),
-    limit: positive(row.limitMs)
+    limit: limitOf(row)
   };
 }
 
 function barRow(run, name, most, barColour) {
   const row = run.row;
   const values = barValues(row);
-  const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs), part = positive(row.limitShare);
+  const gpu = positive(row.gpuMedianMs), wall = positive(row.wallMedianMs);
   const details = [];
   if (gpu !== null) details.push(html("b", {}, timeMs(gpu)), " GPU");
   if (wall !== null)
     details.push(
         gpu !== null ? ` \u00b7 ${timeMs(wall)} wall` : html("b", {}, timeMs(wall)), gpu === null ? " wall" : "");
-  if (part !== null) details.push(` \u00b7 ${share(part)} of the limit`);
+  details.push(...limitDetails(row));
   if (text(row.error)) details.push(html("span", {class: "bad"}, row.error));
   if (details.length === 0) details.push(NOT_MEASURED);
   return html(
@@ -62,8 +80,11 @@ function barRow(run, name, most, barColour) {
       values.bar === null ? null : barStrip(values, most, barColour));
 }
 
-function mostOf(runs) {
-  return Math.max(...runs.flatMap((run) => Object.values(barValues(run.row)).filter((value) => value !== null)), 1e-9);
+// Where the scale of these bars ends; a long whisker may leave it, so that the bars stay readable.
+function mostOf(values) {
+  const largest = (names) => Math.max(...values.flatMap((its) => names.map((name) => its[name] ?? 0)), 1e-9);
+  const bars = largest(["bar", "behind", "limit"]);
+  return 1.02 * Math.max(bars, Math.min(1.5 * bars, largest(["high"])));
 }
 
 function grouped(items, key) {
@@ -81,7 +102,7 @@ function networksSection(report, runs) {
   const single = [...groups.values()].every((group) => group.length === 1);
   const devices = colourMap([...new Set(runs.map((run) => run.device.label))]);
   const bars = (group, nameOf) => {
-    const most = mostOf(group) * 1.02;
+    const most = mostOf(group.map((run) => barValues(run.row)));
     const sorted = [...group].sort((a, b) => (measuredMs(a.row) ?? Infinity) - (measuredMs(b.row) ?? Infinity));
     return html(
         "ul", {class: "rows"}, sorted.map((run) => barRow(run, nameOf(run), most, devices.get(run.device.label))));
@@ -105,12 +126,17 @@ function networksSection(report, runs) {
 
 // ---- layers ----
 
+// The kernel and its variant, which may begin with the kernel's name and end with how it was specialized.
+function kernelText(its, whole = false) {
+  const kernel = text(its.kernel), variant = whole ? text(its.variant) : text(its.variant).split(" ")[0];
+  return variant.startsWith(`${kernel}.`) || variant === "" ? variant || kernel : `${kernel}, ${variant}`;
+}
+
 function layersOf(run) { return objects(run.row.layers); }
 
 function layerLines(layer) {
   return [
-    text(layer.name) || "unnamed layer", [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", "),
-    text(layer.shape),
+    text(layer.name) || "unnamed layer", kernelText(layer, true), text(layer.shape),
     `${timeUs(layer.medianUs)}, ${
         positive(layer.rooflineShare) === null ? "limit unknown" : `${share(layer.rooflineShare)} of the roofline`}`
   ].filter((line) => line !== "");
@@ -126,7 +152,7 @@ function slowestLayers(run) {
     {title: "of all", number: true, value: (layer) => share(layer.medianUs / sum)},
     {title: "limit", number: true, value: (layer) => timeUs(layer.limitUs)},
     {title: "of the roofline", number: true, value: (layer) => share(layer.rooflineShare)},
-    {title: "kernel", value: (layer) => [text(layer.kernel), text(layer.variant)].filter(Boolean).join(", ")},
+    {title: "kernel", value: (layer) => kernelText(layer)},
     {title: "shape", value: (layer) => text(layer.shape)},
     {title: "bytes", number: true, value: (layer) => bytes(layer.bytes)},
     {title: "arithmetic", number: true, value: (layer) => operations(layer.flops)},

@@ -33,12 +33,16 @@ function readData() {
   });
   const models = documents.filter((entry) => entry.kind === "model").flatMap((entry) => entry.rows);
   const varies = (value) => new Set(models.map(value)).size > 1;
+  const modelDevices = documents.filter((entry) => entry.kind === "model")
+                           .flatMap((entry) => entry.rows.map((row) => entry.devices.get(text(row.device)).key));
+  const severalDevices = new Set(modelDevices).size > 1;
   return {
     documents,
     comparisons: objects(data.comparisons),
     threshold: num(data.threshold) ?? 0.05,
     kernelColours: kernelColoursOf(documents),
-    variesBy: {size: varies((row) => String(row.size)), batch: varies((row) => String(row.batch))}
+    variesBy:
+        {size: varies((row) => String(row.size)), batch: varies((row) => String(row.batch)), device: severalDevices}
   };
 }
 
