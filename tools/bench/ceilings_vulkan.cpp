@@ -43,6 +43,7 @@ class VulkanCeilings {
     Result<double> roundNs(const Probe& probe, Probe::Work work, size_t roundsWord);
     Result<double> arithmetic(std::span<const uint32_t> code, std::array<uint32_t, 2> numbers, double operations);
     Status measureArithmetic();
+    bool hasFastDotProducts() const;
     Status measureInt8();
     Status measureMatrix();
     Result<double> matrixRate(const VkCooperativeMatrixPropertiesKHR& shape);
@@ -90,10 +91,23 @@ Status VulkanCeilings::measureArithmetic() {
     return Status();
 }
 
+bool VulkanCeilings::hasFastDotProducts() const {
+    VkPhysicalDeviceShaderIntegerDotProductProperties dot{};
+    dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &dot;
+    device_.instanceFunctions().GetPhysicalDeviceProperties2(device_.physicalDevice(), &properties);
+    return dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
+}
+
 Status VulkanCeilings::measureInt8() {
     constexpr double kOperations = 8 * 32;  // int8.comp
     const std::array<uint32_t, 2> numbers = {0x03fd05fb, 0x12345678};
     const bool hasDot = device_.instruments().integerDotProduct;
+    if (hasDot && !hasFastDotProducts()) {
+        result_.notices.push_back("int8: the device has dot products, but makes them of other instructions");
+    }
     if (!hasDot) {
         result_.notices.push_back(
             "int8: the device has no dot products (VK_KHR_shader_integer_dot_product); its rate is that of plain "
