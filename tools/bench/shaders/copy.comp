@@ -1,12 +1,12 @@
 // The rate at which a working set is copied, again and again: half of it is read, the other half written.
 //
-// Dispatch   count / 4 invocations. In each pass every element is read once and written once, always by other
-//            invocations than in the pass before: what one reads was not left in its own registers, and lies in whatever
-//            cache the whole set fits in. No two write the same element.
+// Dispatch   count / 4 invocations. In each pass every element is read once and written once, always by
+//            other invocations than in the pass before: what one reads was not left in its own registers, and lies
+//            in whatever cache the whole set fits in. No two write the same element.
 // Push       count: elements of 16 bytes in either half, a power of two; passes; shift: elements that reading moves on
 //            in each pass; a multiple of a cache line, odd in lines.
-// Input      elements below 2^31: where a pass writes hangs on it by a bit that is always zero, which no compiler knows,
-//            so that none can leave out all passes but the last.
+// Input      elements below 2^31: where a pass writes hangs on it by a bit that is always zero, which no compiler
+//            knows, so that none can leave out all passes but the last.
 // Output     out[j] = in[(j + (passes - 1) * shift) % count]
 // Macros     TEXEL: reads through a uniform texel buffer.
 #version 450

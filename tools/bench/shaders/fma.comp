@@ -2,8 +2,8 @@
 //
 // Dispatch   any number of workgroups. Each invocation takes `rounds` rounds of 128 multiply-adds, in eight
 //            independent chains.
-// Numbers    x = x * factor + addend with |factor| < 1 stays near addend / (1 - factor): never denormal, never infinite.
-//            Both come from push constants and differ by invocation, so that no compiler can compute ahead.
+// Numbers    x = x * factor + addend with |factor| < 1 stays near addend / (1 - factor): never denormal, never
+//            infinite. Both come from push constants and differ by invocation, so that nothing can be computed ahead.
 // Output     binding 0: one float for each invocation.
 #version 450
 #ifdef FP16

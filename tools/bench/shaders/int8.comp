@@ -1,14 +1,14 @@
 // The rate of int8 multiply-adds: with DOT by packed dot products of four, else by the plain arithmetic that a device
 // without them is left with.
 //
-// Dispatch   any number of workgroups. Each invocation takes `rounds` rounds, of 32 dot products in eight independent chains. A dot product
-//            of four that is added to a sum counts eight operations.
+// Dispatch   any number of workgroups. Each invocation takes `rounds` rounds of 32 dot products, in eight
+//            independent chains. A dot product of four that is added to a sum counts eight operations.
 // Numbers    each sum's four bytes are the factors of its next dot product: nothing can be computed ahead.
 // Output     binding 0: one int for each invocation.
 #version 450
 #ifdef DOT
-// SPV_KHR_integer_dot_product by hand: the glslang of Debian 12 does not know GL_EXT_integer_dot_product. The last operand
-// is the packed vector format 4x8.
+// SPV_KHR_integer_dot_product by hand: the glslang of Debian 12 does not know GL_EXT_integer_dot_product. The last
+// operand is the packed vector format 4x8.
 #extension GL_EXT_spirv_intrinsics : require
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
 int packedDot(int a, int b, spirv_literal int format);
