@@ -81,6 +81,39 @@ double errorOfSums(const Expected& expected, Bytes bytes) {
     return error;
 }
 
+// Bytes of one tensor that the dispatch may write; all of partial sums.
+void markWritten(const Expected& expected, std::vector<bool>& isWritten) {
+    if (expected.stored == Expected::Stored::PartialSums) {
+        isWritten.assign(isWritten.size(), true);
+        return;
+    }
+    const auto elementBytes = static_cast<uint64_t>(expected.isInteger ? 4 : elementSize(expected.precision));
+    const uint64_t elements = expected.stored == Expected::Stored::TwoParts ? 2 : 1;
+    for (const auto* offsets : {&expected.offsets, &expected.padding, &expected.others}) {
+        for (const uint64_t offset : *offsets) {
+            const auto begin = isWritten.begin() + static_cast<std::ptrdiff_t>(offset);
+            std::fill_n(begin, elements * elementBytes, true);
+        }
+    }
+}
+
+// Whether what is not the dispatch's to write has kept the 0xff that the runner filled it with.
+bool leavesOthersAlone(const CaseData& data, const std::map<TensorId, std::vector<std::byte>>& written) {
+    std::map<TensorId, std::vector<bool>> isWritten;
+    for (const Expected& expected : data.expected) {
+        std::vector<bool>& marks = isWritten[expected.tensor];
+        marks.resize(written.at(expected.tensor).size());
+        markWritten(expected, marks);
+    }
+    for (const auto& [tensor, marks] : isWritten) {
+        const std::vector<std::byte>& bytes = written.at(tensor);
+        for (size_t i = 0; i < bytes.size(); ++i) {
+            if (!marks[i] && bytes[i] != std::byte{0xff}) return false;
+        }
+    }
+    return true;
+}
+
 double errorOf(const Expected& expected, Bytes bytes) {
     for (const uint64_t offset : expected.padding) {
         if (elementAt(bytes, offset, expected.precision) != 0) return kWrong;
@@ -111,15 +144,25 @@ std::vector<KernelCase> casesOf(std::span<const std::shared_ptr<const SourceNetw
 
 double maxRelativeError(const KernelCase&, const CaseData& data, const FormedCase& form,
                         const std::map<TensorId, std::vector<std::byte>>& written) {
-    double largest = 0, error = 0;
+    const auto largestOf = [](const Expected& expected) {
+        double largest = 0;
+        for (const double value : expected.values) largest = std::max(largest, std::abs(value));
+        return largest;
+    };
+    double largest = 0, error = 0, ownError = 0;
     for (const Expected& expected : data.expected) {
         const auto bytes = written.find(expected.tensor), end = written.end();
         if (bytes == end || bytes->second.size() != form.tensorBytes.at(expected.tensor)) return kWrong;
-        error = worse(error, errorOf(expected, bytes->second));
-        if (expected.isInteger) continue;
-        for (const double value : expected.values) largest = std::max(largest, std::abs(value));
+        const double its = errorOf(expected, bytes->second);
+        if (expected.hasOwnScale) {
+            ownError = worse(ownError, its / largestOf(expected));
+            continue;
+        }
+        error = worse(error, its);
+        if (!expected.isInteger) largest = std::max(largest, largestOf(expected));
     }
-    return largest > 0 ? error / largest : error;
+    if (!leavesOthersAlone(data, written)) return kWrong;
+    return worse(ownError, largest > 0 ? error / largest : error);
 }
 
 }  // namespace dunlin::tuning

@@ -27,6 +27,8 @@ struct Bench {
     vulkan::Pipelines& pipelines;
     const Ceilings* ceilings = nullptr;  // null: not measured
     double seconds = 0;                  // of timing for each contender
+    // The document has several devices: ids end in this one's, so that they stay unique.
+    bool namesDevice = false;
 };
 
 struct CaseResult {
