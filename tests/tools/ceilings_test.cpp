@@ -40,6 +40,8 @@ TEST(Ceilings, ADispatchIsLimitedByTheSlowerOfBytesAndArithmetic) {
     EXPECT_DOUBLE_EQ(ceilings.limitNs({1'000'000, 1'000'000, false}, Precision::Fp32), 10'000) << "by its bytes";
     EXPECT_DOUBLE_EQ(ceilings.limitNs({1'000'000, 50'000'000, false}, Precision::Fp32), 50'000) << "by arithmetic";
     EXPECT_EQ(ceilings.limitNs({}, Precision::Fp32), 0);
+    EXPECT_DOUBLE_EQ(ceilings.dispatchLimitNs({1'000'000, 50'000'000, false}, Precision::Fp32), 55'000)
+        << "and waits for the one before it";
     EXPECT_EQ(Ceilings().limitNs({1'000'000, 1'000'000, false}, Precision::Fp32), 0) << "nothing is known";
 }
 

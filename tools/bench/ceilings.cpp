@@ -84,6 +84,10 @@ double Ceilings::limitNs(const DispatchCost& cost, Precision precision) const {
     return std::max(moving, computing) * 1e9;
 }
 
+double Ceilings::dispatchLimitNs(const DispatchCost& cost, Precision precision) const {
+    return limitNs(cost, precision) + barrierNs;
+}
+
 std::vector<uint64_t> workingSets(uint64_t mostBytes) {
     std::vector<uint64_t> sets;
     for (uint64_t bytes = uint64_t{16} << 10; bytes <= mostBytes; bytes *= 2) sets.push_back(bytes);

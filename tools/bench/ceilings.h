@@ -30,8 +30,10 @@ struct Ceilings {
     double bytesPerSecond(uint64_t workingSetBytes) const;
     // The physical limit of a dispatch: the longer of moving its bytes, at the speed of a working set of that size, and
     // its arithmetic at the fastest rate that the device has for it (fp16: float32's where that is faster). Without the
-    // cost of dispatching, which callers add.
+    // cost of dispatching: a limit of work that is spread over any number of dispatches.
     double limitNs(const DispatchCost& cost, Precision precision) const;
+    // The limit of a dispatch that waits for the one before it: limitNs and barrierNs.
+    double dispatchLimitNs(const DispatchCost& cost, Precision precision) const;
 };
 
 // Takes some seconds. The CPU's: fp32, bandwidth, and the cost of waking its threads as that of a dispatch and of a
