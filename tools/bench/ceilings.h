@@ -37,12 +37,14 @@ struct Ceilings {
 };
 
 // Takes some seconds. The CPU's: fp32, bandwidth, and the cost of waking its threads as that of a dispatch and of a
-// barrier; nothing is submitted.
+// barrier; nothing is submitted. Where fp16, int8 or cooperative matrices fail, a notice says so. After a hang or the
+// loss of the device (DeviceFailed) all that the device may still be using stays alive, the device too, until the
+// process ends: the caller prints and writes what it has, and ends the process (endProcess) without running destructors
+// of its own objects on that device.
 Outcome<Ceilings> measureCeilings(const Target& target);
 
 // {fp32Gflops, fp16Gflops, int8Gops, matrixGflops, bandwidth: [{bytes, gbps}], dispatchUs, barrierUs, submitUs}; rates
-// that are nothing are null. Back again, without notices; BadInput names the field.
+// that are nothing are null.
 nlohmann::ordered_json jsonOf(const Ceilings& ceilings);
-Outcome<Ceilings> ceilingsFromJson(const nlohmann::ordered_json& json);
 
 }  // namespace dunlin::bench
