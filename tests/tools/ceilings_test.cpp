@@ -233,6 +233,20 @@ TEST_F(VulkanCeilings, EachProductOfBytesIsMadeAndCounted) {
     }
 }
 
+// Few devices can run it: so its instructions are counted, of which none stands outside of the loop over the rounds.
+TEST(Ceilings, AsManyProductsOfMatricesAreCountedAsTheShaderHas) {
+    constexpr uint32_t kHeaderWords = 5, kMatrixMultiplyAdd = 4459;  // OpCooperativeMatrixMulAddKHR
+    const MatrixProgram program = matrixProgram();
+    int found = 0;
+    for (size_t at = kHeaderWords; at < program.code.size();) {
+        const uint32_t length = program.code[at] >> 16;
+        ASSERT_GT(length, 0u);
+        if ((program.code[at] & 0xffff) == kMatrixMultiplyAdd) ++found;
+        at += length;
+    }
+    EXPECT_EQ(found, program.products);
+}
+
 // ---- failures
 
 class FailingCeilings : public ::testing::Test {

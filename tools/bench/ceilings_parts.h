@@ -22,6 +22,13 @@ struct ArithmeticProgram {
 ArithmeticProgram fmaProgram(bool fp16);
 ArithmeticProgram int8Program(bool dot);
 
+// The shader of cooperative matrices, with the products that a subgroup makes in a round.
+struct MatrixProgram {
+    std::span<const uint32_t> code;
+    double products = 0;
+};
+MatrixProgram matrixProgram();
+
 // 16 KiB and its doublings up to `mostBytes`.
 std::vector<uint64_t> workingSets(uint64_t mostBytes);
 

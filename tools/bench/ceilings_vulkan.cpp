@@ -148,12 +148,12 @@ Status VulkanCeilings::measureInt8() {
 }
 
 Result<double> VulkanCeilings::matrixRate(const VkCooperativeMatrixPropertiesKHR& shape) {
-    constexpr double kChains = 4;  // matrix.comp
+    const MatrixProgram program = matrixProgram();
     const DeviceLimits& limits = device_.limits();
     const uint32_t whole = std::min(workgroupSize(), 4 * limits.subgroupSize) / limits.subgroupSize;
     const uint32_t size = std::max(1u, whole) * limits.subgroupSize;
     kept_.clear();
-    DUNLIN_ASSIGN(Probe created, Probe::create(device_, k_matrix, {kStorage, kStorage},
+    DUNLIN_ASSIGN(Probe created, Probe::create(device_, program.code, {kStorage, kStorage},
                                                {size, shape.MSize, shape.NSize, shape.KSize}));
     Probe& probe = kept_(std::move(created));
     const uint64_t sumBytes = uint64_t{workgroups()} * (size + 1) * 4;
@@ -180,7 +180,7 @@ Result<double> VulkanCeilings::matrixRate(const VkCooperativeMatrixPropertiesKHR
     if (!(subgroups >= 1)) {
         return error(StatusCode::DeviceError, "a workgroup of cooperative matrices counted %g subgroups", subgroups);
     }
-    const double products = kChains * workgroups() * subgroups;
+    const double products = program.products * workgroups() * subgroups;
     return products * 2 * shape.MSize * shape.NSize * shape.KSize / ns * 1e9;
 }
 
@@ -408,6 +408,10 @@ ArithmeticProgram int8Program(bool dot) {
     constexpr double kOperations = 8 * 32;  // int8.comp
     const std::span<const uint32_t> code = dot ? std::span<const uint32_t>(k_int8_dot) : k_int8;
     return {code, {0x03fd05fb, 0x12345678}, kOperations};
+}
+
+MatrixProgram matrixProgram() {
+    return {k_matrix, 4};  // matrix.comp
 }
 
 Result<Ceilings> measureVulkanCeilings(std::shared_ptr<const vulkan::VulkanDevice> device) {
