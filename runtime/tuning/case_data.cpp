@@ -243,6 +243,7 @@ class DataMaker {
     // --- Samples of large layers.
 
     static constexpr int64_t kMostMultiplyAdds = 200'000'000;
+    static constexpr int kSampleRun = 8;  // no tile is wider
 
     int64_t multiplyAddsOf(const Step& step) const {
         int64_t count = 0;
@@ -268,8 +269,8 @@ class DataMaker {
         return {conv.kernelH, conv.strideH, conv.padding.top};
     }
 
-    // The first and last row and others evenly in between, as many as the oracle has time for. Rows of a layer that
-    // looks at single pixels are pixels.
+    // Runs of rows, from the first to the last and evenly in between, as many as the oracle has time for. Rows of a
+    // layer that looks at single pixels are pixels.
     void expectSample(const StepOracle& oracle, const Step& step, const Operand& out) {
         Shape map = shapeOf(step.output, out);
         auto [begin, end] = rowsOf(map.h);
@@ -286,8 +287,13 @@ class DataMaker {
         const int most = static_cast<int>(std::max<int64_t>(kMostMultiplyAdds / perRow, 3));
         const int count = std::min(end - begin, most);
         std::set<int> rows;
-        for (int i = 0; i < count; ++i)
-            rows.insert(begin + static_cast<int>(int64_t{i} * (end - 1 - begin) / std::max(count - 1, 1)));
+        // In runs, so that every place of a tile is looked at, whatever the tile.
+        const int runs = std::max(count / kSampleRun, 1), length = count / runs;
+        for (int run = 0; run < runs; ++run) {
+            const auto first = begin + static_cast<int>(int64_t{run} * (end - begin - length) / std::max(runs - 1, 1));
+            for (int i = 0; i < length; ++i) rows.insert(first + i);
+        }
+        rows.insert(end - 1);
 
         Expected expected;
         expected.tensor = out.tensor;
@@ -429,8 +435,9 @@ class DataMaker {
             logits.at(n, 0, 0, classes / 3) = logits.at(n, 0, 0, classes - 1) = 8.5;
         const reference::Tensor* inputs[] = {&logits};
         const reference::Tensor probabilities = reference::evaluate(Softmax{}, inputs, {});
-        Expected values, numbers;
-        values.tensor = numbers.tensor = call.result.tensor;
+        Expected values, shares, numbers;
+        values.tensor = shares.tensor = numbers.tensor = call.result.tensor;
+        shares.hasOwnScale = true;  // a thousandth of the logits
         numbers.isInteger = true;
         const auto expect = [](Expected& expected, uint64_t begin, int64_t element, double value) {
             expected.offsets.push_back(begin + static_cast<uint64_t>(element) * sizeof(float));
@@ -440,17 +447,17 @@ class DataMaker {
             const int64_t image = call.logits.firstImage + n;
             for (int c = 0; c < classes; ++c) {
                 expect(values, call.logitsBytes, image * classes + c, logits.at(n, 0, 0, c));
-                expect(values, call.probabilitiesBytes, image * classes + c, probabilities.at(n, 0, 0, c));
+                expect(shares, call.probabilitiesBytes, image * classes + c, probabilities.at(n, 0, 0, c));
             }
             const std::vector<int> order = likeliest(logits, n);
             for (int k = 0; k < call.topK; ++k) {
                 const int number = order[static_cast<size_t>(k)];
                 expect(numbers, call.topClassesBytes, image * call.topK + k, number);
-                expect(values, call.topProbabilitiesBytes, image * call.topK + k, probabilities.at(n, 0, 0, number));
+                expect(shares, call.topProbabilitiesBytes, image * call.topK + k, probabilities.at(n, 0, 0, number));
             }
         }
         addInput(output, call.logits, std::move(logits));
-        data_.expected = {std::move(values), std::move(numbers)};
+        data_.expected = {std::move(values), std::move(shares), std::move(numbers)};
         error_ = 5e-6;  // of probabilities: exp is off by a few units in the last place; float32 in every precision
         return {};
     }

@@ -7,30 +7,6 @@
 namespace dunlin::tuning {
 namespace {
 
-// The height of the map that an extent counts rows of; 0 for kernels that take whole images.
-int rowsOf(const KernelCall& call) {
-    switch (kernelOf(call)) {
-        case Kernel::Conv2d:
-            return std::get<Conv2dCall>(call).out.shape.h;
-        case Kernel::Pointwise:
-            return std::get<PointwiseCall>(call).out.shape.h;
-        case Kernel::Depthwise:
-            return std::get<DepthwiseCall>(call).out.shape.h;
-        case Kernel::Export:
-            return std::get<ExportCall>(call).in.shape.h;
-        case Kernel::LayerNorm:
-            return std::get<LayerNormCall>(call).out.shape.h;
-        case Kernel::Resize:
-            return std::get<ResizeCall>(call).out.shape.h;
-        case Kernel::MaxPool:
-            return std::get<MaxPoolCall>(call).out.shape.h;
-        case Kernel::InvertedResidual:
-            return std::get<InvertedResidualCall>(call).out.shape.h;
-        default:
-            return 0;
-    }
-}
-
 std::string number(double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%g", value);

@@ -82,6 +82,7 @@ struct CaseData {
         std::vector<uint64_t> others;           // of those that the oracle did not compute: they must be finite
         Precision precision = Precision::Fp32;  // of the stored elements
         bool isInteger = false;                 // uint32 (top classes), which must be equal
+        bool hasOwnScale = false;               // its error counts beside its own largest value, not that of all
         Shape sumsShape;                        // partial sums: images and channels
         double pixels = 1;
     };
@@ -100,9 +101,15 @@ struct CaseData {
 Result<CaseData> makeData(const KernelCase& problem);
 
 // The largest error of what a dispatch wrote, over the largest expected value (of all its outputs; over 1 where all are
-// zero); infinite where something is missing or not finite, an integer differs, or a padding lane is not zero.
+// zero); infinite where something is missing or not finite, an integer differs, a padding lane is not zero, or
+// bytes of an expected tensor that are not the dispatch's (other rows, images or outputs) lost the runner's 0xff.
 // `written` has the bytes of the form's tensors.
 double maxRelativeError(const KernelCase& problem, const CaseData& data, const FormedCase& form,
                         const std::map<TensorId, std::vector<std::byte>>& written);
+
+// What is wrong with what a dispatch wrote, for people: elements that were never written or are not finite, what it
+// wrote beside its part, or the worst element with its value and the oracle's.
+std::string describeMismatch(const KernelCase& problem, const CaseData& data, const FormedCase& form,
+                             const std::map<TensorId, std::vector<std::byte>>& written);
 
 }  // namespace dunlin::tuning

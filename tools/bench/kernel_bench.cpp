@@ -8,6 +8,7 @@
 
 #include "runtime/plan/kernels.h"
 #include "runtime/tuning/case_runner.h"
+#include "shaders/include/params.h"
 #include "tools/bench/interruption.h"
 #include "tools/bench/pipeline_statistics.h"
 #include "tools/bench/statistics.h"
@@ -71,7 +72,8 @@ class CaseMeasurement {
         const bool isUser = contender.pipeline != nullptr;
         const tuning::FormedCase& form = contender.form;
         const std::string variant = isUser ? contender.userVariant : form.variant;
-        const std::string id = isUser ? form.id.substr(0, form.id.rfind('/') + 1) + variant : form.id;
+        std::string id = isUser ? form.id.substr(0, form.id.rfind('/') + 1) + variant : form.id;
+        if (bench_.namesDevice) id += "/" + bench_.target.id;
         return {{"id", id},
                 {"case", problem_.id},
                 {"kernel", row(problem_.kernel()).name},
@@ -81,6 +83,7 @@ class CaseMeasurement {
                 {"networks", problem_.networks},
                 {"correct", nullptr},
                 {"maxRelativeError", nullptr},
+                {"mismatch", nullptr},
                 {"tolerance", data_.tolerance},
                 {"deterministic", nullptr},
                 {"clock", nullptr},
@@ -132,6 +135,7 @@ class CaseMeasurement {
         const bool correct = error <= data_.tolerance;
         lane.row["correct"] = correct;
         lane.row["maxRelativeError"] = std::isfinite(error) ? Json(error) : Json();
+        if (!correct) lane.row["mismatch"] = tuning::describeMismatch(problem_, data_, contender.form, first);
         lane.row["deterministic"] = repeats;
         lane.isTimed = correct && repeats;
         if (!lane.isTimed) return {};
@@ -167,7 +171,11 @@ class CaseMeasurement {
     void addTimes(Lane& lane) const {
         if (lane.samplesUs.empty()) return;
         const Summary summary = summarize(lane.samplesUs);
-        const DispatchCost cost = costOf(problem_.network->graph, problem_.network->lowered, problem_.dispatch);
+        DispatchCost cost = costOf(problem_.network->graph, problem_.network->lowered, problem_.dispatch);
+        if (problem_.kernel() == Kernel::Preprocess) {
+            const bool readsPlanes = lane.contender.form.form.tileX == params::kSourceTensor;
+            cost.bytes += readsPlanes ? data_.planes.size() : data_.picture.size();
+        }
         const double seconds = summary.median / 1e6;
         lane.row["clock"] = lane.runner->usesGpuClock() ? "gpu" : "wall";
         lane.row["medianUs"] = summary.median;

@@ -60,12 +60,17 @@ class KernelsRun {
         DUNLIN_CLI_TRY(checkKernelNames(options_.kernels));
         DUNLIN_CLI_ASSIGN(const std::vector<Target> targets, openTargets(measureOptions(), true));
         if (options_.list) return printList(targets);
+        std::vector<std::vector<ChosenCase>> cases;  // of every target, so that wrong use shows before anything runs
+        for (const Target& target : targets) {
+            DUNLIN_CLI_ASSIGN(std::vector<ChosenCase> its, chooseCases(options_, target));
+            cases.push_back(std::move(its));
+        }
         InterruptionGuard guard;
         if (options_.measure.validation) notice(kValidationNotice);
-        for (const Target& target : targets) {
-            DUNLIN_CLI_TRY(measureTarget(target));
-            if (!fatal_) validation_ = checkValidation(target);
-            if (fatal_ || validation_ || InterruptionGuard::requested()) break;
+        namesDevice_ = targets.size() > 1;
+        for (size_t i = 0; i < targets.size() && !fatal_ && !failure_ && !InterruptionGuard::requested(); ++i) {
+            failure_ = measureTarget(targets[i], cases[i]);
+            if (!fatal_ && !failure_) failure_ = checkValidation(targets[i]);
         }
         return finish();
     }
@@ -73,7 +78,7 @@ class KernelsRun {
   private:
     MeasureOptions measureOptions() const {
         MeasureOptions measure = options_.measure;
-        if (measure.timeoutSeconds == 0) measure.timeoutSeconds = kDefaultTimeoutSeconds;
+        if (measure.timeoutSeconds == 0) measure.timeoutSeconds = kDefaultKernelTimeoutSeconds;
         return measure;
     }
 
@@ -91,21 +96,26 @@ class KernelsRun {
         return ExitStatus::Done;
     }
 
-    cli::Check measureTarget(const Target& target) {
-        DUNLIN_CLI_ASSIGN(const std::vector<ChosenCase> cases, chooseCases(options_, target));
+    cli::Check measureTarget(const Target& target, const std::vector<ChosenCase>& cases) {
         warnOfLength(target, cases);
         document_["devices"].push_back(identityOf(target));
         std::optional<Ceilings> ceilings;
         if (options_.measure.ceilings) {
-            DUNLIN_CLI_ASSIGN(ceilings, measureCeilings(target));
+            Outcome<Ceilings> measured = measureCeilings(target);
+            if (!measured.ok()) {
+                const Failure& failure = measured.failure();
+                if (failure.status == ExitStatus::DeviceFailed) fatal_ = failure;
+                return failure;
+            }
+            ceilings = *std::move(measured);
             document_["ceilings"][target.id] = jsonOf(*ceilings);
             for (const std::string& text : ceilings->notices) notice(target.id + ": " + text);
         }
         auto pipelines = cli::outcomeOf(vulkan::Pipelines::create(*target.device));
         if (!pipelines.ok()) return pipelines.failure();
-        if (!options_.measure.json) cli::printOut("{}\n", headingOf(target, ceilings ? &*ceilings : nullptr));
+        if (!options_.measure.json) cli::printOut("{}", headingOf(target, ceilings ? &*ceilings : nullptr));
         const double seconds = options_.measure.seconds > 0 ? options_.measure.seconds : kDefaultKernelSeconds;
-        const Bench bench = {target, **pipelines, ceilings ? &*ceilings : nullptr, seconds};
+        const Bench bench = {target, **pipelines, ceilings ? &*ceilings : nullptr, seconds, namesDevice_};
         const cli::Check failure = measureCases(bench, cases);
         if (fatal_) (void)pipelines->release();
         return failure;
@@ -152,34 +162,39 @@ class KernelsRun {
         constexpr auto kInterval = std::chrono::seconds(5);
         if (options_.measure.output.empty()) return {};
         if (!atEnd && Clock::now() - saved_ < kInterval) return {};
-        document_["complete"] = atEnd && !fatal_ && !InterruptionGuard::requested();
+        document_["complete"] = atEnd && isComplete();
         saved_ = Clock::now();
         return writeDocument(document_, options_.measure.output);
     }
 
+    bool isComplete() const { return !fatal_ && !failure_ && !InterruptionGuard::requested(); }
+
     Outcome<ExitStatus> finish() {
-        document_["complete"] = !fatal_ && !InterruptionGuard::requested();
+        document_["complete"] = isComplete();
         DUNLIN_CLI_TRY(save(true));
         if (options_.measure.json) {
             cli::printJson(document_);
         } else {
-            cli::printOut("\n{}\n", summaryOf(document_["results"]));
+            cli::printOut("\n{}{}\n", isComplete() ? "" : "incomplete: ", summaryOf(document_["results"]));
         }
         if (fatal_) {
             cli::printError(fatal_->message);
             endProcess(static_cast<int>(fatal_->status));
         }
-        constexpr int kInterrupted = 130;  // as shells have it: 128 and SIGINT's number
-        if (InterruptionGuard::requested()) endProcess(kInterrupted);
-        DUNLIN_CLI_TRY(validation_);
+        if (InterruptionGuard::requested() && !options_.measure.quiet) {
+            cli::printError("interrupted: these are the results until then");
+        }
+        if (InterruptionGuard::requested()) endProcess(static_cast<int>(ExitStatus::Interrupted));
+        DUNLIN_CLI_TRY(failure_);
         return isAllRight(document_["results"]) ? ExitStatus::Done : ExitStatus::No;
     }
 
     const KernelBenchOptions& options_;
     Json document_;
     std::optional<Failure> fatal_;
-    cli::Check validation_;
-    std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
+    cli::Check failure_;  // what ended the measurement, with the device intact
+    bool namesDevice_ = false;
+    std::chrono::steady_clock::time_point saved_;  // long ago: the first result is written at once
 };
 
 }  // namespace
