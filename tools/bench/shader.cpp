@@ -97,7 +97,7 @@ class ShaderRun {
     Outcome<ExitStatus> measure() {
         document_ = newDocument("shader");
         if (options_.measure.validation) {
-            document_["notices"].push_back("everything ran under the validation layer: times mean nothing");
+            document_["notices"].push_back(kUnderValidation);
         }
         std::vector<std::vector<CompiledShader>> compiled;
         if (!compileAll(compiled)) return ExitStatus::BadInput;
@@ -209,8 +209,7 @@ class ShaderRun {
         document_["complete"] = !InterruptionGuard::requested();
         if (!options_.measure.output.empty()) DUNLIN_CLI_TRY(writeDocument(document_, options_.measure.output));
         if (options_.measure.json) cli::printJson(document_);
-        constexpr int kInterrupted = 130;  // as shells have it: 128 and SIGINT's number
-        if (InterruptionGuard::requested() && !options_.watch) endProcess(kInterrupted);
+        if (InterruptionGuard::requested() && !options_.watch) endProcess(static_cast<int>(ExitStatus::Interrupted));
         DUNLIN_CLI_TRY(sayValidation());
         const Json& rows = document_["results"];
         const bool isRight = std::all_of(rows.begin(), rows.end(), [](const Json& row) {
@@ -222,14 +221,11 @@ class ShaderRun {
     // What the validation layer said since the last time; while watching it is only printed.
     cli::Check sayValidation() {
         for (Place& place : places_) {
-            const std::vector<vulkan::ValidationMessage> messages = place.target.device->validationMessages();
-            const size_t seen = std::exchange(place.messagesSeen, messages.size());
-            if (messages.size() == seen) continue;
-            const Failure said = {ExitStatus::DeviceFailed,
-                                  fmt::format("{}: the validation layer said {} things, first: {}: {}", place.target.id,
-                                              messages.size() - seen, messages[seen].id, messages[seen].text)};
+            const cli::Check said = checkValidation(place.target, place.messagesSeen);
+            if (!said) continue;
+            place.messagesSeen = place.target.device->validationMessages().size();
             if (!options_.watch) return said;
-            cli::printError(said.message);
+            cli::printError(said->message);
         }
         return {};
     }
