@@ -18,8 +18,6 @@ namespace {
 
 using cli::Failure;
 
-constexpr const char* kValidationNotice = "everything ran under the validation layer: times mean nothing";
-
 // A case with those of its forms that are asked for.
 struct ChosenCase {
     tuning::KernelCase problem;
@@ -66,7 +64,7 @@ class KernelsRun {
             cases.push_back(std::move(its));
         }
         InterruptionGuard guard;
-        if (options_.measure.validation) notice(kValidationNotice);
+        if (options_.measure.validation) notice(kUnderValidation);
         namesDevice_ = targets.size() > 1;
         for (size_t i = 0; i < targets.size() && !fatal_ && !failure_ && !InterruptionGuard::requested(); ++i) {
             failure_ = measureTarget(targets[i], cases[i]);
