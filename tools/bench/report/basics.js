@@ -39,9 +39,10 @@ function svg(name, attributes = {}, ...children) {
 
 // ---- numbers ----
 
-// Three significant digits, without an exponent.
+// Three significant digits, without an exponent unless there were more than nine digits to read.
 function digits(value) {
   const size = Math.abs(value);
+  if (size >= 1e9) return value.toExponential(2);
   if (size === 0) return "0";
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
   const decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;

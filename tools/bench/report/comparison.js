@@ -30,8 +30,9 @@ function comparisonRow(row, reach, threshold) {
       "li", {class: "compared row-grid comparison-row"}, html("div", {class: "id"}, text(row.id)),
       html(
           "div", {class: "row-value"}, ratio === null ? "" : html("b", {}, change(ratio)), `${interval} `,
-          html("span", {class: mood}, withNote(word, row)),
-          ratio === null ? "" : ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${timeName(row.time)}`),
+          html("span", {class: mood}, word),
+          ratio === null ? "" : ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${timeName(row.time)}`,
+          text(row.note) ? ` \u00b7 ${row.note}` : ""),
       ratio === null ? null : ratioStrip({ratio, low, high}, reach, threshold, strip));
 }
 
