@@ -31,7 +31,7 @@
 //          limitUs, rooflineShare}
 // kernels  id "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"; case: the id without precision and variant; kernel,
 // variant,
-//          networks[]; correct, maxRelativeError (null if not finite), tolerance, deterministic; clock "gpu" or "wall";
+//          networks[]; correct, maxRelativeError (null if not finite), tolerance, mismatch (where wrong: what and where), deterministic; clock "gpu" or "wall";
 //          medianUs, minUs, p95Us, samplesUs[]; bytes, flops, gflops, gbps, limitUs, rooflineShare; isDefault (what is
 //          taken without tuning), isBest (what tuning would take); statistics {name: number} of the driver
 // shader   as kernels; the user's own has variant "FILE.comp" and isUser true

@@ -37,11 +37,7 @@ struct Place {
 using FileTimes = std::map<fs::path, std::optional<fs::file_time_type>>;
 FileTimes timesOf(const std::set<fs::path>& files) {
     FileTimes times;
-    for (const fs::path& file : files) {
-        std::error_code error;
-        const fs::file_time_type time = fs::last_write_time(file, error);
-        times[file] = error ? std::nullopt : std::optional(time);
-    }
+    for (const fs::path& file : files) times[file] = timeOf(file);
     return times;
 }
 
@@ -107,7 +103,8 @@ class ShaderRun {
         if (!compileAll(compiled)) return ExitStatus::BadInput;
         for (size_t i = 0; i < places_.size(); ++i) {
             Place& place = places_[i];
-            DUNLIN_CLI_TRY(measureCeilingsOnce(place));
+            document_["devices"].push_back(identityOf(place.target));
+            if (options_.measure.ceilings) DUNLIN_CLI_TRY(measureCeilingsOnce(place));
             for (size_t j = 0; j < place.choices.size(); ++j) {
                 const cli::Check failure = measureChoice(place, place.choices[j], compiled[i][j].code);
                 if (!failure) continue;
@@ -122,19 +119,19 @@ class ShaderRun {
     // For each place and choice; false where one does not compile, and all errors are printed then, each once.
     bool compileAll(std::vector<std::vector<CompiledShader>>& compiled) {
         std::set<std::string> printed;
-        std::set<fs::path> files;
+        fileTimes_.clear();
         for (const Place& place : places_) {
             compiled.emplace_back();
             for (const ShaderChoice& choice : place.choices) {
                 compiled.back().push_back(compileShader(sourceOf(options_, choice)));
                 const CompiledShader& shader = compiled.back().back();
-                files.insert(shader.files.begin(), shader.files.end());
+                // Those of the first reading: what was saved since is compiled again.
+                for (const CompiledShader::File& file : shader.files) fileTimes_.emplace(file.path, file.written);
                 for (const std::string& error : shader.errors) {
                     if (printed.insert(error).second) printCompileError(error);
                 }
             }
         }
-        fileTimes_ = timesOf(files);
         return printed.empty();
     }
 
@@ -148,17 +145,17 @@ class ShaderRun {
     }
 
     cli::Check measureCeilingsOnce(Place& place) {
-        if (!options_.measure.ceilings) return addDevice(place);
         if (!place.ceilings) {
-            DUNLIN_CLI_ASSIGN(place.ceilings, measureCeilings(place.target));
+            Outcome<Ceilings> measured = measureCeilings(place.target);
+            if (!measured.ok()) {
+                if (measured.failure().status == ExitStatus::DeviceFailed) endAfter(measured.failure());
+                return measured.failure();
+            }
+            place.ceilings = *std::move(measured);
             if (!options_.measure.json) cli::printOut("{}", headingOf(place.target, &*place.ceilings));
         }
         document_["ceilings"][place.target.id] = jsonOf(*place.ceilings);
         for (const std::string& notice : place.ceilings->notices) document_["notices"].push_back(notice);
-        return addDevice(place);
-    }
-    cli::Check addDevice(const Place& place) {
-        document_["devices"].push_back(identityOf(place.target));
         return {};
     }
 
@@ -195,7 +192,7 @@ class ShaderRun {
         return {};
     }
 
-    // The device may still be running the shader: nothing of it can be destroyed.
+    // The device may still be running what was submitted: nothing of it can be destroyed.
     [[noreturn]] void endAfter(const Failure& failure) {
         document_["complete"] = false;
         if (!options_.measure.output.empty()) {
@@ -259,7 +256,7 @@ class ShaderRun {
 
     const ShaderBenchOptions& options_;
     std::vector<Place> places_;
-    FileTimes fileTimes_;  // of the shader and what it included, when it was compiled
+    FileTimes fileTimes_;  // of the shader and what it included, before they were read
     Json document_;
 };
 
