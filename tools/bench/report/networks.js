@@ -179,7 +179,7 @@ function slowestLayers(run) {
     {title: "kernel", value: (layer) => kernelText(layer)},
     {title: "shape", value: shapeText},
     {title: "bytes", number: true, value: (layer) => bytes(layer.bytes)},
-    {title: "arithmetic", number: true, value: (layer) => operations(layer.flops)},
+    {title: "arithmetic", number: true, value: (layer) => (layer.flops === 0 ? "" : operations(layer.flops))},
   ];
   return table(`The slowest layers: ${slowest.length} of ${layers.length}`, columns, slowest);
 }
