@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <random>
+#include <sstream>
 
 #include "tests/tools/command_fixture.h"
 #include "tools/bench/comparison.h"
@@ -271,13 +272,43 @@ class CompareCommand : public test::CommandFixture {
 TEST_F(CompareCommand, IsAGate) {
     const test::CommandResult same = dunlin({"bench", "compare", before_, same_});
     EXPECT_EQ(same.exitStatus, 0) << same.err;
-    EXPECT_NE(same.out.find("0 of 2 are slower by more than 5 %, 0 faster"), std::string::npos) << same.out;
+    EXPECT_NE(same.out.find("0 of 2 rows slower by more than 5 %, 0 faster (beyond noise)"), std::string::npos)
+        << same.out;
 
     const test::CommandResult slower = dunlin({"bench", "compare", before_, slower_});
     EXPECT_EQ(slower.exitStatus, 1) << slower.err;
     EXPECT_NE(slower.out.find("slower, a regression"), std::string::npos) << slower.out;
-    EXPECT_LT(slower.out.find("\nb "), slower.out.find("\na ")) << "the slowest first: " << slower.out;
+    EXPECT_NE(slower.out.find("\nb\n"), std::string::npos) << slower.out;
+    EXPECT_EQ(slower.out.find("\na\n"), std::string::npos) << "it is the same: " << slower.out;
+    EXPECT_NE(slower.out.find("and 1 row the same or unclear"), std::string::npos) << slower.out;
+    const std::string all = dunlin({"bench", "compare", before_, slower_, "--all"}).out;
+    EXPECT_LT(all.find("\nb\n"), all.find("\na\n")) << "the slowest first: " << all;
     EXPECT_EQ(dunlin({"bench", "compare", before_, slower_, "--threshold", "50%"}).exitStatus, 0);
+}
+
+TEST_F(CompareCommand, FitsIntoATerminal) {
+    const std::string id = "pointwise/56x56x72/" + std::string(60, 'x') + "/fp32/a-variant";
+    Json far = kernel(id, 5e9, 3), failed = {{"id", "b"}, {"device", "vulkan:0"}};
+    failed["error"] =
+        "the device was lost while the shader ran for the first time, and so this is a sentence that is "
+        "longer than a line of the table may ever be";
+    const test::CommandResult result =
+        dunlin({"bench", "compare", saved("old.json", document("kernels", {kernel(id, 10, 1), kernel("b", 10, 2)})),
+                saved("far.json", document("kernels", {far, failed}))});
+    EXPECT_EQ(result.exitStatus, 1);
+    EXPECT_NE(result.out.find("e+08 times"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("1 failing, wrong or without a time now"), std::string::npos) << result.out;
+    std::istringstream lines(result.out);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110u) << line;
+}
+
+TEST_F(CompareCommand, SaysWhatCouldNotBeJudged) {
+    Json without = kernel("b", 13, 4);
+    without["samplesUs"] = nullptr;
+    const test::CommandResult result = dunlin(
+        {"bench", "compare", before_, saved("without.json", document("kernels", {kernel("a", 10, 3), without}))});
+    EXPECT_EQ(result.exitStatus, 1);
+    EXPECT_NE(result.out.find("1 could not be judged, 1 of them slower"), std::string::npos) << result.out;
 }
 
 TEST_F(CompareCommand, GivesJson) {

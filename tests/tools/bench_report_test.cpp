@@ -167,7 +167,35 @@ TEST_F(ReportPage, ShowsHostileNamesAsText) {
 }
 
 TEST_F(ReportPage, FitsAPhone) {
-    probed(pageOf({kBefore, kAfter, kKernels}), 360);
+    const test::Json page = probed(pageOf({kBefore, kAfter, kKernels}), 360);
+    EXPECT_EQ(page["sideways"], test::Json::array()) << "rows are cards there";
+}
+
+TEST_F(ReportPage, ShowsStartsWithoutScrollingSideways) {
+    const test::Json page = probed(pageOf({kBefore}), 1200);
+    EXPECT_FALSE(anyContains(page["sideways"], "A cold start")) << page["sideways"];
+}
+
+TEST_F(ReportPage, NumbersAFileThatIsGivenTwice) {
+    const std::string text = probed(pageOf({kBefore, kBefore}), 1200)["text"];
+    EXPECT_NE(text.find("before.json #2 against before.json #1"), std::string::npos) << text.substr(0, 900);
+}
+
+TEST_F(ReportPage, TakesTheWallsTimeWhereTimestampsSlowTheDriverDown) {
+    Json document = Json::parse(contentOf(kBefore));
+    Json& row = document["results"][0];
+    row.update({{"gpuMedianMs", 9}, {"wallMedianMs", 4}, {"limitMs", 1}, {"limitShare", 0.111}});
+    const std::string text = probed(pageOf({saved("slow.json", document)}), 1200)["text"];
+    EXPECT_NE(text.find("4.00 ms wall \u00b7 25 % of the limit \u00b7 9.00 ms GPU with timestamps"), std::string::npos);
+    EXPECT_NE(resultsTable(std::vector<Json>{document}).find("| 9 | 4 | 25 % |"), std::string::npos);
+}
+
+TEST_F(ReportPage, ShowsNoShapeWhereThereIsNoPicture) {
+    Json document = Json::parse(contentOf(kBefore));
+    document["results"][0]["layers"][0]["shape"] = "0x0x0x0";
+    const test::Json page = probed(pageOf({saved("vector.json", document)}), 1200);
+    EXPECT_FALSE(anyContains(page["tips"], "0x0"));
+    EXPECT_EQ(page["text"].get<std::string>().find("0x0x0x0"), std::string::npos);
 }
 
 TEST_F(ReportPage, IsLightAndDark) {
@@ -239,7 +267,9 @@ TEST_F(ReportPage, ShowsAShaderBesideTheBuiltInOnes) {
     document["results"][1]["isUser"] = true;
     document["results"][1]["variant"] = "mine.comp";
     document["results"][1]["statistics"] = {{"Registers", 64}, {"Spills", 0}};
-    const std::string text = probed(pageOf({saved("mine.json", document)}), 1200)["text"];
+    const test::Json page = probed(pageOf({saved("mine.json", document)}), 1200);
+    EXPECT_EQ(page["ranks"], (test::Json{" best", " default"})) << "of the fastest and the slower one";
+    const std::string text = page["text"];
     EXPECT_NE(text.find("mine.comp (yours)"), std::string::npos);
     EXPECT_NE(text.find("Registers"), std::string::npos);
     EXPECT_NE(text.find("yours takes 0.45 times as long"), std::string::npos) << text.substr(0, 900);

@@ -155,6 +155,7 @@ void addCompareCommand(CLI::App& app, Parsed& parsed) {
         .add_option("--threshold", parsed.threshold,
                     "how much slower is a regression: 5%, 0.05 or 1.05 all mean a twentieth; default: 5%")
         ->type_name("X");
+    command.add_flag("--all", parsed.compare.all, "also the rows that are the same or unclear");
     command.add_flag("--json", parsed.compare.json, "one JSON document on stdout");
 }
 

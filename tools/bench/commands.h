@@ -67,6 +67,7 @@ struct ReportOptions {
 struct CompareOptions {
     std::string before, after;
     double threshold = 0.05;  // how much slower, as a share, counts as a regression
+    bool all = false;         // also rows that are the same or unclear
     bool json = false;
 };
 

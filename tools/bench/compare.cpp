@@ -7,16 +7,24 @@
 #include "tools/bench/checked_fields.h"
 #include "tools/bench/commands.h"
 #include "tools/bench/comparison.h"
-#include "tools/bench/fields.h"
 #include "tools/dunlin/output.h"
 
 namespace dunlin::bench {
 namespace {
 
+constexpr size_t kWidth = 110;  // columns
+
+// Four digits, in a unit that needs no more of them.
 std::string timeText(const std::optional<double>& time, const std::string& unit) {
     if (!time) return "-";
-    const bool isLong = unit == "us" && *time >= 1000;
-    return fmt::format("{:#.4g} {}", isLong ? *time / 1000 : *time, isLong ? "ms" : unit);
+    double shown = *time;
+    std::string name = unit;
+    for (const auto& [small, large] : {std::pair("us", "ms"), std::pair("ms", "s")}) {
+        if (name != small || shown < 1000) continue;
+        shown /= 1000;
+        name = large;
+    }
+    return shown < 1000 ? fmt::format("{:#.4g} {}", shown, name) : fmt::format("{:.4g} {}", shown, name);
 }
 
 // In percent with one decimal; adding 0.0 makes a zero of what rounds to a negative one.
@@ -24,8 +32,13 @@ double percentOf(double ratio) {
     return std::round(1000 * (ratio - 1)) / 10 + 0.0;
 }
 
+// Too far from 1 to be read in percent.
+bool isFarOff(double ratio) {
+    return ratio > 11 || ratio < 0.001;
+}
+
 std::string changeText(double ratio) {
-    return fmt::format("{:+.1f} %", percentOf(ratio));
+    return isFarOff(ratio) ? fmt::format("{:.3g} times", ratio) : fmt::format("{:+.1f} %", percentOf(ratio));
 }
 
 std::string pText(double p) {
@@ -34,7 +47,9 @@ std::string pText(double p) {
 
 std::string intervalText(const TimeDifference& time) {
     if (!time.difference) return "";
-    return fmt::format("{:+.1f} .. {:+.1f} %", percentOf(time.difference->low), percentOf(time.difference->high));
+    const double low = time.difference->low, high = time.difference->high;
+    if (isFarOff(low) || isFarOff(high)) return fmt::format("{:.3g} .. {:.3g} times", low, high);
+    return fmt::format("{:+.1f} .. {:+.1f} %", percentOf(low), percentOf(high));
 }
 
 // A difference that the interval leaves open by more than the threshold is not called "same".
@@ -46,18 +61,39 @@ std::string wordFor(const TimeDifference& time, double threshold) {
 }
 
 std::string verdictFor(const RowDifference& row, double threshold) {
-    if (!row.spoiled.empty()) return row.spoiled;
-    std::string text = wordFor(row.decisive, threshold);
-    if (row.regressed) text += ", a regression";
-    if (!row.note.empty()) text += (text.empty() ? "" : "; ") + row.note;
-    return text;
+    if (!row.spoiled.empty()) return "a regression";
+    return (row.judged ? wordFor(row.decisive, threshold) : "not judged") + (row.regressed ? ", a regression" : "");
 }
 
-void addTime(cli::Table& table, std::string id, const TimeDifference& time, std::string verdict) {
-    const bool hasP = time.difference.has_value();
-    table.addRow({std::move(id), time.time, timeText(time.before, time.unit), timeText(time.after, time.unit),
-                  time.ratio ? changeText(*time.ratio) : "", intervalText(time), hasP ? pText(time.difference->p) : "",
-                  std::move(verdict)});
+bool isChanged(const TimeDifference& time) {
+    return time.significant;
+}
+
+// What is shown without --all: what changed, what could not be judged and what was not made alike.
+bool isTelling(const RowDifference& row) {
+    return !row.judged || row.settingsDiffer || !row.spoiled.empty() || isChanged(row.decisive) ||
+           std::ranges::any_of(row.others, isChanged);
+}
+
+// Lines of at most kWidth columns, each indented so far; a word alone may be wider.
+std::string wrapped(const std::string& text, size_t indent) {
+    std::string result(indent, ' ');
+    size_t column = indent;
+    for (size_t start = 0; start < text.size();) {
+        const size_t end = std::min(text.find(' ', start), text.size());
+        const std::string word = text.substr(start, end - start);
+        const size_t length = cli::displayWidth(word);
+        const bool isFirst = column == indent;
+        if (!isFirst && column + 1 + length > kWidth) {
+            result += "\n" + std::string(indent, ' ') + word;
+            column = indent + length;
+        } else {
+            result += (isFirst ? "" : " ") + word;
+            column += length + !isFirst;
+        }
+        start = end + 1;
+    }
+    return result + "\n";
 }
 
 // Spoiled rows first, then from the most slowed down to the most sped up, then what has no ratio.
@@ -73,48 +109,99 @@ std::vector<const RowDifference*> byImportance(const Comparison& comparison) {
     return rows;
 }
 
-void printMissing(const std::vector<std::string>& ids, const std::string& file) {
-    if (!ids.empty()) cli::printOut("\nonly in {}:\n", cli::withoutControls(file));
-    for (const std::string& id : ids) cli::printOut("  {}\n", cli::withoutControls(id));
+std::vector<std::string> cellsOf(const TimeDifference& time, std::string verdict) {
+    return {time.time,
+            timeText(time.before, time.unit),
+            timeText(time.after, time.unit),
+            time.ratio ? changeText(*time.ratio) : "",
+            intervalText(time),
+            time.difference ? pText(time.difference->p) : "",
+            std::move(verdict)};
 }
 
-std::string summaryOf(const Comparison& comparison, double threshold) {
-    const size_t spoiled = static_cast<size_t>(
-        std::ranges::count_if(comparison.rows, [](const RowDifference& row) { return !row.spoiled.empty(); }));
-    const auto faster = std::ranges::count_if(
-        comparison.rows, [](const RowDifference& row) { return row.decisive.significant && *row.decisive.ratio < 1; });
-    std::string text = fmt::format("beyond noise, {} of {} are slower by more than {:g} %, {} faster",
-                                   comparison.regressions - spoiled, comparison.rows.size(), 100 * threshold, faster);
-    if (spoiled > 0) text += fmt::format("; {} fail or are wrong now", spoiled);
-    return text;
-}
-
-void print(const Comparison& comparison, const CompareOptions& options) {
+// Ids stand on lines of their own, over the times of their rows, so that long ones push no column away.
+void printRows(const std::vector<const RowDifference*>& rows, double threshold) {
     using Align = cli::Table::Align;
-    cli::Table table({{"result"},
-                      {"time"},
+    cli::Table table({{"time"},
                       {"before", Align::Right},
                       {"after", Align::Right},
                       {"change", Align::Right},
                       {"95 % interval", Align::Right},
                       {"p", Align::Right},
                       {""}});
-    for (const RowDifference* row : byImportance(comparison)) {
-        addTime(table, row->id, row->decisive, verdictFor(*row, options.threshold));
-        for (const TimeDifference& time : row->others) addTime(table, "", time, "");
+    for (const RowDifference* row : rows) {
+        table.addRow(cellsOf(row->decisive, verdictFor(*row, threshold)));
+        for (const TimeDifference& time : row->others) table.addRow(cellsOf(time, ""));
     }
-    cli::writeOut(table.text());
-    printMissing(comparison.onlyBefore, options.before);
-    printMissing(comparison.onlyAfter, options.after);
-    cli::printOut("\n{}\n", summaryOf(comparison, options.threshold));
+    const std::string text = table.text(2);
+    size_t start = 0;
+    const auto nextLine = [&] {
+        const size_t end = text.find('\n', start) + 1;
+        const std::string line = text.substr(start, end - start);
+        start = end;
+        return line;
+    };
+    cli::writeOut(nextLine());
+    for (const RowDifference* row : rows) {
+        cli::printOut("{}\n", cli::withoutControls(row->id));
+        for (size_t line = 0; line < 1 + row->others.size(); ++line) cli::writeOut(nextLine());
+        for (const std::string& remark : {row->spoiled, row->note}) {
+            if (!remark.empty()) cli::writeOut(wrapped(cli::withoutControls(remark), 2));
+        }
+    }
+}
+
+void printMissing(const std::vector<std::string>& ids, const std::string& file, bool all) {
+    constexpr size_t kMostShown = 10;
+    if (ids.empty()) return;
+    cli::printOut("\nonly in {}:\n", cli::withoutControls(file));
+    const size_t shown = all ? ids.size() : std::min(ids.size(), kMostShown);
+    for (size_t i = 0; i < shown; ++i) cli::printOut("  {}\n", cli::withoutControls(ids[i]));
+    if (shown < ids.size()) cli::printOut("  and {} more (--all shows them)\n", ids.size() - shown);
+}
+
+std::string summaryOf(const Comparison& comparison, double threshold) {
+    size_t slower = 0, faster = 0, spoiled = 0, unjudged = 0, unjudgedSlower = 0, unclear = 0;
+    for (const RowDifference& row : comparison.rows) {
+        const bool isSpoiled = !row.spoiled.empty();
+        spoiled += isSpoiled;
+        unjudged += !row.judged;
+        unjudgedSlower += !row.judged && row.regressed;
+        slower += row.judged && !isSpoiled && row.regressed;
+        faster += row.decisive.significant && *row.decisive.ratio < 1;
+        unclear += wordFor(row.decisive, threshold) == "unclear";
+    }
+    std::string text = fmt::format("{} of {} rows slower by more than {:g} %, {} faster (beyond noise)", slower,
+                                   comparison.rows.size(), 100 * threshold, faster);
+    if (spoiled > 0) text += fmt::format("; {} failing, wrong or without a time now", spoiled);
+    if (unjudged > 0) text += fmt::format("; {} could not be judged", unjudged);
+    if (unjudgedSlower > 0) text += fmt::format(", {} of them slower by their medians", unjudgedSlower);
+    if (comparison.missing > 0) text += fmt::format("; {} missing", comparison.missing);
+    const bool isMuch = 4 * unclear >= comparison.rows.size() && unclear > 0;
+    if (isMuch) text += fmt::format("; {} unclear: a longer --seconds would tell", unclear);
+    return text;
+}
+
+void print(const Comparison& comparison, const CompareOptions& options) {
+    std::vector<const RowDifference*> rows = byImportance(comparison);
+    if (!options.all) std::erase_if(rows, [](const RowDifference* row) { return !isTelling(*row); });
+    const size_t others = comparison.rows.size() - rows.size();
+    if (!rows.empty()) {
+        printRows(rows, options.threshold);
+        if (others > 0)
+            cli::printOut("and {} {} the same or unclear (--all shows them)\n", others, others == 1 ? "row" : "rows");
+    }
+    printMissing(comparison.onlyBefore, options.before, options.all);
+    printMissing(comparison.onlyAfter, options.after, options.all);
+    const bool isAlone = rows.empty() && comparison.onlyBefore.empty() && comparison.onlyAfter.empty();
+    cli::writeOut((isAlone ? "" : "\n") + wrapped(summaryOf(comparison, options.threshold), 0));
 }
 
 // A gate must not pass in silence because the rows that would have failed are missing.
 void warnOfGaps(const Comparison& comparison, const CompareOptions& options) {
     if (comparison.missing == 0) return;
     cli::printError(fmt::format("{} is incomplete: {} of {} results of {} are not in it", options.after,
-                                comparison.missing, comparison.rows.size() + comparison.onlyBefore.size(),
-                                options.before));
+                                comparison.missing, comparison.rows.size() + comparison.missing, options.before));
 }
 
 }  // namespace

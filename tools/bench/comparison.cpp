@@ -152,7 +152,7 @@ void compareNetworks(const Json& before, const Json& after, RowDifference& row) 
     SampledTime wall = sampledTime(before, after, "wall", "wallMs", "wallMedianMs");
     const bool isSlowedDown = isGpuSlowedDown(gpu.difference, wall.difference);
     const bool byGpu = wall.isSampled() ? gpu.isSampled() && !isSlowedDown : gpu.isSampled() || !wall.isMeasured();
-    if (isSlowedDown && !byGpu) addNote(row, "judged by the wall clock: timestamps slow this driver down");
+    if (isSlowedDown && !byGpu) addNote(row, "the wall clock decides: timestamps slow this driver down");
     if (!gpu.isSampled() && !wall.isSampled()) addNote(row, kNoSamples);
     row.decisive = std::move(byGpu ? gpu.difference : wall.difference);
     row.others.push_back(std::move(byGpu ? wall.difference : gpu.difference));

@@ -63,8 +63,9 @@ inline constexpr cli::CommandHelp kCompareHelp = {
     "  dunlin bench compare before.json after.json\n"
     "  dunlin bench compare before.json after.json --threshold 3% --json\n"
     "\n"
-    "Exit status 1 where something is slower by more than the threshold and the difference is significant. Results of\n"
-    "different devices or drivers are not compared."};
+    "Exit status 1 where something is slower by more than the threshold and the difference is significant, fails or\n"
+    "is wrong now, has no samples to judge by and a median slower by more than the threshold, or is missing because\n"
+    "AFTER is incomplete. Results of different devices or drivers are not compared."};
 
 // Hidden: for `bench model` alone.
 inline constexpr cli::CommandHelp kStartHelp = {"start", "One start of an application, timed to its first result.", ""};

@@ -22,13 +22,18 @@ struct NamedJson {
     Json document;
 };
 
-// The names of the files, with their folders where two would be the same.
+// The names of the files, with their folders where two would be the same, and numbered where they are one file.
 std::vector<std::string> shortNames(const std::vector<std::string>& files) {
-    std::map<std::string, int> uses;
+    std::map<std::string, int> uses, given, number;
     const auto nameOf = [](const std::string& file) { return std::filesystem::path(file).filename().string(); };
-    for (const std::string& file : files) ++uses[nameOf(file)];
+    for (const std::string& file : files) {
+        if (++given[file] == 1) ++uses[nameOf(file)];
+    }
     std::vector<std::string> names;
-    for (const std::string& file : files) names.push_back(uses[nameOf(file)] > 1 ? file : nameOf(file));
+    for (const std::string& file : files) {
+        names.push_back(uses[nameOf(file)] > 1 ? file : nameOf(file));
+        if (given[file] > 1) names.back() += fmt::format(" #{}", ++number[file]);
+    }
     return names;
 }
 

@@ -52,6 +52,14 @@ std::string modelName(const Json& row) {
     return name;
 }
 
+// Of the smaller time: GPU times beyond the wall's come of timestamps that slow the driver down.
+std::optional<double> limitShare(const Json& row) {
+    const auto gpu = numberOf(row, "gpuMedianMs"), wall = numberOf(row, "wallMedianMs"),
+               limit = numberOf(row, "limitMs");
+    if (gpu && wall && limit && *wall > 0 && *gpu > *wall) return *limit / *wall;
+    return numberOf(row, "limitShare");
+}
+
 ResultRow rowOf(const Json& document, const Json& row) {
     ResultRow result;
     result.device = deviceName(document, textOf(row, "device"));
@@ -59,7 +67,7 @@ ResultRow rowOf(const Json& document, const Json& row) {
     result.precision = textOf(row, "precision");
     result.batch = numberOf(row, "batch").value_or(1);
     result.date = textOf(document, "date").substr(0, 10);
-    const auto share = numberOf(row, "limitShare");
+    const std::optional<double> share = limitShare(row);
     result.cells = {escaped(result.device),
                     escaped(result.model),
                     escaped(result.precision),

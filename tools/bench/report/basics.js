@@ -39,9 +39,10 @@ function svg(name, attributes = {}, ...children) {
 
 // ---- numbers ----
 
-// Three significant digits, without an exponent.
+// Three significant digits, without an exponent unless there were more than nine digits to read.
 function digits(value) {
   const size = Math.abs(value);
+  if (size >= 1e9) return value.toExponential(2);
   if (size === 0) return "0";
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
   const decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
@@ -84,8 +85,11 @@ function share(value) {
   return orNone(value, (part) => `${part < 0.1 ? Number((100 * part).toFixed(1)) : Math.round(100 * part)} %`);
 }
 
-// A ratio as a change: "+9.0 %".
+// A ratio as a change: "+9.0 %", or "12.3 times" what it was.
 function change(ratio) {
+  if (ratio > 11 || ratio < 0.001) {
+    return `${ratio >= 1e6 || ratio < 0.001 ? ratio.toExponential(1) : digits(ratio)} times`;
+  }
   const percent = Math.round(1000 * (ratio - 1)) / 10;
   return `${percent > 0 ? "+" : percent < 0 ? "\u2212" : "\u00b1"}${Math.abs(percent).toFixed(1)} %`;
 }
@@ -99,7 +103,7 @@ function count(number, one, many = `${one}s`) {
 function cellContent(value) { return value === NOT_MEASURED ? html("abbr", {title: NOT_MEASURED}, "\u2013") : value; }
 
 // columns: {title, number, value(row), className(row)}; the first is the row's heading. Scrolls by itself where it is
-// too wide, so that the page never does.
+// too wide, so that the page never does; on narrow pages a row is a card, with the titles beside its values.
 function table(caption, columns, rows, rowClass = () => null) {
   const cellClass =
       (column, row) => [column.number ? "number-cell" : "", column.className ? column.className(row) || "" : ""]
@@ -113,7 +117,11 @@ function table(caption, columns, rows, rowClass = () => null) {
           "tr", {class: rowClass(row)},
           columns.map(
               (column, index) => html(
-                  index === 0 ? "th" : "td", {scope: index === 0 ? "row" : null, class: cellClass(column, row)},
+                  index === 0 ? "th" : "td", {
+                    scope: index === 0 ? "row" : null,
+                    class: cellClass(column, row),
+                    "data-title": index === 0 ? null : column.title
+                  },
                   cellContent(column.value(row))))));
   return html(
       "div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},

@@ -86,7 +86,7 @@ function dispatchesOn(report, device) {
         dispatches.push({
           name: text(its.name) || text(its.id),
           kernel: text(its.kernel),
-          shape: text(its.shape),
+          shape: shapeText(its),
           variant: text(its.variant),
           precision: text(row.precision),
           us: positive(its.medianUs),

@@ -10,10 +10,12 @@ const WORDS = {
 function wordOf(row, threshold) {
   if (text(row.spoiled)) return row.spoiled;
   const ratio = positive(row.ratio), low = positive(row.low), high = positive(row.high);
-  if (ratio === null || low === null || high === null) return text(row.note) || NOT_MEASURED;
+  if (ratio === null || low === null || high === null) return "not judged";
   if (row.significant === true) return ratio > 1 ? WORDS.slower : WORDS.faster;
   return high > 1 + threshold || low < 1 / (1 + threshold) ? WORDS.unclear : WORDS.same;
 }
+
+function withNote(word, row) { return text(row.note) ? `${word}; ${row.note}` : word; }
 
 function timeName(time) { return {gpu: " GPU", wall: " wall"}[time] ?? ""; }
 
@@ -29,7 +31,8 @@ function comparisonRow(row, reach, threshold) {
       html(
           "div", {class: "row-value"}, ratio === null ? "" : html("b", {}, change(ratio)), `${interval} `,
           html("span", {class: mood}, word),
-          ratio === null ? "" : ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${timeName(row.time)}`),
+          ratio === null ? "" : ` \u00b7 ${unit(row.before)} to ${unit(row.after)}${timeName(row.time)}`,
+          text(row.note) ? ` \u00b7 ${row.note}` : ""),
       ratio === null ? null : ratioStrip({ratio, low, high}, reach, threshold, strip));
 }
 
@@ -40,6 +43,7 @@ function comparisonParts(report, its) {
   const weight = (row) => (text(row.spoiled) ? Infinity : positive(row.ratio) ?? -1);
   const sorted = [...rows].sort((a, b) => weight(b) - weight(a));
   const telling = sorted.filter((row) => row.regressed === true || row.significant === true);
+  const unjudged = rows.filter((row) => row.judged === false).length;
   const shown = sorted.length <= 40 ? sorted : telling.slice(0, 40);
   const ratios = rows.flatMap((row) => [row.ratio, row.low, row.high]).map(positive).filter((ratio) => ratio !== null);
   const reach = Math.min(4, Math.max(1 + 2 * report.threshold, ...ratios.map((ratio) => Math.max(ratio, 1 / ratio))));
@@ -60,7 +64,7 @@ function comparisonParts(report, its) {
     {title: "p", number: true, value: (row) => orNone(row.p, (p) => (p < 0.0001 ? "< 0.0001" : p.toFixed(4)))},
     {
       title: "verdict",
-      value: (row) => wordOf(row, report.threshold),
+      value: (row) => withNote(wordOf(row, report.threshold), row),
       className: (row) => (row.regressed === true ? "bad" : null)
     },
   ];
@@ -72,7 +76,7 @@ function comparisonParts(report, its) {
             "span", {class: num(result.regressions) ? "bad" : "good"},
             `${count(num(result.regressions) ?? 0, "regression")} ` +
                 `beyond ${share(report.threshold)}`),
-        "."),
+        unjudged > 0 ? `; ${unjudged} could not be judged.` : "."),
     shown.length < sorted.length ?
         html("p", {class: "quiet"}, `Shown: ${shown.length} that changed; the table has all.`) :
         null,
@@ -91,13 +95,13 @@ function comparisonParts(report, its) {
   ];
 }
 
-// Files of different devices are what the networks' section is for; why they are not compared is told on demand.
+// Files of different devices are what the networks' section is for; that they are not compared is told all the same.
 function refusalsOf(report) {
   const refusals = report.comparisons.map((its) => text(its.refusal)).filter((refusal) => refusal !== "");
   if (refusals.length === 0) return null;
-  return folded(
-      `${count(refusals.length, "file")} not compared with the first`,
-      () => html("ul", {}, refusals.map((refusal) => html("li", {}, `${refusal}.`))));
+  return html(
+      "div", {class: "note", role: "note"}, html("p", {}, `${count(refusals.length, "file")} not compared:`),
+      html("ul", {class: "refusals"}, refusals.map((refusal) => html("li", {}, `${refusal}.`))));
 }
 
 function comparisonSection(report) {

@@ -14,6 +14,12 @@ function verdictOf(row) {
   return row.correct === true ? "correct" : "not checked";
 }
 
+// What a variant is among those of its case.
+function ranksOf(row) {
+  const ranks = [row.isDefault === true ? "default" : "", row.isBest === true ? "best" : ""].filter(Boolean).join(", ");
+  return ranks === "" ? null : html("b", {class: "rank"}, ` ${ranks}`);
+}
+
 function variantName(row) { return (text(row.variant) || "unnamed") + (row.isUser === true ? " (yours)" : ""); }
 
 function kernelColumns(report) {
@@ -100,7 +106,7 @@ function variantBars(its) {
     const values = valuesOf(row);
     const verdict = isWrong(row) ? html("span", {class: "bad"}, ` ${verdictOf(row)}`) : null;
     return html(
-        "li", {class: "row-grid"}, html("div", {class: row.isUser === true ? "good" : null}, variantName(row)),
+        "li", {class: "row-grid"}, html("div", {class: row.isUser === true ? "good" : null}, variantName(row), ranksOf(row)),
         html(
             "div", {class: "row-value"}, html("b", {}, timeUs(row.medianUs)),
             positive(row.rooflineShare) === null ? "" : ` \u00b7 ${share(row.rooflineShare)} of the roofline`, verdict),

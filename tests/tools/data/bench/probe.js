@@ -33,6 +33,9 @@ addEventListener(
                   unnamed: all("svg:not([aria-hidden])").filter((its) => !its.getAttribute("aria-label")).length,
                   width: window.innerWidth,
                   overflow: document.documentElement.scrollWidth - window.innerWidth,
+                  sideways: all(".scroll").filter((its) => its.scrollWidth > its.clientWidth + 1).map(
+                      (its) => its.getAttribute("aria-label")),
+                  ranks: texts(".rank"),
                   foreign: count("img, iframe, object, embed, script[src], link[rel=stylesheet]"),
                   resources: performance.getEntriesByType("resource").map((its) => its.name),
                   strange: document.body.innerText.match(strange) || [],
