@@ -26,8 +26,8 @@ struct Target {
 
 // Each device once, in the order asked for, opened with the instruments that DeviceOptions::instruments names and
 // MeasureOptions::timeoutSeconds. With `vulkanOnly`, cpu is wrong use, and by default the best Vulkan device is taken,
-// be it a software driver.
-Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly);
+// be it a software driver. `robust`: with DeviceOptions::robustBufferAccess.
+Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly, bool robust = false);
 
 // DeviceFailed, with how much the validation layer said of the target and its first message; with --validation.
 cli::Check checkValidation(const Target& target);
