@@ -289,9 +289,9 @@ TEST_F(BenchShader, WhatDoesNotFitTheKernelsLayoutIsSaidBeforeItRuns) {
 
 TEST_F(BenchShader, TheCaseMayBeOfAnyNetworkSizeAndBatch) {
     const std::string file = folder_.file("mine.comp", depthwise_);
-    const Result result =
-        dunlin({"bench", "shader", file, "--models", "mobilenetv2_050", "--size", "64x96", "--batch", "2", "--like",
-                "depthwise/*k3s1*/32x48x16/*", "--device", "vulkan", "--no-ceilings", "--seconds", "0.01", "--json"});
+    const Result result = dunlin({"bench", "shader", file, "--models", "mobilenetv2_050", "--size", "64x96", "--batch",
+                                  "2", "--like", "depthwise/32x48x16/k3s1/relu6/b2/*", "--device", "vulkan",
+                                  "--no-ceilings", "--seconds", "0.01", "--json"});
     EXPECT_EQ(result.exitStatus, 0) << result.err;
 }
 
@@ -331,6 +331,21 @@ TEST_F(BenchShader, AShaderThatHangsIsNamedAndTheProcessEnds) {
     const test::Json written = test::Json::parse(contentOf(folder_ / "out.json"), nullptr, false);
     EXPECT_EQ(written["complete"], false);
     EXPECT_EQ(written["results"][1]["correct"], true) << "the others were verified before";
+}
+
+TEST_F(BenchShader, AShaderThatBringsTheDriverDownIsNamed) {
+    // given a driver that checks the bounds of buffers, and none of shared memory
+    const auto devices = vulkan::VulkanDevice::list();
+    const auto best = static_cast<size_t>(vulkan::bestDevice(*devices));
+    if ((*devices)[best].capabilities.name.find("llvmpipe") == std::string::npos) GTEST_SKIP() << "others may survive";
+    std::string text = replaced(depthwise_, "struct Tile", "shared vec4 some[64];\nstruct Tile");
+    text = replaced(text, "void main() {\n",
+                    "void main() {\n"
+                    "    some[gl_LocalInvocationIndex + p.images * 100000000u] = vec4(p.channels);\n"
+                    "    barrier();\n"
+                    "    if (some[3].x == 7.5) return;\n");
+    folder_.file("mine.comp", text);
+    expectRefused(4, words(folder_ / "mine.comp"), "mine.comp: the driver crashed in compiling or running the shader");
 }
 
 size_t countOf(const std::string& text, const std::string& part) {
