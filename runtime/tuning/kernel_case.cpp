@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "runtime/plan/prepack.h"
@@ -30,11 +32,12 @@ double elementAt(Bytes bytes, uint64_t offset, Precision precision) {
     return double{fromHalf(half)};
 }
 
-bool isInteger(Bytes bytes, uint64_t offset, double expected) {
+// The uint32 at `offset`; infinite past the end.
+double integerAt(Bytes bytes, uint64_t offset) {
     uint32_t value;
-    if (offset + sizeof value > bytes.size()) return false;
+    if (offset + sizeof value > bytes.size()) return kWrong;
     std::memcpy(&value, &bytes[offset], sizeof value);
-    return double{static_cast<double>(value)} == expected;
+    return static_cast<double>(value);
 }
 
 double worse(double error, double other) {
@@ -46,7 +49,7 @@ double errorOfElements(const Expected& expected, Bytes bytes) {
     for (size_t i = 0; i < expected.values.size(); ++i) {
         const uint64_t offset = expected.offsets[i];
         if (expected.isInteger) {
-            if (!isInteger(bytes, offset, expected.values[i])) return kWrong;
+            if (integerAt(bytes, offset) != expected.values[i]) return kWrong;
             continue;
         }
         double value = elementAt(bytes, offset, expected.precision);
@@ -91,14 +94,19 @@ void markWritten(const Expected& expected, std::vector<bool>& isWritten) {
     const uint64_t elements = expected.stored == Expected::Stored::TwoParts ? 2 : 1;
     for (const auto* offsets : {&expected.offsets, &expected.padding, &expected.others}) {
         for (const uint64_t offset : *offsets) {
-            const auto begin = isWritten.begin() + static_cast<std::ptrdiff_t>(offset);
-            std::fill_n(begin, elements * elementBytes, true);
+            if (offset + elements * elementBytes > isWritten.size()) continue;  // told of as missing
+            std::fill_n(isWritten.begin() + static_cast<std::ptrdiff_t>(offset), elements * elementBytes, true);
         }
     }
 }
 
-// Whether what is not the dispatch's to write has kept the 0xff that the runner filled it with.
-bool leavesOthersAlone(const CaseData& data, const std::map<TensorId, std::vector<std::byte>>& written) {
+// Where something that is not the dispatch's to write has lost the 0xff that the runner filled it with; nothing where
+// all kept it.
+struct Trespass {
+    TensorId tensor = -1;
+    size_t offset = 0;
+};
+std::optional<Trespass> findTrespass(const CaseData& data, const std::map<TensorId, std::vector<std::byte>>& written) {
     std::map<TensorId, std::vector<bool>> isWritten;
     for (const Expected& expected : data.expected) {
         std::vector<bool>& marks = isWritten[expected.tensor];
@@ -108,10 +116,42 @@ bool leavesOthersAlone(const CaseData& data, const std::map<TensorId, std::vecto
     for (const auto& [tensor, marks] : isWritten) {
         const std::vector<std::byte>& bytes = written.at(tensor);
         for (size_t i = 0; i < bytes.size(); ++i) {
-            if (!marks[i] && bytes[i] != std::byte{0xff}) return false;
+            if (!marks[i] && bytes[i] != std::byte{0xff}) return Trespass{tensor, i};
         }
     }
-    return true;
+    return std::nullopt;
+}
+
+// Elements of one tensor that are not what they should be.
+struct Mismatches {
+    size_t elements = 0, unwritten = 0, notFinite = 0;
+    size_t firstUnwritten = 0, firstNotFinite = 0;
+    size_t worst = 0;  // of the finite ones
+    double worstValue = 0, worstError = 0;
+};
+
+Mismatches mismatchesOf(const Expected& expected, Bytes bytes) {
+    Mismatches found;
+    found.elements = expected.offsets.size();
+    const auto elementBytes = static_cast<size_t>(expected.isInteger ? 4 : elementSize(expected.precision));
+    for (size_t i = 0; i < expected.offsets.size(); ++i) {
+        const uint64_t offset = expected.offsets[i];
+        if (offset + elementBytes > bytes.size()) continue;
+        const Bytes element = bytes.subspan(offset, elementBytes);
+        const double value =
+            expected.isInteger ? integerAt(bytes, offset) : elementAt(bytes, offset, expected.precision);
+        const double error = std::abs(value - expected.values[i]);
+        if (std::ranges::all_of(element, [](std::byte byte) { return byte == std::byte{0xff}; })) {
+            if (found.unwritten++ == 0) found.firstUnwritten = i;
+        } else if (!std::isfinite(value)) {
+            if (found.notFinite++ == 0) found.firstNotFinite = i;
+        } else if (error > found.worstError) {
+            found.worst = i;
+            found.worstValue = value;
+            found.worstError = error;
+        }
+    }
+    return found;
 }
 
 double errorOf(const Expected& expected, Bytes bytes) {
@@ -161,8 +201,56 @@ double maxRelativeError(const KernelCase&, const CaseData& data, const FormedCas
         error = worse(error, its);
         if (!expected.isInteger) largest = std::max(largest, largestOf(expected));
     }
-    if (!leavesOthersAlone(data, written)) return kWrong;
+    if (findTrespass(data, written)) return kWrong;
     return worse(ownError, largest > 0 ? error / largest : error);
+}
+
+std::string describeMismatch(const KernelCase& problem, const CaseData& data, const FormedCase& form,
+                             const std::map<TensorId, std::vector<std::byte>>& written) {
+    const std::vector<Tensor>& tensors = problem.network->lowered.program.tensors;
+    const auto nameOf = [&](TensorId tensor) { return "'" + tensors[static_cast<size_t>(tensor)].name + "'"; };
+    char numbers[160];
+    for (const Expected& expected : data.expected) {
+        const auto bytes = written.find(expected.tensor);
+        if (bytes == written.end() || bytes->second.size() != form.tensorBytes.at(expected.tensor)) {
+            return nameOf(expected.tensor) + " is missing";
+        }
+        const Mismatches found = mismatchesOf(expected, bytes->second);
+        if (found.unwritten > 0) {
+            std::snprintf(numbers, sizeof numbers,
+                          "%zu of %zu elements were never written, the first is number %zu of ", found.unwritten,
+                          found.elements, found.firstUnwritten);
+            return numbers + nameOf(expected.tensor);
+        }
+        if (found.notFinite > 0) {
+            std::snprintf(numbers, sizeof numbers, "%zu of %zu elements are not finite, the first is number %zu of ",
+                          found.notFinite, found.elements, found.firstNotFinite);
+            return numbers + nameOf(expected.tensor);
+        }
+    }
+    if (const std::optional<Trespass> trespass = findTrespass(data, written)) {
+        std::snprintf(numbers, sizeof numbers, "byte %zu, which is not its to write, was written in ",
+                      trespass->offset);
+        return numbers + nameOf(trespass->tensor);
+    }
+    for (const Expected& expected : data.expected) {
+        for (const uint64_t offset : expected.padding) {
+            if (elementAt(written.at(expected.tensor), offset, expected.precision) == 0) continue;
+            return "lanes past the last channel of " + nameOf(expected.tensor) + " are not zero";
+        }
+    }
+    const Expected* worstOf = nullptr;
+    Mismatches worst;
+    for (const Expected& expected : data.expected) {
+        const Mismatches found = mismatchesOf(expected, written.at(expected.tensor));
+        if (found.worstError <= worst.worstError) continue;
+        worst = found;
+        worstOf = &expected;
+    }
+    if (!worstOf) return "the partial sums do not add up to the mean of the output";
+    std::snprintf(numbers, sizeof numbers, "element %zu of %zu is %g instead of %g in ", worst.worst, worst.elements,
+                  worst.worstValue, worstOf->values[worst.worst]);
+    return numbers + nameOf(worstOf->tensor);
 }
 
 }  // namespace dunlin::tuning

@@ -107,4 +107,9 @@ Result<CaseData> makeData(const KernelCase& problem);
 double maxRelativeError(const KernelCase& problem, const CaseData& data, const FormedCase& form,
                         const std::map<TensorId, std::vector<std::byte>>& written);
 
+// What is wrong with what a dispatch wrote, for people: elements that were never written or are not finite, what it
+// wrote beside its part, or the worst element with its value and the oracle's.
+std::string describeMismatch(const KernelCase& problem, const CaseData& data, const FormedCase& form,
+                             const std::map<TensorId, std::vector<std::byte>>& written);
+
 }  // namespace dunlin::tuning

@@ -10,7 +10,8 @@
 namespace dunlin::tuning {
 
 // Submits commands to the device's queue, waits, and times them: by the GPU's clock where the queue has one that moves,
-// else by the wall less the cost of a submission. Movable; must not outlive the device. Not thread-safe.
+// else by the wall less the cost of the shortest empty submission. Movable; must not outlive the device. Not
+// thread-safe.
 class SubmissionClock {
   public:
     static Result<SubmissionClock> create(const vulkan::VulkanDevice& device);
@@ -28,9 +29,11 @@ class SubmissionClock {
   private:
     explicit SubmissionClock(vulkan::CommandRunner commands) : commands_(std::move(commands)) {}
     Result<double> wallNs(const std::function<void(VkCommandBuffer)>& record);
+    Status sampleEmptySubmissions();
 
     vulkan::CommandRunner commands_;
     std::optional<vulkan::GpuTimer> timer_;
+    double shortestEmptyNs_ = 0;  // submission so far; 0: none yet
 };
 
 }  // namespace dunlin::tuning

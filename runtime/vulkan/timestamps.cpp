@@ -29,7 +29,11 @@ std::chrono::steady_clock::time_point steadyTime(uint64_t counter) {
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds)));
 }
 #else
+#if defined(__APPLE__)  // libc++'s steady_clock reads CLOCK_MONOTONIC_RAW there
+constexpr VkTimeDomainEXT kSteadyClockDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_RAW_EXT;
+#else
 constexpr VkTimeDomainEXT kSteadyClockDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+#endif
 
 std::chrono::steady_clock::time_point steadyTime(uint64_t ns) {
     return std::chrono::steady_clock::time_point(std::chrono::duration_cast<std::chrono::steady_clock::duration>(

@@ -84,7 +84,9 @@ TEST(BenchCommandLine, aThresholdIsAShareHoweverItIsWritten) {
     for (const char* text : {"3%", "0.03", "1.03"}) {
         EXPECT_NEAR(parsed<CompareOptions>({"compare", "a", "b", "--threshold", text}).threshold, 0.03, 1e-12) << text;
     }
-    for (const char* text : {"-1", "x", "3%%", "nan", "inf", "0x1"}) {
+    EXPECT_EQ(refusal({"compare", "a", "b", "--threshold", "5"}),
+              "--threshold: '5' could be 5 % or 5 times as long; write 5% or a ratio like 1.05");
+    for (const char* text : {"1", "2", "-1", "x", "3%%", "nan", "inf", "0x1"}) {
         EXPECT_NE(refusal({"compare", "a", "b", "--threshold", text}), "accepted") << text;
     }
 }

@@ -180,6 +180,55 @@ TEST(Compare, TakesNothingFromFieldsOfAnotherType) {
     EXPECT_FALSE(compared({negative}, {negative}).rows[0].decisive.difference.has_value());
 }
 
+// A gate must not pass what it cannot judge.
+TEST(Compare, JudgesNothingWithoutSamplesButDoesNotLetItPass) {
+    Json without = kernel("a", 13, 1);
+    for (const Json& samples : {Json(), Json::array(), Json{10, 0, 10}}) {
+        without["samplesUs"] = samples;
+        const Comparison comparison = compared({kernel("a", 10, 1)}, {without});
+        EXPECT_FALSE(comparison.rows[0].judged) << samples;
+        EXPECT_NE(comparison.rows[0].note.find("no samples"), std::string::npos);
+        EXPECT_EQ(comparison.regressions, 1u) << "its median is slower by 30 %";
+    }
+    without["medianUs"] = 10;
+    EXPECT_EQ(compared({kernel("a", 10, 1)}, {without}).regressions, 0u);
+    without["medianUs"] = nullptr;
+    const Comparison untimed = compared({kernel("a", 10, 1)}, {without});
+    EXPECT_EQ(untimed.rows[0].spoiled, "has no time now");
+    EXPECT_EQ(untimed.regressions, 1u);
+    EXPECT_TRUE(compared({kernel("a", 10, 1)}, {kernel("a", 10, 2)}).rows[0].judged);
+}
+
+TEST(Compare, CountsWhatAnIncompleteDocumentLacks) {
+    const Json before = document("kernels", {kernel("a", 10, 1), kernel("b", 10, 1)});
+    Json after = document("kernels", {kernel("a", 10, 2)});
+    EXPECT_EQ(outcomeOf(before, after)->regressions, 0u) << "somebody may have measured less on purpose";
+    after["complete"] = false;
+    EXPECT_EQ(outcomeOf(before, after)->missing, 1u);
+    EXPECT_EQ(outcomeOf(before, after)->regressions, 1u);
+}
+
+TEST(Compare, SaysInWhatTheTwoWereNotMadeAlike) {
+    Json before = network("vulkan:0", 2, 3, 1), after = before;
+    EXPECT_FALSE(compared({before}, {after}, "model").rows[0].settingsDiffer);
+    before.update({{"fusion", "default"}, {"weights", "formula"}, {"dispatches", 64}, {"correct", true}});
+    after.update({{"fusion", "max"}, {"weights", "a.safetensors"}, {"dispatches", 58}, {"correct", nullptr}});
+    const RowDifference row = compared({before}, {after}, "model").rows[0];
+    EXPECT_TRUE(row.settingsDiffer);
+    EXPECT_EQ(row.note,
+              "fusion default -> max; weights formula -> a.safetensors; dispatches 64 -> 58; "
+              "checked before, not checked now");
+}
+
+// On software drivers timestamps around each dispatch can take longer than the dispatches.
+TEST(Compare, JudgesByTheWallClockWhereTimestampsSlowTheDriverDown) {
+    const Comparison comparison = compared({network("vulkan:0", 6, 3, 1)}, {network("vulkan:0", 9, 3, 3)}, "model");
+    EXPECT_EQ(comparison.rows[0].decisive.time, "wall");
+    EXPECT_EQ(comparison.rows[0].others[0].time, "gpu");
+    EXPECT_NE(comparison.rows[0].note.find("wall clock"), std::string::npos);
+    EXPECT_EQ(comparison.regressions, 0u);
+}
+
 TEST(Compare, RefusesOtherKindsDevicesDriversAndThreads) {
     const Json before = document("kernels", {kernel("a", 10, 1)});
     expectRefused(before, document("model", {network("vulkan:0", 2, 3, 1)}), "bench model");
@@ -251,12 +300,30 @@ TEST_F(CompareCommand, RefusesInOneSentence) {
     expectRefused(2, {"bench", "compare", before_, saved("other.json", document("model", {}))}, "other.json");
 }
 
-TEST_F(CompareCommand, WarnsOfResultsThatABrokenRunLeftOut) {
+TEST_F(CompareCommand, DoesNotPassWhatABrokenRunLeftOut) {
     Json cut = document("kernels", {kernel("a", 10, 3)});
     cut["complete"] = false;
     const test::CommandResult result = dunlin({"bench", "compare", before_, saved("cut.json", cut)});
-    EXPECT_EQ(result.exitStatus, 0);
+    EXPECT_EQ(result.exitStatus, 1);
     EXPECT_NE(result.err.find("cut.json is incomplete: 1 of 2 results"), std::string::npos) << result.err;
+}
+
+TEST_F(CompareCommand, RefusesFieldsThatCannotBeRead) {
+    const auto expectNamed = [&](const std::vector<Json>& rows, const char* kind, const char* field) {
+        const std::string broken = saved("broken.json", document(kind, rows));
+        expectRefused(3, {"bench", "compare", broken, broken}, std::string("broken.json: the result ") + field);
+    };
+    Json row = kernel("a", 10, 1);
+    row["samplesUs"][2] = "fast";
+    expectNamed({row}, "kernels", R"(a: samplesUs[2] is "fast", not a number from 0 on)");
+    row["samplesUs"][2] = -1;
+    expectNamed({row}, "kernels", "a: samplesUs[2] is -1");
+    Json slow = network("cpu", 0, 3, 1);
+    slow["gpuMedianMs"] = "2";
+    expectNamed({slow}, "model", R"(net/224x224/b1/fp32/cpu: gpuMedianMs is "2")");
+    slow["gpuMedianMs"] = nullptr;
+    slow["samples"]["wallMs"] = 3;
+    expectNamed({slow}, "model", "net/224x224/b1/fp32/cpu: samples.wallMs is 3");
 }
 
 }  // namespace

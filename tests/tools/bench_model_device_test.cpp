@@ -87,6 +87,46 @@ TEST_F(BenchModelDevice, SaysThatTheDeviceWasLostWhereNothingWasMeasured) {
     EXPECT_EQ(result.status(), ExitStatus::DeviceFailed);
 }
 
+TEST_F(BenchModelDevice, OpensNothingOnADeviceThatWasLostWhileItsLimitsWereMeasured) {
+    ASSERT_NO_FATAL_FAILURE(open());
+    options_.measure.ceilings = true;
+    faultyVulkan().reset(1, VK_ERROR_DEVICE_LOST, "vkQueueSubmit");
+    const ModelBenchResult result = measure();
+    EXPECT_EQ(faultyVulkan().failed, "vkQueueSubmit");
+    EXPECT_EQ(faultyVulkan().calls, 1) << "nothing was submitted afterwards";
+    EXPECT_TRUE(result.deviceLost) << "so that the process ends without destructors";
+    EXPECT_EQ(result.status(), ExitStatus::DeviceFailed);
+    EXPECT_NE(rowOf(result, onVulkan_)["error"].get<std::string>().find("lost before"), std::string::npos);
+    EXPECT_NE(result.document["notices"].dump().find("DEVICE_LOST"), std::string::npos);
+    EXPECT_GE(rowOf(result, onCpu_)["runs"], 10);
+}
+
+TEST_F(BenchModelDevice, MeasuresByTheWallAloneWhereTheClockStandsStill) {
+    ASSERT_NO_FATAL_FAILURE(open());
+    faultyVulkan().stopsClock = true;
+    const test::TemporaryFolder folder;
+    options_.trace = folder / "trace.json";
+    const ModelBenchResult result = measure();
+    EXPECT_EQ(result.status(), ExitStatus::Done);
+    const Json row = rowOf(result, onVulkan_);
+    EXPECT_GE(row["runs"], 10);
+    EXPECT_TRUE(row["gpuMedianMs"].is_null());
+    EXPECT_TRUE(row["samples"]["gpuMs"].empty());
+    EXPECT_TRUE(row["layers"].empty());
+    EXPECT_NE(result.document["notices"].dump().find("stands still"), std::string::npos);
+    for (const Json& event : result.trace["traceEvents"]) EXPECT_NE(event.value("cat", ""), "gpu");
+}
+
+TEST_F(BenchModelDevice, BuildsNoDocumentThatNobodyTakes) {
+    ASSERT_NO_FATAL_FAILURE(open());
+    int asked = 0, taken = 0;
+    hooks_.isCheckpointDue = [&] { return ++asked == 2; };
+    hooks_.checkpoint = [&](const Json&) { ++taken; };
+    EXPECT_EQ(measure().status(), ExitStatus::Done);
+    EXPECT_GT(asked, 2);
+    EXPECT_EQ(taken, 1);
+}
+
 TEST_F(BenchModelDevice, TakesAHangForALoss) {
     ASSERT_NO_FATAL_FAILURE(open());
     hooks_.checkpoint = [&](const Json&) {

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <map>
 
 #include "tests/support.h"
 #include "tools/bench/child_process.h"
+#include "tools/bench/host_load.h"
+#include "tools/bench/interruption.h"
 #include "tools/bench/model_document.h"
 #include "tools/bench/model_measurement.h"
 #include "tools/bench/model_starts.h"
@@ -31,6 +34,10 @@ class PretendSession final : public NetworkSession {
         if (++runs == failAt) return error(failure, "%s gave up", name_.c_str());
         return runs <= static_cast<int>(warmUp.size()) ? warmUp[static_cast<size_t>(runs) - 1] : ms;
     }
+    Result<double> gpuMs() override {
+        ++gpuRuns;
+        return clockStandsStill ? 0 : ms * gpuShare;
+    }
     Result<std::vector<double>> layerTimesNs() override { return std::vector<double>{ms * 4e5, ms * 4e5}; }
     Result<double> frameMs(int inFlight, int frames) override {
         framesAsked.push_back(frames);
@@ -39,10 +46,10 @@ class PretendSession final : public NetworkSession {
     Result<SubmitTime> submitTime() override { return SubmitTime{3, 4}; }
     Result<TracedFrame> traceFrame() override { return TracedFrame{}; }
 
-    double ms = 1;
+    double ms = 1, gpuShare = 0.8;
     std::vector<double> warmUp;  // the first runs
-    bool gpuClock = false;
-    int failAt = 0, runs = 0;  // of runMs()
+    bool gpuClock = false, clockStandsStill = false;
+    int failAt = 0, runs = 0, gpuRuns = 0;  // the first two of runMs()
     StatusCode failure = StatusCode::DeviceError;
     SessionFacts facts_;
     std::vector<int> framesAsked;
@@ -106,9 +113,40 @@ TEST_F(Turns, DivideTheTimeBetweenTheClocks) {
     session.gpuClock = true;
     measure(0.1);
     EXPECT_EQ(runs_[0].samples.wallMs.size(), 50u);
-    EXPECT_EQ(runs_[0].samples.gpuMs.size(), 63u) << "each the sum of its layers, 0.8 ms";
-    EXPECT_EQ(runs_[0].samples.layerNs.size(), 63u);
+    EXPECT_EQ(runs_[0].samples.gpuMs.size(), 50u) << "each 0.8 ms, and 1 ms by the wall, which is what counts";
     EXPECT_DOUBLE_EQ(runs_[0].samples.gpuMs[0], 0.8);
+    EXPECT_GE(runs_[0].samples.layerNs.size(), 3u);
+    EXPECT_LE(runs_[0].samples.layerNs.size(), 30u) << "runs of their own, and fewer";
+}
+
+TEST_F(Turns, DropAGpuClockThatStandsStill) {
+    PretendSession& session = add("gpu");
+    session.gpuClock = session.clockStandsStill = true;
+    measure(0.1);
+    EXPECT_TRUE(runs_[0].samples.isGpuClockStill);
+    EXPECT_TRUE(runs_[0].samples.gpuMs.empty());
+    EXPECT_TRUE(runs_[0].samples.layerNs.empty());
+    EXPECT_EQ(runs_[0].samples.wallMs.size(), 50u);
+    EXPECT_LT(session.gpuRuns, 30) << "not asked again after the first turn";
+}
+
+TEST_F(Turns, AreBoundByTheWallWhereTheGpuIsMuchFaster) {
+    PretendSession& session = add("gpu");
+    session.gpuClock = true;
+    session.gpuShare = 1e-4;
+    measure(0.1);
+    EXPECT_EQ(runs_[0].samples.gpuMs.size(), 50u);
+}
+
+TEST_F(Turns, BeginWithARunThatDoesNotCountAfterACheckpoint) {
+    PretendSession& session = add("alone");
+    session.ms = 10;
+    int checkpoints = 0;
+    hooks_.checkpoint = [&] { return ++checkpoints % 2 == 0; };
+    measure(0.2);
+    const auto counted = runs_[0].samples.warmUps + runs_[0].samples.wallMs.size();
+    EXPECT_EQ(runs_[0].samples.wallMs.size(), 20u) << "ten turns of two";
+    EXPECT_EQ(static_cast<size_t>(session.runs), counted + 4) << "one after each that took its time";
 }
 
 TEST_F(Turns, BeginWithARunThatDoesNotCountWhereOthersUsedTheCaches) {
@@ -364,6 +402,45 @@ TEST(ChildProcess, IsStoppedWhenItTakesTooLong) {
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
+TEST(ChildProcess, IsStoppedByAnInterruption) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto isInterrupted = [&] {
+        return std::chrono::steady_clock::now() - begin > std::chrono::milliseconds(300);
+    };
+    const auto child = runChild("/bin/sh", {"-c", "exec sleep 60"}, {}, 60, isInterrupted);
+    ASSERT_FALSE(child.ok());
+    EXPECT_EQ(child.failure().status, ExitStatus::Interrupted);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+}
+
+TEST(Interruption, RestoresTheHandlersThatWereThere) {
+    const auto own = [](int) {};
+    const auto before = std::signal(SIGTERM, own);
+    {
+        const InterruptionGuard guard;
+        std::raise(SIGTERM);
+        EXPECT_TRUE(InterruptionGuard::requested());
+    }
+    EXPECT_EQ(std::signal(SIGTERM, before), static_cast<void (*)(int)>(own));
+}
+
+TEST(Interruption, LeavesIgnoredSignalsIgnored) {
+    const auto before = std::signal(SIGINT, SIG_IGN);
+    {
+        const InterruptionGuard guard;
+        std::raise(SIGINT);
+        EXPECT_FALSE(InterruptionGuard::requested()) << "as under nohup";
+    }
+    EXPECT_EQ(std::signal(SIGINT, before), SIG_IGN);
+}
+
+TEST(HostLoad, IsWorthANoticeAboveHalfOfTheProcessors) {
+    EXPECT_FALSE(busyNotice(1.0, 2));
+    EXPECT_FALSE(busyNotice(0, 0)) << "neither is known";
+    ASSERT_TRUE(busyNotice(3.2, 2));
+    EXPECT_NE(busyNotice(3.2, 2)->find("load 3.2 on 2 processors"), std::string::npos);
+}
+
 TEST(ChildProcess, SaysHowItDied) {
     const auto killed = runChild("/bin/sh", {"-c", "kill -9 $$"}, {}, 60);
     ASSERT_FALSE(killed.ok());
@@ -458,6 +535,15 @@ TEST_F(Runs, BecomeRows) {
                               "dispatches", "limitMs", "limitShare"}) {
         EXPECT_TRUE(row.contains(field) && row[field].is_null()) << field << " was not measured";
     }
+
+    result.samples.gpuMs = {0, 0, 1};  // a clock of coarse ticks
+    result.facts.costs = {{1000, 5000, true}};
+    result.facts.waits = {true};
+    Ceilings ceilings;
+    ceilings.fp32 = 1e9;
+    const Json coarse = rowOf(planned.runs[0], result, &ceilings);
+    EXPECT_TRUE(coarse["limitMs"].is_number());
+    EXPECT_TRUE(coarse["limitShare"].is_null()) << "of no time";
 
     ModelResult failed;
     failed.failure = cli::Failure{ExitStatus::WrongUse, "too large"};

@@ -1,6 +1,7 @@
 // dunlin bench model, run as a user runs it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -39,6 +40,16 @@ class BenchModel : public test::CommandFixture {
             ASSERT_TRUE(row.contains(field) && row[field].is_number()) << field << " in " << row.dump().substr(0, 400);
             EXPECT_GT(row[field].get<double>(), 0) << field;
         }
+    }
+    // How far apart a timeline's clocks may be: "..., to within 17 ns".
+    static double deviationUs(const Json& trace) {
+        double ns = 0;
+        for (const Json& text : trace["otherData"]) {
+            const std::string words = text.is_string() ? text.get<std::string>() : std::string();
+            const size_t at = words.find("to within ");
+            if (at != std::string::npos) ns = std::max(ns, std::stod(words.substr(at + 10)));
+        }
+        return ns / 1e3;
     }
     void expectNull(const Json& row, const Words& fields) const {
         for (const std::string& field : fields) EXPECT_TRUE(row.contains(field) && row[field].is_null()) << field;
@@ -95,7 +106,8 @@ TEST_F(BenchModel, MeasuresAVulkanDevice) {
 
 TEST_F(BenchModel, MeasuresStartsInProcessesOfTheirOwn) {
     const Json document = measured({"--device", "cpu", "--no-ceilings"});
-    EXPECT_TRUE(document["notices"].empty() || document["notices"].size() == 1) << document["notices"].dump();
+    EXPECT_EQ(document["notices"].dump().find("starts are not measured"), std::string::npos)
+        << document["notices"].dump();
     expectPositive(document["results"][0], {"coldStartMs", "warmStartMs", "hostBytes"});
     EXPECT_GT(document["results"][0]["coldStartMs"], document["results"][0]["wallMinMs"]);
 }
@@ -191,8 +203,10 @@ TEST_F(BenchModel, WritesATimelineOfOneFrameOfEachRun) {
     }
     EXPECT_EQ(slices["cpu"], 4) << "record, submit and wait; run";
     EXPECT_EQ(slices["gpu"], 48);
+    // Calibration says how wrong it may be; a slow machine may be away for long between the clocks it compares.
+    const double slackUs = 100 + deviationUs(trace);
     for (const auto& [track, end] : trackEnds) {
-        EXPECT_LE(end, frameEnds[track.first] + 100) << "the GPU's slices lie within the frame";
+        EXPECT_LE(end, frameEnds[track.first] + slackUs) << "the GPU's slices lie within the frame";
     }
     EXPECT_EQ(trace["otherData"].size(), 3u);
 }

@@ -71,7 +71,7 @@ TEST_F(ShaderCompiler, ErrorsInIncludesNameTheInclude) {
     EXPECT_EQ(shader.errors[0].find((folder_ / "more/part.glsl") + ":2: "), 0u) << shader.errors[0];
     EXPECT_TRUE(shader.errors[0].ends_with("\n    int wrong = ;")) << shader.errors[0];
     ASSERT_EQ(shader.files.size(), 2u) << "both are to be watched";
-    EXPECT_EQ(shader.files[1], folder_.path() / "more/part.glsl");
+    EXPECT_EQ(shader.files[1].path, folder_.path() / "more/part.glsl");
 }
 
 TEST_F(ShaderCompiler, EveryErrorNamesTheFileAndIsShort) {
@@ -98,7 +98,10 @@ TEST_F(ShaderCompiler, AnIncludeIsLookedForBesideTheFileFirst) {
     const std::string text = "#version 450\n#include \"part.glsl\"\nvoid main() { int a = kThere; }\n";
     const CompiledShader shader = compile(text, {"VALUE=1", "VALUE=2"});
     EXPECT_FALSE(shader.code.empty()) << shader.errors[0];
-    EXPECT_EQ(shader.files.size(), 4u);
+    ASSERT_EQ(shader.files.size(), 4u);
+    // and each with the time that it had when it was read
+    std::filesystem::last_write_time(shader.files[2].path, *shader.files[2].written + std::chrono::seconds(1));
+    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(shader.files[i].written == timeOf(shader.files[i].path), i != 2) << i;
     const CompiledShader missing = compile("#version 450\n#include \"nowhere.glsl\"\nvoid main() {}\n");
     ASSERT_FALSE(missing.errors.empty());
     EXPECT_NE(missing.errors[0].find("mine.comp:2: "), std::string::npos) << missing.errors[0];

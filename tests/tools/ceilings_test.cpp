@@ -1,11 +1,19 @@
-// What a device can do at most: the limit of a dispatch from made-up ceilings, their JSON, and that measured ones are
-// within reason.
+// What a device can do at most: the limit of a dispatch from made-up ceilings, their JSON, that the shaders which
+// measure make as many operations as are counted, that measured ceilings are within reason, and what is left where they
+// fail.
 #include "tools/bench/ceilings.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "runtime/vulkan/recorder.h"
+#include "tests/vulkan/faulty_vulkan.h"
+#include "tools/bench/ceilings_parts.h"
 #include "tools/bench/probe.h"
 
 namespace dunlin::bench {
@@ -40,6 +48,8 @@ TEST(Ceilings, ADispatchIsLimitedByTheSlowerOfBytesAndArithmetic) {
     EXPECT_DOUBLE_EQ(ceilings.limitNs({1'000'000, 1'000'000, false}, Precision::Fp32), 10'000) << "by its bytes";
     EXPECT_DOUBLE_EQ(ceilings.limitNs({1'000'000, 50'000'000, false}, Precision::Fp32), 50'000) << "by arithmetic";
     EXPECT_EQ(ceilings.limitNs({}, Precision::Fp32), 0);
+    EXPECT_DOUBLE_EQ(ceilings.dispatchLimitNs({1'000'000, 50'000'000, false}, Precision::Fp32), 55'000)
+        << "and waits for the one before it";
     EXPECT_EQ(Ceilings().limitNs({1'000'000, 1'000'000, false}, Precision::Fp32), 0) << "nothing is known";
 }
 
@@ -59,7 +69,7 @@ TEST(Ceilings, ArithmeticIsAtTheFastestRateThatThePrecisionAllows) {
     EXPECT_DOUBLE_EQ(ceilings.limitNs(product, Precision::Fp16), 8000) << "fp16 can be computed in fp32";
 }
 
-TEST(Ceilings, GoThroughJson) {
+TEST(Ceilings, AreJson) {
     Ceilings ceilings = madeUp();
     ceilings.int8 = 4e12;
     const Json json = jsonOf(ceilings);
@@ -67,27 +77,6 @@ TEST(Ceilings, GoThroughJson) {
               R"({"fp32Gflops":1000.0,"fp16Gflops":null,"int8Gops":4000.0,"matrixGflops":null,"bandwidth":[)"
               R"({"bytes":250000,"gbps":100.0},{"bytes":1000000,"gbps":100.0},{"bytes":4000000,"gbps":40.0}],)"
               R"("dispatchUs":2.0,"barrierUs":5.0,"submitUs":20.0})");
-    const auto back = ceilingsFromJson(json);
-    ASSERT_TRUE(back.ok()) << back.failure().message;
-    EXPECT_EQ(jsonOf(*back), json);
-    EXPECT_DOUBLE_EQ(back->bytesPerSecond(2'000'000), 70e9);
-}
-
-TEST(Ceilings, BadJsonIsRefusedByField) {
-    const auto messageOf = [](const char* field, const Json& value) {
-        Json json = jsonOf(madeUp());
-        json[field] = value;
-        const auto result = ceilingsFromJson(json);
-        return result.ok() ? "" : result.failure().message;
-    };
-    EXPECT_EQ(messageOf("fp32Gflops", "fast"), "fp32Gflops of the ceilings is no number from 0 on");
-    EXPECT_EQ(messageOf("barrierUs", -1), "barrierUs of the ceilings is no number from 0 on");
-    EXPECT_EQ(messageOf("bandwidth", 7), "bandwidth of the ceilings is no list");
-    EXPECT_EQ(messageOf("bandwidth", Json::array({{{"bytes", 1}, {"gbps", 2}}, {{"bytes", 4}}})),
-              "bandwidth[1] of the ceilings is no number from 0 on");
-    EXPECT_EQ(messageOf("bandwidth", Json::array({{{"bytes", 4}, {"gbps", 2}}, {{"bytes", 4}, {"gbps", 2}}})),
-              "the working sets of the ceilings do not ascend");
-    EXPECT_EQ(ceilingsFromJson(Json::array()).failure().message, "the ceilings are no object");
 }
 
 TEST(Ceilings, SamplesGrowUntilTheyAreLongEnoughAndTheBestIsKept) {
@@ -163,6 +152,165 @@ TEST_F(VulkanCeilings, AreWithinReason) {
     EXPECT_EQ(ceilings->fp16.has_value(), device_->enabled().fp16());
     EXPECT_TRUE(ceilings->int8.has_value());
     EXPECT_GT(ceilings->submitNs, 0);
+}
+
+// ---- the operations that are counted
+
+constexpr uint32_t kInvocations = 64;
+
+// What one round of the program writes from these two numbers.
+Result<std::vector<uint32_t>> oneRound(const vulkan::VulkanDevice& device, const ArithmeticProgram& program,
+                                       std::array<uint32_t, 2> numbers) {
+    constexpr uint64_t kBytes = kInvocations * 4;
+    DUNLIN_ASSIGN(tuning::SubmissionClock clock, tuning::SubmissionClock::create(device));
+    DUNLIN_ASSIGN(
+        const vulkan::Buffer results,
+        vulkan::Buffer::create(device, kBytes, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, vulkan::MemoryUse::Readback));
+    DUNLIN_ASSIGN(Probe probe,
+                  Probe::create(device, program.code, {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER}, {kInvocations}));
+    DUNLIN_TRY(probe.bind(0, results, kBytes));
+    DUNLIN_TRY(clock.run([&](VkCommandBuffer commands) {
+        probe.record(commands, {{1, numbers[0], numbers[1]}});
+        vulkan::recordBarrier(device, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                              VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    }));
+    DUNLIN_TRY(results.invalidate(0, kBytes));
+    std::vector<uint32_t> words(kInvocations);
+    std::memcpy(words.data(), results.mapped(), kBytes);
+    return words;
+}
+
+TEST_F(VulkanCeilings, EachMultiplyAddIsMadeAndCounted) {
+    // given numbers that grow with each step: by one for the first invocation, exactly
+    const float factor = 1, addend = 1;
+    for (const bool fp16 : {false, true}) {
+        if (fp16 && !device_->enabled().fp16()) continue;
+        SCOPED_TRACE(fp16 ? "fp16" : "fp32");
+        const ArithmeticProgram program = fmaProgram(fp16);
+        const auto results =
+            oneRound(*device_, program, {std::bit_cast<uint32_t>(factor), std::bit_cast<uint32_t>(addend)});
+        ASSERT_TRUE(results.ok()) << results.status().message();
+        const int steps = static_cast<int>(program.operations) / (2 * 8);
+        EXPECT_EQ(steps * 2 * 8, program.operations) << "of eight chains";
+        for (uint32_t i = 0; i < kInvocations; ++i) {
+            const double place = i / 64.0, f = factor + place * 0.0625, c = addend + place;
+            double sum = 0;
+            for (int chain = 1; chain <= 8; ++chain) {
+                double x = 0.25 * chain + c;
+                for (int step = 0; step < steps; ++step) x = x * f + c;
+                sum += x;
+            }
+            const float result = std::bit_cast<float>((*results)[i]);
+            ASSERT_NEAR(result, sum, i == 0 ? 0 : sum * (fp16 ? 0.01 : 1e-5)) << i;
+        }
+    }
+}
+
+TEST_F(VulkanCeilings, EachProductOfBytesIsMadeAndCounted) {
+    for (const bool dot : {false, true}) {
+        if (dot && !device_->instruments().integerDotProduct) continue;
+        SCOPED_TRACE(dot ? "dot products" : "plain arithmetic");
+        const ArithmeticProgram program = int8Program(dot);
+        const auto results = oneRound(*device_, program, program.numbers);
+        ASSERT_TRUE(results.ok()) << results.status().message();
+        const int steps = static_cast<int>(program.operations) / (8 * 8);
+        EXPECT_EQ(steps * 8 * 8, program.operations) << "of eight chains";
+        const auto byteOf = [](uint32_t word, int i) { return static_cast<int>(static_cast<int8_t>(word >> 8 * i)); };
+        for (uint32_t i = 0; i < kInvocations; ++i) {
+            const uint32_t f = program.numbers[0] + i, c = program.numbers[1] ^ (i * 0x01030507);
+            uint32_t result = 0;
+            for (uint32_t chain = 0; chain < 8; ++chain) {
+                uint32_t x = c + chain;
+                for (int step = 0; step < steps; ++step) {
+                    int product = 0;
+                    for (int j = 0; j < 4; ++j) product += byteOf(x, j) * byteOf(f, j);
+                    x = static_cast<uint32_t>(product) + c;
+                }
+                result ^= x;
+            }
+            ASSERT_EQ((*results)[i], result) << i;
+        }
+    }
+}
+
+// Few devices can run it: so its instructions are counted, of which none stands outside of the loop over the rounds.
+TEST(Ceilings, AsManyProductsOfMatricesAreCountedAsTheShaderHas) {
+    constexpr uint32_t kHeaderWords = 5, kMatrixMultiplyAdd = 4459;  // OpCooperativeMatrixMulAddKHR
+    const MatrixProgram program = matrixProgram();
+    int found = 0;
+    for (size_t at = kHeaderWords; at < program.code.size();) {
+        const uint32_t length = program.code[at] >> 16;
+        ASSERT_GT(length, 0u);
+        if ((program.code[at] & 0xffff) == kMatrixMultiplyAdd) ++found;
+        at += length;
+    }
+    EXPECT_EQ(found, program.products);
+}
+
+// ---- failures
+
+class FailingCeilings : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        const auto devices = vulkan::VulkanDevice::list();
+        if (!devices.ok()) GTEST_SKIP() << devices.status().message();
+        if (vulkan::bestDevice(*devices) < 0) GTEST_SKIP() << "no usable Vulkan device";
+        const auto globals = vulkan::loadGlobalFunctions();
+        ASSERT_TRUE(globals.ok()) << globals.status().message();
+        test::faultyVulkan().real = globals->getInstanceProcAddr;
+        test::faultyVulkan().live.clear();
+        test::faultyVulkan().reset();
+        vulkan::DeviceOptions options;
+        options.getInstanceProcAddr = test::faultyGetInstanceProcAddr;
+        options.instruments = true;
+        auto device = vulkan::VulkanDevice::create(options);
+        ASSERT_TRUE(device.ok()) << device.status().message();
+        device_ = *std::move(device);
+    }
+    void TearDown() override { test::faultyVulkan().reset(); }
+    Outcome<Ceilings> measure() const {
+        return measureCeilings({"vulkan:0", "device", device_, 0, device_->capabilities().isSoftware()});
+    }
+    std::shared_ptr<vulkan::VulkanDevice> device_;
+};
+
+class LostDuringCeilings : public FailingCeilings, public ::testing::WithParamInterface<int> {};
+
+TEST_P(LostDuringCeilings, NothingThatTheDeviceMayUseIsDestroyed) {
+    // when what was submitted does not come back, and then everybody else lets go of the device
+    auto& live = test::faultyVulkan().live;
+    test::faultyVulkan().reset(GetParam(), VK_TIMEOUT, "vkWaitForFences");
+    const auto ceilings = measure();
+    ASSERT_FALSE(ceilings.ok());
+    EXPECT_EQ(ceilings.failure().status, cli::ExitStatus::DeviceFailed);
+    EXPECT_NE(ceilings.failure().message.find("did not finish within"), std::string::npos)
+        << ceilings.failure().message;
+    device_.reset();
+
+    // then the device is still there, and so is what was running
+    for (const char* type :
+         {"Device", "Instance", "Pipeline", "DescriptorPool", "Buffer", "DeviceMemory", "CommandPool"}) {
+        EXPECT_GT(live[type], 0) << type;
+    }
+}
+// While the clocks are warmed up, while copies are checked, and among the measurements.
+INSTANTIATE_TEST_SUITE_P(Submissions, LostDuringCeilings, ::testing::Values(1, 2, 20, 45));
+
+TEST_F(FailingCeilings, WhatTheRestCanDoWithoutBecomesANotice) {
+    // given a driver that cannot compile the second program of arithmetic: fp16's or int8's
+    const int warmingUp = device_->capabilities().isSoftware() ? 1 : 3, copies = 2, fp32 = 1;
+    test::faultyVulkan().reset(warmingUp + copies + fp32 + 1, VK_ERROR_OUT_OF_DEVICE_MEMORY,
+                               "vkCreateComputePipelines");
+    const auto ceilings = measure();
+    ASSERT_TRUE(ceilings.ok()) << ceilings.failure().message;
+    expectWithinReason(*ceilings);
+    const std::string what = device_->enabled().fp16() ? "fp16: " : "int8: ";
+    const bool isSaid = std::ranges::any_of(ceilings->notices, [&](const std::string& notice) {
+        return notice.starts_with(what) && notice.find("vkCreateComputePipelines") != std::string::npos;
+    });
+    EXPECT_TRUE(isSaid) << (ceilings->notices.empty() ? "no notices" : ceilings->notices.front());
+    device_.reset();
+    EXPECT_EQ(test::faultyVulkan().liveObjects(), 0) << test::faultyVulkan().describeLive();
 }
 
 }  // namespace

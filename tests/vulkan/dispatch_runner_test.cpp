@@ -160,18 +160,21 @@ TEST_F(DispatchRunnerTest, longerSamplesTakeLongerAndOneDispatchTakesAsLong) {
     ASSERT_TRUE(runner.ok()) << runner.status().message();
     const bool hasClock = device_->capabilities().timestampValidBits > 0;
     EXPECT_EQ((*runner)->usesGpuClock(), hasClock);
-    const auto repeats = repeatsFor(**runner, 4e6);
-    ASSERT_TRUE(repeats.ok()) << repeats.status().message();
-    const auto timeNs = (*runner)->timeNs(*repeats);
-    ASSERT_TRUE(timeNs.ok()) << timeNs.status().message();
-    EXPECT_GT(*timeNs, 0);
-    // to within what another load of the machine does to it
-    if (*repeats < DispatchRunner::kMaxRepeats) {
-        EXPECT_GT(*timeNs * *repeats, 4e5) << *repeats << " repeats";
-    }
-    if (*repeats > 1) {
-        EXPECT_LT(*timeNs * *repeats, 4e7) << *repeats << " repeats";
-    }
+    // within a factor of ten, sooner or later: another load of the machine disturbs some of them
+    const auto isAsLongAsAskedFor = [&] {
+        const auto repeats = repeatsFor(**runner, 4e6);
+        EXPECT_TRUE(repeats.ok()) << repeats.status().message();
+        const auto timeNs = (*runner)->timeNs(repeats.ok() ? *repeats : 1);
+        EXPECT_TRUE(timeNs.ok()) << timeNs.status().message();
+        if (!repeats.ok() || !timeNs.ok()) return false;
+        EXPECT_GT(*timeNs, 0);
+        const double sampleNs = *timeNs * *repeats;
+        const bool isLongEnough = sampleNs > 4e5 || *repeats == DispatchRunner::kMaxRepeats;
+        return isLongEnough && (sampleNs < 4e7 || *repeats == 1);
+    };
+    bool isAsked = false;
+    for (int i = 0; i < 20 && !isAsked && !HasFailure(); ++i) isAsked = isAsLongAsAskedFor();
+    EXPECT_TRUE(isAsked);
     // and its result is as before
     const auto written = (*runner)->run();
     ASSERT_TRUE(written.ok()) << written.status().message();
@@ -208,10 +211,15 @@ TEST_F(DispatchRunnerTest, aClockThatStandsStillIsNotBelieved) {
     auto runner = runnerOf(DoublingCase(device_->limits(), 256));
     ASSERT_TRUE(runner.ok()) << runner.status().message();
     EXPECT_TRUE((*runner)->usesGpuClock());
-    const auto timeNs = (*runner)->timeNs(50);
-    ASSERT_TRUE(timeNs.ok()) << timeNs.status().message();
+    // when samples become long enough for a clock to move
+    double timeNs = 0;
+    for (uint32_t repeats = 64; (*runner)->usesGpuClock() && repeats <= DispatchRunner::kMaxRepeats; repeats *= 2) {
+        const auto time = (*runner)->timeNs(repeats);
+        ASSERT_TRUE(time.ok()) << time.status().message();
+        timeNs = *time;
+    }
     EXPECT_FALSE((*runner)->usesGpuClock());
-    EXPECT_GT(*timeNs, 0);
+    EXPECT_GT(timeNs, 0);
 }
 
 TEST_F(DispatchRunnerTest, aDeviceThatIsLostInMidRunIsSaid) {

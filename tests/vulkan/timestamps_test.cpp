@@ -48,13 +48,15 @@ TEST_F(Clocks, GoOnAlike) {
     ASSERT_TRUE(device.ok()) << device.status().message();
     const Result<ClockPair> first = readClocks(**device);
     if (!first.ok()) GTEST_SKIP() << first.status().message();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     const Result<ClockPair> second = readClocks(**device);
     ASSERT_TRUE(second.ok()) << second.status().message();
+    // as far as the readings of a pair lie apart, which is long where another load comes in between
+    const double deviationNs = static_cast<double>(first->maxDeviationNs + second->maxDeviationNs);
     const double hostNs = std::chrono::duration<double, std::nano>(second->host - first->host).count();
     const double deviceNs = ticksToNs(first->deviceTicks, second->deviceTicks, (*device)->capabilities());
-    EXPECT_GE(hostNs, 20e6);
-    EXPECT_NEAR(deviceNs / hostNs, 1, 0.01);
+    EXPECT_GE(hostNs + deviationNs, 50e6);
+    EXPECT_NEAR(deviceNs, hostNs, 0.01 * hostNs + deviationNs);
     // and the host's is steady_clock: its readings lie before now, and not long before
     const auto ago = std::chrono::steady_clock::now() - second->host;
     EXPECT_GE(ago, std::chrono::steady_clock::duration::zero());

@@ -30,17 +30,21 @@ struct Ceilings {
     double bytesPerSecond(uint64_t workingSetBytes) const;
     // The physical limit of a dispatch: the longer of moving its bytes, at the speed of a working set of that size, and
     // its arithmetic at the fastest rate that the device has for it (fp16: float32's where that is faster). Without the
-    // cost of dispatching, which callers add.
+    // cost of dispatching: a limit of work that is spread over any number of dispatches.
     double limitNs(const DispatchCost& cost, Precision precision) const;
+    // The limit of a dispatch that waits for the one before it: limitNs and barrierNs.
+    double dispatchLimitNs(const DispatchCost& cost, Precision precision) const;
 };
 
 // Takes some seconds. The CPU's: fp32, bandwidth, and the cost of waking its threads as that of a dispatch and of a
-// barrier; nothing is submitted.
+// barrier; nothing is submitted. Where fp16, int8 or cooperative matrices fail, a notice says so. After a hang or the
+// loss of the device (DeviceFailed) all that the device may still be using stays alive, the device too, until the
+// process ends: the caller prints and writes what it has, and ends the process (endProcess) without running destructors
+// of its own objects on that device.
 Outcome<Ceilings> measureCeilings(const Target& target);
 
 // {fp32Gflops, fp16Gflops, int8Gops, matrixGflops, bandwidth: [{bytes, gbps}], dispatchUs, barrierUs, submitUs}; rates
-// that are nothing are null. Back again, without notices; BadInput names the field.
+// that are nothing are null.
 nlohmann::ordered_json jsonOf(const Ceilings& ceilings);
-Outcome<Ceilings> ceilingsFromJson(const nlohmann::ordered_json& json);
 
 }  // namespace dunlin::bench

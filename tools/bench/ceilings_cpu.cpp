@@ -24,10 +24,10 @@ double nowNs() {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Many short samples: other programs disturb some of them.
-Sampling samplesOf(double sampleNs) {
-    return {sampleNs, 25 * sampleNs};
-}
+// Many short samples in several passes: other programs disturb some of them.
+constexpr int kPasses = 3;
+constexpr Sampling kSampling = {1e6, 40e6};
+constexpr uint64_t kLineBytes = 64;
 
 // Calls work(thread, rounds) on all threads of the pool at once. Nanoseconds from their common start to the end of the
 // last: waking them does not count.
@@ -57,10 +57,17 @@ double timeTogether(pthreadpool_t pool, size_t threads, uint32_t rounds, const W
     return job.longestNs.load();
 }
 
-constexpr int kChains = 10;  // enough to hide the latency of two multiply-adds a cycle
+// Chains of multiply-adds that do not wait for one another, as many as there are registers for: two units whose results
+// take five cycles are busy with 10, four units of four cycles with 16.
+constexpr int kChainsOf16Registers = 10, kChainsOf32Registers = 16;
+#if defined(__aarch64__) || defined(__AVX512F__)
+constexpr int kDefaultChains = kChainsOf32Registers;
+#else
+constexpr int kDefaultChains = kChainsOf16Registers;
+#endif
 
-// Lanes numbers side by side, in chains that do not wait for one another. x * factor + addend stays near a number.
-template <int Lanes>
+// Lanes numbers side by side in each chain. x * factor + addend stays near a number.
+template <int Lanes, int kChains>
 [[gnu::always_inline]] inline float multiplyAdds(uint64_t rounds, float factor, float addend) {
 #if defined(__GNUC__)
     typedef float Vector __attribute__((vector_size(Lanes * sizeof(float))));
@@ -82,16 +89,16 @@ template <int Lanes>
 }
 
 struct ArithmeticForm {
-    int lanes;
+    int lanes, chains;
     float (*run)(uint64_t rounds, float factor, float addend);
 };
 
 #if defined(__GNUC__) && defined(__x86_64__)
 [[gnu::target("avx512f")]] float multiplyAddsAvx512(uint64_t rounds, float factor, float addend) {
-    return multiplyAdds<16>(rounds, factor, addend);
+    return multiplyAdds<16, kChainsOf32Registers>(rounds, factor, addend);
 }
 [[gnu::target("avx2,fma")]] float multiplyAddsAvx2(uint64_t rounds, float factor, float addend) {
-    return multiplyAdds<8>(rounds, factor, addend);
+    return multiplyAdds<8, kDefaultChains>(rounds, factor, addend);
 }
 #endif
 
@@ -99,13 +106,15 @@ struct ArithmeticForm {
 std::vector<ArithmeticForm> arithmeticForms() {
     std::vector<ArithmeticForm> forms;
 #if defined(__GNUC__)
-    forms.push_back({4, multiplyAdds<4>});
+    forms.push_back({4, kDefaultChains, multiplyAdds<4, kDefaultChains>});
 #else
-    forms.push_back({1, multiplyAdds<1>});
+    forms.push_back({1, kDefaultChains, multiplyAdds<1, kDefaultChains>});
 #endif
 #if defined(__GNUC__) && defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) forms.push_back({8, multiplyAddsAvx2});
-    if (__builtin_cpu_supports("avx512f")) forms.push_back({16, multiplyAddsAvx512});
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        forms.push_back({8, kDefaultChains, multiplyAddsAvx2});
+    }
+    if (__builtin_cpu_supports("avx512f")) forms.push_back({16, kChainsOf32Registers, multiplyAddsAvx512});
 #endif
     return forms;
 }
@@ -119,42 +128,32 @@ double measureFp32(pthreadpool_t pool, size_t threads) {
             const float factor = 0.5f + 0.001f * static_cast<float>(thread);
             consumed.store(form.run(repeats * kRounds, factor, 0.75f), std::memory_order_relaxed);
         };
-        const double ns = *fastestRoundNs(samplesOf(4e6), [&](uint32_t repeats) -> Result<double> {
-            return timeTogether(pool, threads, repeats, work);
-        });
-        const double operations = 2.0 * kChains * kRounds * form.lanes * static_cast<double>(threads);
+        const double ns = *fastestRoundNs(
+            kSampling, [&](uint32_t repeats) -> Result<double> { return timeTogether(pool, threads, repeats, work); });
+        const double operations = 2.0 * form.chains * kRounds * form.lanes * static_cast<double>(threads);
         best = std::max(best, operations / ns * 1e9);
     }
     return best;
 }
 
-// Each thread copies a part of its own, half of it read and half written.
-std::vector<BandwidthPoint> measureBandwidth(pthreadpool_t pool, size_t threads) {
-    constexpr uint64_t kMostBytes = uint64_t{256} << 20;
-    std::vector<std::byte> memory(kMostBytes, std::byte{1});
-    std::vector<BandwidthPoint> points;
-    for (uint64_t setBytes : workingSets(kMostBytes)) {
-        const uint64_t halfBytes = setBytes / 2 / threads / 64 * 64;
-        if (halfBytes == 0) continue;
-        const auto work = [&](size_t thread, uint32_t passes) {
-            std::byte* part = memory.data() + thread * 2 * halfBytes;
-            for (uint32_t pass = 0; pass < passes; ++pass) {
-                std::memcpy(part + halfBytes, part, halfBytes);
-                std::atomic_signal_fence(std::memory_order_seq_cst);  // no compiler leaves out a pass
-            }
-        };
-        const double ns = *fastestRoundNs(samplesOf(4e6), [&](uint32_t passes) -> Result<double> {
-            return timeTogether(pool, threads, passes, work);
-        });
-        points.push_back({setBytes, static_cast<double>(2 * halfBytes * threads) / ns * 1e9});
-    }
-    return points;
+// Bytes a second where each thread copies a part of `memory` of its own, half of it read and half written.
+double measureCopies(pthreadpool_t pool, size_t threads, std::vector<std::byte>& memory, uint64_t halfBytes) {
+    const auto work = [&](size_t thread, uint32_t passes) {
+        std::byte* part = memory.data() + thread * 2 * halfBytes;
+        for (uint32_t pass = 0; pass < passes; ++pass) {
+            std::memcpy(part + halfBytes, part, halfBytes);
+            std::atomic_signal_fence(std::memory_order_seq_cst);  // no compiler leaves out a pass
+        }
+    };
+    const double ns = *fastestRoundNs(
+        kSampling, [&](uint32_t passes) -> Result<double> { return timeTogether(pool, threads, passes, work); });
+    return static_cast<double>(2 * halfBytes * threads) / ns * 1e9;
 }
 
 // Of threads that just worked: between two parallel parts of a network they are not asleep.
 double measureWakeUp(pthreadpool_t pool, size_t threads) {
-    constexpr int kMostCalls = 2000;
-    constexpr double kBudgetNs = 200e6;
+    constexpr int kMostCalls = 200;
+    constexpr double kBudgetNs = 20e6;
     const double begin = nowNs();
     double best = 0, last = begin;
     for (int call = 0; call < kMostCalls && last < begin + kBudgetNs; ++call) {
@@ -169,13 +168,27 @@ double measureWakeUp(pthreadpool_t pool, size_t threads) {
 
 }  // namespace
 
-Ceilings measureCpuCeilings(uint32_t threads) {
-    const size_t count = std::max(1u, threads);
-    const ThreadPool pool(pthreadpool_create(count));
+Result<Ceilings> measureCpuCeilings(uint32_t threads) {
+    const ThreadPool owner(pthreadpool_create(std::max(1u, threads)));
+    if (!owner) return error(StatusCode::OutOfHostMemory, "no pool of %u threads can be made", threads);
+    const pthreadpool_t pool = owner.get();
+    const size_t count = pthreadpool_get_threads_count(pool);  // what it did get
+    constexpr uint64_t kMostBytes = uint64_t{256} << 20;
+    std::vector<std::byte> memory(kMostBytes, std::byte{1});
     Ceilings result;
-    result.fp32 = measureFp32(pool.get(), count);
-    result.bandwidth = measureBandwidth(pool.get(), count);
-    result.dispatchNs = measureWakeUp(pool.get(), count);
+    for (uint64_t setBytes : workingSets(kMostBytes)) {
+        if (setBytes / 2 / count >= kLineBytes) result.bandwidth.push_back({setBytes, 0});
+    }
+    // All in turns, several times, so that what disturbs one measurement for a while does not disturb all of it.
+    for (int pass = 0; pass < kPasses; ++pass) {
+        result.fp32 = std::max(result.fp32.value_or(0), measureFp32(pool, count));
+        for (BandwidthPoint& point : result.bandwidth) {
+            const uint64_t halfBytes = point.workingSetBytes / 2 / count / kLineBytes * kLineBytes;
+            point.bytesPerSecond = std::max(point.bytesPerSecond, measureCopies(pool, count, memory, halfBytes));
+            const double wakeUpNs = measureWakeUp(pool, count);
+            result.dispatchNs = result.dispatchNs == 0 ? wakeUpNs : std::min(result.dispatchNs, wakeUpNs);
+        }
+    }
     result.barrierNs = result.dispatchNs;  // each parallel part waits for the one before it
     return result;
 }

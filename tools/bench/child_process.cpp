@@ -46,7 +46,8 @@ Outcome<std::string> ownExecutable() {
 #if defined(_WIN32)
 
 Outcome<ChildResult> runChild(const std::string&, const std::vector<std::string>&,
-                              const std::vector<std::pair<std::string, std::string>>&, double) {
+                              const std::vector<std::pair<std::string, std::string>>&, double,
+                              const InterruptionCheck&) {
     return Failure{ExitStatus::DeviceFailed, "starting processes is not written for Windows yet"};
 }
 
@@ -121,18 +122,19 @@ Outcome<pid_t> spawn(const std::string& executable, const std::vector<std::strin
     return process;
 }
 
-// What comes until the other end is closed; nothing after the timeout.
-std::optional<std::string> readAll(int end, double timeoutSeconds) {
+// What comes until the other end is closed; nothing after the timeout or an interruption.
+std::optional<std::string> readAll(int end, double timeoutSeconds, const InterruptionCheck& isInterrupted) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point deadline =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeoutSeconds));
     std::string text;
     std::array<char, 4096> part;
+    constexpr long long kCheckMs = 200;  // for interruptions that another thread has heard of
     while (true) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        if (left <= 0) return std::nullopt;
+        if (left <= 0 || (isInterrupted && isInterrupted())) return std::nullopt;
         pollfd ready = {end, POLLIN, 0};
-        const int count = poll(&ready, 1, static_cast<int>(std::min<long long>(left, 60000)));
+        const int count = poll(&ready, 1, static_cast<int>(std::min<long long>(left, kCheckMs)));
         if (count <= 0) continue;  // the time is not over, or a signal came
         const ssize_t bytes = read(end, part.data(), part.size());
         if (bytes > 0) text.append(part.data(), static_cast<size_t>(bytes));
@@ -151,14 +153,17 @@ int waitFor(pid_t process) {
 
 Outcome<ChildResult> runChild(const std::string& executable, const std::vector<std::string>& words,
                               const std::vector<std::pair<std::string, std::string>>& environment,
-                              double timeoutSeconds) {
+                              double timeoutSeconds, const InterruptionCheck& isInterrupted) {
     Pipe output;
     if (output.error() != 0) return failed("a pipe could not be made", output.error());
     DUNLIN_CLI_ASSIGN(const pid_t process, spawn(executable, words, environment, output.writing()));
     output.closeWriting();
-    std::optional<std::string> text = readAll(output.reading(), timeoutSeconds);
+    std::optional<std::string> text = readAll(output.reading(), timeoutSeconds, isInterrupted);
     if (!text) kill(process, SIGKILL);
     const int status = waitFor(process);
+    if (!text && isInterrupted && isInterrupted()) {
+        return Failure{ExitStatus::Interrupted, "the process was stopped by an interruption"};
+    }
     if (!text) {
         return Failure{ExitStatus::DeviceFailed,
                        fmt::format("the process was stopped after {:.0f} s without an end", timeoutSeconds)};

@@ -265,7 +265,7 @@ Check finishStart(StartOptions& start, const Parsed& parsed) {
     return {};
 }
 
-// "5%", "0.05" and "1.05" are all a share of 0.05.
+// "5%", "0.05" and "1.05" are all a share of 0.05. A bare number that may be meant as percent is refused.
 Outcome<double> parseThreshold(const std::string& text) {
     double value = 0;
     const char* const end = text.data() + text.size();
@@ -273,7 +273,10 @@ Outcome<double> parseThreshold(const std::string& text) {
     const bool isPercent = after != end && *after == '%';
     if (bad == std::errc() && after + (isPercent ? 1 : 0) == end && std::isfinite(value) && value >= 0) {
         if (isPercent) return value / 100;
-        return value >= 1 ? value - 1 : value;
+        if (value < 1) return value;
+        if (value > 1 && value < 2) return value - 1;
+        return wrongUse(fmt::format(
+            "--threshold: '{0}' could be {0} % or {0} times as long; write {0}% or a ratio like 1.05", text));
     }
     return wrongUse(fmt::format("--threshold: '{}' is no share like 5%, 0.05 or 1.05", text));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/bench/checked_fields.h"
 #include "tools/bench/commands.h"
 #include "tools/bench/comparison.h"
 #include "tools/bench/fields.h"
@@ -109,10 +110,10 @@ void print(const Comparison& comparison, const CompareOptions& options) {
 }
 
 // A gate must not pass in silence because the rows that would have failed are missing.
-void warnOfGaps(const Comparison& comparison, const Json& after, const CompareOptions& options) {
-    if (!isBool(after, "complete", false) || comparison.onlyBefore.empty()) return;
+void warnOfGaps(const Comparison& comparison, const CompareOptions& options) {
+    if (comparison.missing == 0) return;
     cli::printError(fmt::format("{} is incomplete: {} of {} results of {} are not in it", options.after,
-                                comparison.onlyBefore.size(), comparison.rows.size() + comparison.onlyBefore.size(),
+                                comparison.missing, comparison.rows.size() + comparison.onlyBefore.size(),
                                 options.before));
 }
 
@@ -121,9 +122,11 @@ void warnOfGaps(const Comparison& comparison, const Json& after, const CompareOp
 Outcome<ExitStatus> compare(const CompareOptions& options) {
     DUNLIN_CLI_ASSIGN(const Json before, readDocument(options.before));
     DUNLIN_CLI_ASSIGN(const Json after, readDocument(options.after));
+    DUNLIN_CLI_TRY(checkComparedFields(options.before, before));
+    DUNLIN_CLI_TRY(checkComparedFields(options.after, after));
     DUNLIN_CLI_ASSIGN(const Comparison comparison,
                       compareDocuments({options.before, &before}, {options.after, &after}, options.threshold));
-    warnOfGaps(comparison, after, options);
+    warnOfGaps(comparison, options);
     if (options.json) {
         cli::printJson(jsonOf(comparison, options.threshold));
     } else {

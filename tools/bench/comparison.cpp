@@ -88,6 +88,18 @@ Check checkComparable(const NamedDocument& before, const NamedDocument& after) {
 
 // ---- a row ----
 
+constexpr const char* kNoSamples = "no samples in both: noise is not told from change";
+
+void addNote(RowDifference& row, const std::string& note) {
+    row.note += (row.note.empty() ? "" : "; ") + note;
+}
+
+// A clock may be too coarse for what it measures; nothing can be compared with its zero.
+std::optional<double> timeOf(const Json& row, const char* field) {
+    const std::optional<double> time = numberOf(row, field);
+    return time && *time > 0 ? time : std::nullopt;
+}
+
 TimeDifference compareTimes(std::string time, std::string unit, const std::vector<double>& before,
                             const std::vector<double>& after) {
     TimeDifference result{.time = std::move(time), .unit = std::move(unit)};
@@ -112,29 +124,38 @@ std::vector<double> networkSamples(const Json& row, const char* field) {
     return samples != row.end() && samples->is_object() ? samplesOf(*samples, field) : std::vector<double>();
 }
 
+// Both documents have the same time of a network, by samples where they can be.
+struct SampledTime {
+    std::vector<double> before, after;
+    TimeDifference difference;
+    bool isSampled() const { return difference.difference.has_value(); }
+    bool isMeasured() const { return difference.before && difference.after; }
+};
+
+SampledTime sampledTime(const Json& before, const Json& after, const char* time, const char* samples,
+                        const char* median) {
+    SampledTime result{networkSamples(before, samples), networkSamples(after, samples), {}};
+    result.difference = !result.before.empty() && !result.after.empty()
+                            ? compareTimes(time, "ms", result.before, result.after)
+                            : compareNumbers(time, "ms", timeOf(before, median), timeOf(after, median));
+    return result;
+}
+
+// The dispatches of a run cannot take longer than the run: where they do, taking their times slows the driver down.
+bool isGpuSlowedDown(const TimeDifference& gpu, const TimeDifference& wall) {
+    return (gpu.before && wall.before && *gpu.before > *wall.before) ||
+           (gpu.after && wall.after && *gpu.after > *wall.after);
+}
+
 void compareNetworks(const Json& before, const Json& after, RowDifference& row) {
-    struct Sampled {
-        const char *time, *samples, *median;
-    };
-    bool decided = false;
-    for (const Sampled& time : {Sampled{"gpu", "gpuMs", "gpuMedianMs"}, Sampled{"wall", "wallMs", "wallMedianMs"}}) {
-        const std::vector<double> a = networkSamples(before, time.samples), b = networkSamples(after, time.samples);
-        const bool sampled = !a.empty() && !b.empty();
-        TimeDifference difference =
-            sampled ? compareTimes(time.time, "ms", a, b)
-                    : compareNumbers(time.time, "ms", numberOf(before, time.median), numberOf(after, time.median));
-        if (sampled && !decided) {
-            row.decisive = std::move(difference);
-            decided = true;
-        } else {
-            row.others.push_back(std::move(difference));
-        }
-    }
-    if (!decided) {
-        row.decisive = row.others.back();  // the wall's medians
-        row.others.pop_back();
-        row.note = "no samples in both";
-    }
+    SampledTime gpu = sampledTime(before, after, "gpu", "gpuMs", "gpuMedianMs");
+    SampledTime wall = sampledTime(before, after, "wall", "wallMs", "wallMedianMs");
+    const bool isSlowedDown = isGpuSlowedDown(gpu.difference, wall.difference);
+    const bool byGpu = wall.isSampled() ? gpu.isSampled() && !isSlowedDown : gpu.isSampled() || !wall.isMeasured();
+    if (isSlowedDown && !byGpu) addNote(row, "judged by the wall clock: timestamps slow this driver down");
+    if (!gpu.isSampled() && !wall.isSampled()) addNote(row, kNoSamples);
+    row.decisive = std::move(byGpu ? gpu.difference : wall.difference);
+    row.others.push_back(std::move(byGpu ? wall.difference : gpu.difference));
     struct Single {
         const char *time, *unit, *field;
     };
@@ -142,7 +163,7 @@ void compareNetworks(const Json& before, const Json& after, RowDifference& row) 
                                Single{"submit", "us", "cpuSubmitUs"}, Single{"frame of 2", "ms", "frameMs2"},
                                Single{"frame of 3", "ms", "frameMs3"}}) {
         row.others.push_back(
-            compareNumbers(time.time, time.unit, numberOf(before, time.field), numberOf(after, time.field)));
+            compareNumbers(time.time, time.unit, timeOf(before, time.field), timeOf(after, time.field)));
     }
     std::erase_if(row.others, [](const TimeDifference& time) { return !time.before && !time.after; });
 }
@@ -151,13 +172,13 @@ void compareKernels(const Json& before, const Json& after, RowDifference& row) {
     const std::string clock = textOf(before, "clock"), other = textOf(after, "clock");
     const std::vector<double> a = samplesOf(before, "samplesUs"), b = samplesOf(after, "samplesUs");
     if (clock != other) {
-        row.decisive = {.time = clock, .unit = "us", .before = numberOf(before, "medianUs")};
-        row.note = fmt::format("one was timed by the {} clock, the other by the {} clock", clock, other);
+        row.decisive = {.time = clock, .unit = "us", .before = timeOf(before, "medianUs")};
+        addNote(row, fmt::format("one was timed by the {} clock, the other by the {} clock", clock, other));
     } else if (!a.empty() && !b.empty()) {
         row.decisive = compareTimes(clock, "us", a, b);
     } else {
-        row.decisive = compareNumbers(clock, "us", numberOf(before, "medianUs"), numberOf(after, "medianUs"));
-        row.note = "no samples in both";
+        row.decisive = compareNumbers(clock, "us", timeOf(before, "medianUs"), timeOf(after, "medianUs"));
+        addNote(row, kNoSamples);
     }
 }
 
@@ -173,6 +194,26 @@ std::string spoiledIn(const Json& before, const Json& after) {
     return "";
 }
 
+// Rows of one id that were not made alike are compared all the same, but not without a word.
+void noteSettings(const Json& before, const Json& after, RowDifference& row) {
+    const auto differ = [&](const std::string& note) {
+        addNote(row, note);
+        row.settingsDiffer = true;
+    };
+    for (const char* field : {"fusion", "weights"}) {
+        const std::string a = textOf(before, field), b = textOf(after, field);
+        if (a != b) differ(fmt::format("{} {} -> {}", field, a.empty() ? "unknown" : a, b.empty() ? "unknown" : b));
+    }
+    const auto a = numberOf(before, "dispatches"), b = numberOf(after, "dispatches");
+    if (a && b && *a != *b) differ(fmt::format("dispatches {:g} -> {:g}", *a, *b));
+    const auto isChecked = [](const Json& its) {
+        return isBool(its, "correct", true) || isBool(its, "correct", false);
+    };
+    if (isChecked(before) != isChecked(after)) {
+        differ(isChecked(before) ? "checked before, not checked now" : "not checked before, checked now");
+    }
+}
+
 RowDifference compareRows(const Json& before, const Json& after, bool networks) {
     RowDifference row;
     row.id = textOf(before, "id");
@@ -181,11 +222,16 @@ RowDifference compareRows(const Json& before, const Json& after, bool networks) 
     if (!error.empty() || !textOf(after, "error").empty()) {
         row.decisive.unit = networks ? "ms" : "us";
         if (row.spoiled.empty()) {
-            row.note = (textOf(after, "error").empty() ? "failed before: " : "failed in both: ") + error;
+            addNote(row, (textOf(after, "error").empty() ? "failed before: " : "failed in both: ") + error);
         }
         return row;
     }
     networks ? compareNetworks(before, after, row) : compareKernels(before, after, row);
+    noteSettings(before, after, row);
+    const bool isSameClock = networks || textOf(before, "clock") == textOf(after, "clock");
+    if (row.spoiled.empty() && isSameClock && row.decisive.before && !row.decisive.after) {
+        row.spoiled = "has no time now";
+    }
     return row;
 }
 
@@ -216,9 +262,12 @@ void judge(Comparison& comparison, double threshold) {
     judge(decisive);
     judge(others);
     for (RowDifference& row : comparison.rows) {
-        row.regressed = !row.spoiled.empty() || (row.decisive.significant && *row.decisive.ratio > 1 + threshold);
+        row.judged = !row.spoiled.empty() || row.decisive.difference.has_value();
+        const bool isSlower = row.decisive.ratio && *row.decisive.ratio > 1 + threshold;
+        row.regressed = !row.spoiled.empty() || (isSlower && (row.decisive.significant || !row.judged));
         comparison.regressions += row.regressed;
     }
+    comparison.regressions += comparison.missing;
 }
 
 Json orNull(const std::optional<double>& value) {
@@ -257,6 +306,7 @@ cli::Outcome<Comparison> compareDocuments(const NamedDocument& before, const Nam
     for (const Json& row : resultsOf(after)) {
         if (!rowsBefore.contains(textOf(row, "id"))) comparison.onlyAfter.push_back(textOf(row, "id"));
     }
+    if (isBool(*after.document, "complete", false)) comparison.missing = comparison.onlyBefore.size();
     judge(comparison, threshold);
     return comparison;
 }
@@ -266,6 +316,7 @@ Json jsonOf(const Comparison& comparison, double threshold) {
     for (const RowDifference& row : comparison.rows) {
         Json json = {{"id", row.id}};
         json.update(jsonOf(row.decisive));
+        json["judged"] = row.judged;
         json["regressed"] = row.regressed;
         json["spoiled"] = row.spoiled.empty() ? Json() : Json(row.spoiled);
         json["note"] = row.note.empty() ? Json() : Json(row.note);
@@ -275,6 +326,7 @@ Json jsonOf(const Comparison& comparison, double threshold) {
     }
     document["onlyBefore"] = comparison.onlyBefore;
     document["onlyAfter"] = comparison.onlyAfter;
+    document["missing"] = comparison.missing;
     document["regressions"] = comparison.regressions;
     return document;
 }

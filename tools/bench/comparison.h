@@ -28,21 +28,27 @@ struct TimeDifference {
 
 struct RowDifference {
     std::string id;
-    // Of networks the GPU's time where both documents have its samples, else the wall's; of kernels and shaders the
-    // time by the clock that both were measured with.
+    // Of networks the GPU's time where both documents have its samples and it is within the wall's, else the wall's; of
+    // kernels and shaders the time by the clock that both were measured with.
     TimeDifference decisive;
     std::vector<TimeDifference> others;  // shown beside it; they decide nothing
-    // Significantly slower by more than the threshold, or `spoiled` is not empty.
+    // False where nothing tells noise from change: an error, no samples in one of both, or other clocks.
+    bool judged = false;
+    // Significantly slower by more than the threshold; or not judged, and slower by its medians alone by more than it;
+    // or `spoiled` is not empty.
     bool regressed = false;
     // What was right before and is not any more: a sentence's end, like "is wrong now (relative error 0.3)".
     std::string spoiled;
-    std::string note;  // why there is no ratio, or no significance
+    std::string note;             // why there is no ratio or no significance, and what else is to be known
+    bool settingsDiffer = false;  // the two were not made alike; the note says in what
 };
 
 struct Comparison {
     std::vector<RowDifference> rows;  // in the order of `before`
     std::vector<std::string> onlyBefore, onlyAfter;
-    size_t regressions = 0;
+    // How many of `onlyBefore` are missing because `after` is incomplete: 0 where it is complete.
+    size_t missing = 0;
+    size_t regressions = 0;  // rows that regressed, and what is missing
 };
 
 struct NamedDocument {
@@ -56,8 +62,8 @@ struct NamedDocument {
 // row is in both.
 cli::Outcome<Comparison> compareDocuments(const NamedDocument& before, const NamedDocument& after, double threshold);
 
-// {threshold, rows: [{id, time, before, after, unit, ratio, low, high, p, noise, significant, regressed, spoiled, note,
-// others[]}], onlyBefore[], onlyAfter[], regressions}; null for what there is none of.
+// {threshold, rows: [{id, time, before, after, unit, ratio, low, high, p, noise, significant, judged, regressed,
+// spoiled, note, others[]}], onlyBefore[], onlyAfter[], missing, regressions}; null for what there is none of.
 Json jsonOf(const Comparison& comparison, double threshold);
 
 }  // namespace dunlin::bench

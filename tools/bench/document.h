@@ -13,27 +13,28 @@
 // of every kind: id, unique in the document; device; precision "fp32" or "fp16"; error: a sentence instead of all
 // measurements. What was not measured is null. Times are medians unless their name says otherwise.
 //
-// model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0" (the size is "own" where MODEL could not be opened); model,
+// model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0" (size "own" where MODEL could not be opened); model,
 //          family, weights, size [height, width], batch, fusion, threads (CPU); pictures are of the network's own size.
 //          correct, maxRelativeError (null if not finite), deterministic: of the logits beside the CPU's (null on the
 //          CPU); where they are false, error says so and nothing was timed.
 //          coldStartMs, warmStartMs: of a process, from when it has read its command line to its first result; formula
-//          weights are computed in that time (model_starts.h says what is cold). gpuMedianMs: the sum of the dispatches'
-//          times, by timestamps, from runs of their own, which timestamps may slow down. wallMedianMs, wallP95Ms,
-//          wallMinMs, wallSpread (the interquartile range over the median): of a blocking run from pixels to results in
-//          host memory. cpuSubmitUs: the calling thread's processor time (CLOCK_THREAD_CPUTIME_ID) in one submission of
-//          recorded commands to an idle queue, submitUs the wall's of the same call. frameMs2, frameMs3: a frame's share
-//          of a steady stream with so many in flight, pictures on the device, results read. deviceBytes: of a session
-//          with one frame in flight; hostBytes: the most that a start had resident, less what was before the device was
-//          opened. runs (blocking, timed); dispatches, barriers (null on the CPU); limitMs (roofline.h) and limitShare
-//          (of gpuMedianMs, else of wallMedianMs: 1 is the limit); samples {wallMs[], gpuMs[]} in the order taken;
-//          layers[] (empty without timestamps): {name, kernel, variant, shape "1x112x112x16", medianUs, bytes, flops,
-//          limitUs, rooflineShare}
-// kernels  id "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"; case: the id without precision and variant; kernel,
-// variant,
-//          networks[]; correct, maxRelativeError (null if not finite), tolerance, deterministic; clock "gpu" or "wall";
-//          medianUs, minUs, p95Us, samplesUs[]; bytes, flops, gflops, gbps, limitUs, rooflineShare; isDefault (what is
-//          taken without tuning), isBest (what tuning would take); statistics {name: number} of the driver
+//          weights are computed in that time (model_starts.h says what is cold). gpuMedianMs: of a frame, between
+//          a timestamp before its first dispatch and one after its last, its picture on the device, from runs of their
+//          own (null without a GPU clock that moves). wallMedianMs, wallP95Ms, wallMinMs, wallSpread (the
+//          interquartile range over the median): of a blocking run from pixels to results in host memory. cpuSubmitUs:
+//          the calling thread's processor time (CLOCK_THREAD_CPUTIME_ID) in one submission of recorded commands to an
+//          idle queue, submitUs the wall's of the same call. frameMs2, frameMs3: a frame's share of a steady stream
+//          with so many in flight, pictures on the device, results read. deviceBytes: of a session with one frame in
+//          flight; hostBytes: the most that a start had resident, less what was before the device was opened. runs
+//          (blocking, timed); dispatches, barriers (null on the CPU); limitMs (roofline.h) and limitShare (of
+//          gpuMedianMs, else of wallMedianMs: 1 is the limit); samples {wallMs[], gpuMs[]} in the order taken; layers[]
+//          (empty where gpuMedianMs is null; by a timestamp after each dispatch, in a few more runs, which those may
+//          slow down): {name, kernel, variant, shape "1x112x112x16", medianUs, bytes, flops, limitUs, rooflineShare}
+// kernels  id "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"; case: the id without precision and variant; kernel;
+//          variant; networks[]; correct, maxRelativeError (null if not finite), tolerance, mismatch (where wrong: what
+//          and where), deterministic; clock "gpu" or "wall"; medianUs, minUs, p95Us, samplesUs[]; bytes, flops, gflops,
+//          gbps, limitUs, rooflineShare; isDefault (what is taken without tuning), isBest (what tuning would take);
+//          statistics {name: number} of the driver
 // shader   as kernels; the user's own has variant "FILE.comp" and isUser true
 #pragma once
 

@@ -1,15 +1,10 @@
 // The library's shaders/include in the tool itself, so that a copy of one of its shaders compiles anywhere.
 #pragma once
 
-#include <span>
-#include <string_view>
+#include "tools/bench/embedded_text.h"
 
-namespace dunlin::bench {
+namespace dunlin {
 
-struct EmbeddedInclude {
-    std::string_view name;  // "storage.glsl"
-    std::string_view text;
-};
-std::span<const EmbeddedInclude> embeddedIncludes();
+std::span<const EmbeddedText> libraryIncludes();
 
-}  // namespace dunlin::bench
+}  // namespace dunlin

@@ -1,13 +1,15 @@
 #include "tools/bench/interruption.h"
 
-#include <csignal>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
 namespace dunlin::bench {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+// The handler writes it and any thread reads it, so only this will do: a lock-free atomic.
+std::atomic<int> interrupted = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void onInterruption(int signal) {
     interrupted = 1;
@@ -18,13 +20,16 @@ extern "C" void onInterruption(int signal) {
 
 InterruptionGuard::InterruptionGuard() {
     interrupted = 0;
-    std::signal(SIGINT, onInterruption);
-    std::signal(SIGTERM, onInterruption);
+    for (size_t i = 0; i < kSignals.size(); ++i) {
+        previous_[i] = std::signal(kSignals[i], onInterruption);
+        if (previous_[i] == SIG_IGN) std::signal(kSignals[i], SIG_IGN);  // who started this wants it so
+    }
 }
 
 InterruptionGuard::~InterruptionGuard() {
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
+    for (size_t i = 0; i < kSignals.size(); ++i) {
+        std::signal(kSignals[i], previous_[i] == SIG_ERR ? SIG_DFL : previous_[i]);
+    }
 }
 
 bool InterruptionGuard::requested() {

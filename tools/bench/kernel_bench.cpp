@@ -83,6 +83,7 @@ class CaseMeasurement {
                 {"networks", problem_.networks},
                 {"correct", nullptr},
                 {"maxRelativeError", nullptr},
+                {"mismatch", nullptr},
                 {"tolerance", data_.tolerance},
                 {"deterministic", nullptr},
                 {"clock", nullptr},
@@ -134,6 +135,7 @@ class CaseMeasurement {
         const bool correct = error <= data_.tolerance;
         lane.row["correct"] = correct;
         lane.row["maxRelativeError"] = std::isfinite(error) ? Json(error) : Json();
+        if (!correct) lane.row["mismatch"] = tuning::describeMismatch(problem_, data_, contender.form, first);
         lane.row["deterministic"] = repeats;
         lane.isTimed = correct && repeats;
         if (!lane.isTimed) return {};

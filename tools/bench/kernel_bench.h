@@ -51,6 +51,8 @@ Outcome<std::vector<Precision>> precisionsOf(const MeasureOptions& options, cons
 constexpr const char* kNotMeasured = "not measured";
 constexpr int kRuns = 3;
 constexpr double kDefaultKernelSeconds = 0.05;
-constexpr double kDefaultTimeoutSeconds = 10;
+constexpr double kDefaultTimeoutSeconds = 10;  // of a shader that nobody has run before
+// Of the library's own, for which software drivers compile for seconds at the first submission.
+constexpr double kDefaultKernelTimeoutSeconds = 60;
 
 }  // namespace dunlin::bench

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "tools/bench/kernel_bench.h"
 #include "tools/dunlin/output.h"
 
 namespace dunlin::bench {
@@ -21,7 +22,9 @@ std::string rateText(const std::optional<double>& rate, const char* unit) {
 }
 
 std::string microseconds(double us) {
-    return us < 1e3 ? fmt::format("{:.3g} us", us) : fmt::format("{:.3g} ms", us / 1e3);
+    constexpr double kRoundsUp = 999.5;  // to 1000, which three digits do not hold
+    if (us < kRoundsUp) return cli::threeDigits(us) + " us";
+    return us < 1e3 * kRoundsUp ? cli::threeDigits(us / 1e3) + " ms" : cli::threeDigits(us / 1e6) + " s";
 }
 
 std::string numberText(const Json& row, const char* field, const char* format) {
@@ -30,13 +33,11 @@ std::string numberText(const Json& row, const char* field, const char* format) {
 }
 
 std::string verdictOf(const Json& row) {
+    if (row["error"] == kNotMeasured) return kNotMeasured;
     if (row["error"].is_string()) return "FAILED: " + row["error"].get<std::string>();
-    if (row["correct"] == false) {
-        return row["maxRelativeError"].is_null() ? "WRONG: not finite, or padding written"
-                                                 : "WRONG: error " + numberText(row, "maxRelativeError", "{:.1e}");
-    }
+    if (row["correct"] == false) return "WRONG: " + row["mismatch"].get<std::string>();
     if (row["deterministic"] == false) return "NOT REPEATABLE";
-    return numberText(row, "maxRelativeError", "{:.0e}");
+    return row["maxRelativeError"] == 0.0 ? "none" : numberText(row, "maxRelativeError", "{:.0e}");
 }
 
 std::string marksOf(const Json& row) {
@@ -75,17 +76,23 @@ std::string textOf(const std::vector<Json>& rows) {
     const auto rank = [](const Json* row) { return std::pair((*row)["isUser"] != true, medianOf(*row)); };
     std::stable_sort(sorted.begin(), sorted.end(), [&](const Json* a, const Json* b) { return rank(a) < rank(b); });
     using Align = Table::Align;
-    Table table({{""}, {"", Align::Right}, {"", Align::Right}, {"", Align::Right}, {"", Align::Right}, {""}, {""}});
+    Table table({{"variant"},
+                 {"median", Align::Right},
+                 {"p95", Align::Right},
+                 {"GFLOP/s", Align::Right},
+                 {"GB/s", Align::Right},
+                 {"of roofline", Align::Right},
+                 {"error"},
+                 {""}});
     for (const Json* row : sorted) {
         const bool hasTime = (*row)["medianUs"].is_number();
-        table.addRow({(*row)["variant"].get<std::string>(),
-                      hasTime ? microseconds((*row)["medianUs"].get<double>()) : "",
-                      (*row)["flops"] == 0 ? "" : numberText(*row, "gflops", "{:.3g} GFLOP/s"),
-                      numberText(*row, "gbps", "{:.3g} GB/s"),
-                      (*row)["rooflineShare"].is_number()
-                          ? fmt::format("{:.0f} % of limit", 100 * (*row)["rooflineShare"].get<double>())
-                          : "",
-                      verdictOf(*row), marksOf(*row)});
+        table.addRow(
+            {(*row)["variant"].get<std::string>(), hasTime ? microseconds((*row)["medianUs"].get<double>()) : "",
+             hasTime ? microseconds((*row)["p95Us"].get<double>()) : "",
+             (*row)["flops"] == 0 ? "" : numberText(*row, "gflops", "{:.3g}"), numberText(*row, "gbps", "{:.3g}"),
+             (*row)["rooflineShare"].is_number() ? fmt::format("{:.0f} %", 100 * (*row)["rooflineShare"].get<double>())
+                                                 : "",
+             verdictOf(*row), marksOf(*row)});
     }
     const Json& first = rows.front();
     const Json& networks = first["networks"];

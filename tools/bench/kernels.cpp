@@ -18,8 +18,6 @@ namespace {
 
 using cli::Failure;
 
-constexpr const char* kValidationNotice = "everything ran under the validation layer: times mean nothing";
-
 // A case with those of its forms that are asked for.
 struct ChosenCase {
     tuning::KernelCase problem;
@@ -66,7 +64,7 @@ class KernelsRun {
             cases.push_back(std::move(its));
         }
         InterruptionGuard guard;
-        if (options_.measure.validation) notice(kValidationNotice);
+        if (options_.measure.validation) notice(kUnderValidation);
         namesDevice_ = targets.size() > 1;
         for (size_t i = 0; i < targets.size() && !fatal_ && !failure_ && !InterruptionGuard::requested(); ++i) {
             failure_ = measureTarget(targets[i], cases[i]);
@@ -78,7 +76,7 @@ class KernelsRun {
   private:
     MeasureOptions measureOptions() const {
         MeasureOptions measure = options_.measure;
-        if (measure.timeoutSeconds == 0) measure.timeoutSeconds = kDefaultTimeoutSeconds;
+        if (measure.timeoutSeconds == 0) measure.timeoutSeconds = kDefaultKernelTimeoutSeconds;
         return measure;
     }
 
@@ -113,7 +111,7 @@ class KernelsRun {
         }
         auto pipelines = cli::outcomeOf(vulkan::Pipelines::create(*target.device));
         if (!pipelines.ok()) return pipelines.failure();
-        if (!options_.measure.json) cli::printOut("{}\n", headingOf(target, ceilings ? &*ceilings : nullptr));
+        if (!options_.measure.json) cli::printOut("{}", headingOf(target, ceilings ? &*ceilings : nullptr));
         const double seconds = options_.measure.seconds > 0 ? options_.measure.seconds : kDefaultKernelSeconds;
         const Bench bench = {target, **pipelines, ceilings ? &*ceilings : nullptr, seconds, namesDevice_};
         const cli::Check failure = measureCases(bench, cases);
@@ -175,11 +173,14 @@ class KernelsRun {
         if (options_.measure.json) {
             cli::printJson(document_);
         } else {
-            cli::printOut("\n{}\n", summaryOf(document_["results"]));
+            cli::printOut("\n{}{}\n", isComplete() ? "" : "incomplete: ", summaryOf(document_["results"]));
         }
         if (fatal_) {
             cli::printError(fatal_->message);
             endProcess(static_cast<int>(fatal_->status));
+        }
+        if (InterruptionGuard::requested() && !options_.measure.quiet) {
+            cli::printError("interrupted: these are the results until then");
         }
         if (InterruptionGuard::requested()) endProcess(static_cast<int>(ExitStatus::Interrupted));
         DUNLIN_CLI_TRY(failure_);

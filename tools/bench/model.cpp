@@ -19,7 +19,7 @@ using cli::Check;
 using cli::Failure;
 
 // The slowest network on the slowest device takes some of it for a batch; a GPU that hangs is usually reset within ten.
-constexpr double kDefaultTimeoutSeconds = 120;
+constexpr double kDefaultModelTimeoutSeconds = 120;
 
 // Two results in one file would leave only one of them, and a file that cannot be written should not be found so at the
 // end of a long measurement.
@@ -36,11 +36,12 @@ Check checkFiles(const ModelBenchOptions& options) {
 class Checkpoints {
   public:
     explicit Checkpoints(const std::string& file) : file_(file) {}
-    void write(const Json& document) {
+    bool isDue() const {
         using namespace std::chrono_literals;
-        const auto now = std::chrono::steady_clock::now();
-        if (file_.empty() || now - last_ < 2s) return;
-        last_ = now;
+        return !file_.empty() && std::chrono::steady_clock::now() - last_ >= 2s;
+    }
+    void write(const Json& document) {
+        last_ = std::chrono::steady_clock::now();
         if (const Check failed = writeDocument(document, file_); failed && !saidSo_) {
             cli::printError(failed->message);
             saidSo_ = true;
@@ -68,6 +69,7 @@ ModelBenchResult measure(const ModelBenchOptions& options, const std::vector<Tar
         progress.clear();
         cli::printError(failure.message);
     };
+    hooks.isCheckpointDue = [&] { return checkpoints.isDue(); };
     hooks.checkpoint = [&](const Json& document) { checkpoints.write(document); };
     const Outcome<std::string> executable = ownExecutable();
     return benchModels(options, targets, executable.ok() ? *executable : std::string(), hooks);
@@ -89,7 +91,7 @@ Check write(const ModelBenchResult& result, const ModelBenchOptions& options) {
 Outcome<ExitStatus> model(const ModelBenchOptions& options) {
     DUNLIN_CLI_TRY(checkFiles(options));
     MeasureOptions measureOptions = options.measure;
-    if (measureOptions.timeoutSeconds == 0) measureOptions.timeoutSeconds = kDefaultTimeoutSeconds;
+    if (measureOptions.timeoutSeconds == 0) measureOptions.timeoutSeconds = kDefaultModelTimeoutSeconds;
     DUNLIN_CLI_ASSIGN(const std::vector<Target> targets, openTargets(measureOptions, false));
     const InterruptionGuard guard;
     const ModelBenchResult result = measure(options, targets);

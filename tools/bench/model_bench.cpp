@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <thread>
 #include <tuple>
 
 #include "runtime/cpu/host_memory.h"
 #include "tools/bench/ceilings.h"
+#include "tools/bench/host_load.h"
 #include "tools/bench/model_document.h"
 #include "tools/bench/model_measurement.h"
 #include "tools/bench/model_starts.h"
@@ -41,8 +43,9 @@ class ModelBench {
             if (runs_[i].failure) fail(i, *runs_[i].failure);
         }
         if (options_.measure.validation) {
-            notice("everything ran under the validation layer: times mean nothing");
+            notice(kUnderValidation);
         }
+        if (auto busy = busyNotice(hostLoad(), std::thread::hardware_concurrency())) notice(*std::move(busy));
         measureAllCeilings();
         openBackends();
         measureAll();
@@ -95,12 +98,13 @@ class ModelBench {
                 continue;
             }
             notice(fmt::format("the limits of {} are not known: {}", target.id, measured.failure().message));
+            if (!target.isCpu() && measured.failure().status == ExitStatus::DeviceFailed) noteLoss(&target);
         }
     }
 
     void openBackends() {
         for (const Target& target : targets_) {
-            if (target.isCpu()) continue;
+            if (target.isCpu() || isLost(&target)) continue;
             const auto hear = [this, &target](vulkan::NoticeSeverity severity, const std::string& text) {
                 if (severity == vulkan::NoticeSeverity::Warning) notice(fmt::format("{}: {}", target.id, text));
             };
@@ -229,8 +233,10 @@ class ModelBench {
         hooks.progress = [this](double share, const std::string& id) { progress(share, id); };
         hooks.isInterrupted = [this] { return isInterrupted(); };
         hooks.checkpoint = [&] {
+            if (!isCheckpointDue()) return false;
             collect(group, indices);
             checkpoint();
+            return true;
         };
         Pace pace;
         pace.seconds = options_.measure.seconds > 0 ? options_.measure.seconds : kDefaultSeconds;
@@ -238,7 +244,7 @@ class ModelBench {
         collect(group, indices);
         if (!options_.trace.empty()) traceGroup(group, indices);
         close(group, indices);
-        checkpoint();
+        if (isCheckpointDue()) checkpoint();
     }
 
     // What there is of a group's rows.
@@ -275,6 +281,9 @@ class ModelBench {
             MeasuredRun& run = group[i];
             const size_t index = indices[i];
             if (run.failure.code() == StatusCode::DeviceLost) noteLoss(runs_[index].target);
+            if (run.samples.isGpuClockStill) {
+                notice(fmt::format("{}: the GPU's clock stands still, so times are the wall's alone", run.id));
+            }
             for (const std::string& sentence : run.session->facts().notices) {
                 notice(fmt::format("{}: {}", run.id, sentence));
             }
@@ -315,31 +324,25 @@ class ModelBench {
             } else if (!isInterrupted()) {  // which ends those processes, too
                 notice(fmt::format("{}: starts are not measured: {}", runs_[i].id, times.failure().message));
             }
-            checkpoint();
+            if (isCheckpointDue()) checkpoint();
         }
     }
 
     void checkValidation() {
         for (const Target& target : targets_) {
-            if (target.isCpu()) continue;
-            const std::vector<vulkan::ValidationMessage> messages = target.device->validationMessages();
-            if (messages.empty()) continue;
-            Failure failure = {ExitStatus::DeviceFailed,
-                               fmt::format("{}: the validation layer said {} things, first: {}", target.id,
-                                           messages.size(), messages.front().text)};
-            notice(failure.message);
-            early_.push_back(std::move(failure));
+            cli::Check said = bench::checkValidation(target);
+            if (!said) continue;
+            notice(said->message);
+            early_.push_back(*std::move(said));
         }
     }
 
-    // Nothing is faster than what its device can do at most.
     void doubtLimits() {
-        constexpr double kBeyondNoise = 1.1;
         std::string doubtful;
         for (size_t i = 0; i < runs_.size(); ++i) {
             if (!isMeasured_[i] || results_[i].failure) continue;
             const Json row = rowOf(runs_[i], results_[i], ceilingsOf(runs_[i].target));
-            const bool isBeyond = row["limitShare"].is_number() && row["limitShare"].get<double>() > kBeyondNoise;
+            const bool isBeyond = row["limitShare"].is_number() && row["limitShare"].get<double>() > kCredibleShare;
             if (isBeyond) doubtful += (doubtful.empty() ? "" : ", ") + runs_[i].id;
         }
         if (doubtful.empty()) return;
@@ -368,6 +371,9 @@ class ModelBench {
         }
         return document;
     }
+
+    // Making one takes time and the caches, so it is not made for nothing.
+    bool isCheckpointDue() const { return hooks_.checkpoint && (!hooks_.isCheckpointDue || hooks_.isCheckpointDue()); }
 
     void checkpoint() {
         if (hooks_.checkpoint) hooks_.checkpoint(document(false));

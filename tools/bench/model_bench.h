@@ -17,6 +17,7 @@ struct ModelBenchHooks {
     std::function<bool()> isInterrupted;
     std::function<void(const std::string& sentence)> notice;  // as it comes; the document has it, too
     std::function<void(const cli::Failure& failure)> failed;  // of one run, as it comes
+    std::function<bool()> isCheckpointDue;                    // asked before one is made; empty: always
     std::function<void(const Json& document)> checkpoint;     // "complete" is false
 };
 

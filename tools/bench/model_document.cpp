@@ -149,7 +149,8 @@ Json rowOf(const ModelRun& run, const ModelResult& result, const Ceilings* ceili
     if (ceilings && !result.facts.costs.empty()) {
         const double limitMs = networkLimitNs(*ceilings, result.facts.costs, result.facts.waits, *run.precision) / 1e6;
         row["limitMs"] = limitMs;
-        row["limitShare"] = limitMs / (hasGpuClock ? summarize(samples.gpuMs).median : wall.median);
+        const double takenMs = hasGpuClock ? summarize(samples.gpuMs).median : wall.median;
+        if (takenMs > 0) row["limitShare"] = limitMs / takenMs;
     }
     row["samples"] = {{"wallMs", samples.wallMs}, {"gpuMs", samples.gpuMs}};
     row["layers"] = layersOf(result, *run.precision, ceilings);

@@ -1,7 +1,6 @@
 #include "tools/bench/model_measurement.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "tools/bench/statistics.h"
 
@@ -21,16 +20,14 @@ constexpr double kLeastWarmUpMs = 500, kMostWarmUpMs = 5000;
 // Frames in flight: rounds, and the fewest frames of one sample, which begin when the pipeline is full.
 constexpr int kFlightRounds = 5, kMinFrames = 4, kMaxFrames = 1000;
 constexpr size_t kSubmitsEachRound = 20;
+// Layers' times are for looking at, not for comparing: this many runs of each say enough.
+constexpr size_t kLayerRuns = 30, kLayerRunsEachTurn = 3;
 constexpr size_t kLeastForARow = 3;
-
-double sumOf(const std::vector<double>& values) {
-    return std::accumulate(values.begin(), values.end(), 0.0);
-}
 
 class Turns {
   public:
     Turns(std::vector<MeasuredRun>& runs, const Pace& pace, const MeasurementHooks& hooks)
-        : runs_(runs), pace_(pace), hooks_(hooks) {}
+        : runs_(runs), pace_(pace), hooks_(hooks), spent_(runs.size()) {}
 
     void warmUp() {
         for (MeasuredRun& run : runs_) {
@@ -42,34 +39,52 @@ class Turns {
 
     void measureBlocking() {
         const auto isDone = [&](const MeasuredRun& run) {
-            return isEnough(run.samples.wallMs, wallBudgetMs(run)) &&
-                   (!run.session->hasGpuClock() || isEnough(run.samples.gpuMs, gpuBudgetMs()));
+            return isWallEnough(run) && (!hasGpuClock(run) || isGpuEnough(run));
         };
         rotate(isDone, [&](MeasuredRun& run) { return blockingTurn(run); });
     }
 
     void measureInFlight() {
         std::vector<int> rounds(runs_.size(), 0);
-        const auto indexOf = [&](const MeasuredRun& run) { return static_cast<size_t>(&run - runs_.data()); };
+        std::vector<double> medianMs;
+        for (const MeasuredRun& run : runs_) {
+            medianMs.push_back(run.samples.wallMs.empty() ? 0 : summarize(run.samples.wallMs).median);
+        }
         const auto isDone = [&](const MeasuredRun& run) {
-            const bool isLong = !run.samples.wallMs.empty() && summarize(run.samples.wallMs).median > kLongRunMs * 5;
+            const bool isLong = medianMs[indexOf(run)] > kLongRunMs * 5;
             return run.session->facts().maxInFlight == 0 || rounds[indexOf(run)] >= (isLong ? 1 : kFlightRounds);
         };
         rotate(isDone, [&](MeasuredRun& run) {
             ++rounds[indexOf(run)];
-            return flightTurn(run);
+            return flightTurn(run, std::max(1e-3, medianMs[indexOf(run)]));
         });
     }
 
   private:
-    // The CPU has no GPU clock, and all the time is the wall's.
-    double wallBudgetMs(const MeasuredRun& run) const {
-        return pace_.seconds * 1e3 / (run.session->hasGpuClock() ? 2 : 1);
+    // What a run's samples add up to, which is asked for after each of them.
+    struct Spent {
+        double wallMs = 0;
+        double gpuMs = 0;          // what the runs for the GPU's clock took by the wall
+        bool isDisturbed = false;  // something else than runs was done since its last turn
+    };
+
+    size_t indexOf(const MeasuredRun& run) const { return static_cast<size_t>(&run - runs_.data()); }
+    Spent& spentOf(const MeasuredRun& run) { return spent_[indexOf(run)]; }
+    const Spent& spentOf(const MeasuredRun& run) const { return spent_[indexOf(run)]; }
+
+    static bool hasGpuClock(const MeasuredRun& run) {
+        return run.session->hasGpuClock() && !run.samples.isGpuClockStill;
     }
-    double gpuBudgetMs() const { return pace_.seconds * 1e3 / 2; }
-    bool isEnough(const std::vector<double>& samples, double budgetMs) const {
-        if (samples.size() < pace_.minSamples) return false;
-        return samples.size() >= pace_.maxSamples || sumOf(samples) >= budgetMs;
+    // The CPU has no GPU clock, and all the time is the wall's.
+    bool isWallEnough(const MeasuredRun& run) const {
+        const double budgetMs = pace_.seconds * 1e3 / (run.session->hasGpuClock() ? 2 : 1);
+        return isEnough(run.samples.wallMs.size(), spentOf(run).wallMs, budgetMs);
+    }
+    bool isGpuEnough(const MeasuredRun& run) const {
+        return isEnough(run.samples.gpuMs.size(), spentOf(run).gpuMs, pace_.seconds * 1e3 / 2);
+    }
+    bool isEnough(size_t samples, double spentMs, double budgetMs) const {
+        return samples >= pace_.minSamples && (samples >= pace_.maxSamples || spentMs >= budgetMs);
     }
     bool isOver() const { return hooks_.isInterrupted && hooks_.isInterrupted(); }
     bool isShared() const { return runs_.size() > 1; }
@@ -78,7 +93,7 @@ class Turns {
         if (!hooks_.progress) return;
         double done = 0;
         for (const MeasuredRun& one : runs_) {
-            const double share = (sumOf(one.samples.wallMs) + sumOf(one.samples.gpuMs)) / (pace_.seconds * 1e3);
+            const double share = (spentOf(one).wallMs + spentOf(one).gpuMs) / (pace_.seconds * 1e3);
             done += one.failure.ok() ? std::min(share, 1.0) : 1.0;
         }
         hooks_.progress(done / static_cast<double>(runs_.size()), run.id);
@@ -107,7 +122,8 @@ class Turns {
                 report(run);
                 settle(run, turn(run));
             }
-            if (hooks_.checkpoint) hooks_.checkpoint();
+            if (!hooks_.checkpoint || !hooks_.checkpoint()) continue;
+            for (Spent& spent : spent_) spent.isDisturbed = true;
         }
     }
 
@@ -132,34 +148,62 @@ class Turns {
             if (isOver()) return {};
         }
         if (!run.session->hasGpuClock()) return {};
+        DUNLIN_TRY(run.session->gpuMs().status());
         return run.session->layerTimesNs().status();
     }
 
     // One sample at least; more where they are short.
     Status blockingTurn(MeasuredRun& run) {
         ModelSamples& samples = run.samples;
-        const bool refills = isShared() && (samples.wallMs.empty() || samples.wallMs.back() < kLongRunMs);
+        const bool isShort = samples.wallMs.empty() || samples.wallMs.back() < kLongRunMs;
+        const bool refills = isShort && (isShared() || spentOf(run).isDisturbed);
+        spentOf(run).isDisturbed = false;
         if (refills) DUNLIN_TRY(run.session->runMs().status());
-        for (double spentMs = 0; spentMs < kTurnMs && !isEnough(samples.wallMs, wallBudgetMs(run));) {
+        for (double turnMs = 0; turnMs < kTurnMs && !isWallEnough(run);) {
             DUNLIN_ASSIGN(const double ms, run.session->runMs());
             samples.wallMs.push_back(ms);
-            spentMs += ms;
+            spentOf(run).wallMs += ms;
+            turnMs += ms;
         }
-        if (!run.session->hasGpuClock()) return {};
-        if (refills) DUNLIN_TRY(run.session->layerTimesNs().status());
-        for (double spentMs = 0; spentMs < kTurnMs && !isEnough(samples.gpuMs, gpuBudgetMs());) {
-            DUNLIN_ASSIGN(std::vector<double> layersNs, run.session->layerTimesNs());
-            const double ms = sumOf(layersNs) / 1e6;
+        if (!hasGpuClock(run)) return {};
+        DUNLIN_TRY(gpuTurn(run, refills));
+        return hasGpuClock(run) ? layerTurn(run) : Status();
+    }
+
+    Status gpuTurn(MeasuredRun& run, bool refills) {
+        ModelSamples& samples = run.samples;
+        double turnMs = 0;
+        if (refills) DUNLIN_TRY(run.session->gpuMs().status());
+        while (turnMs < kTurnMs && !isGpuEnough(run)) {
+            DUNLIN_ASSIGN(const double ms, run.session->gpuMs());
+            // That clock may be wrong, and the wall goes on.
+            const double takenMs = std::max(ms, samples.wallMs.back());
             samples.gpuMs.push_back(ms);
-            samples.layerNs.push_back(std::move(layersNs));
-            spentMs += std::max(ms, samples.wallMs.back());
+            spentOf(run).gpuMs += takenMs;
+            turnMs += takenMs;
+        }
+        // No whole turn passes within one tick.
+        if (std::ranges::any_of(samples.gpuMs, [](double ms) { return ms > 0; })) return {};
+        samples.isGpuClockStill = true;
+        samples.gpuMs.clear();
+        samples.layerNs.clear();
+        return {};
+    }
+
+    // Timestamps within the frame make it another one.
+    Status layerTurn(MeasuredRun& run) {
+        std::vector<std::vector<double>>& layerNs = run.samples.layerNs;
+        double turnMs = 0;
+        for (size_t i = 0; i < kLayerRunsEachTurn && turnMs < kTurnMs && layerNs.size() < kLayerRuns; ++i) {
+            DUNLIN_ASSIGN(std::vector<double> layersNs, run.session->layerTimesNs());
+            layerNs.push_back(std::move(layersNs));
+            turnMs += run.samples.wallMs.back();
         }
         return {};
     }
 
-    Status flightTurn(MeasuredRun& run) {
+    Status flightTurn(MeasuredRun& run, double runMs) {
         ModelSamples& samples = run.samples;
-        const double runMs = std::max(1e-3, summarize(samples.wallMs).median);
         double spentMs = 0;
         for (size_t i = 0; i == 0 || (i < kSubmitsEachRound && spentMs < kTurnMs); ++i, spentMs += runMs) {
             DUNLIN_ASSIGN(const SubmitTime time, run.session->submitTime());
@@ -179,6 +223,7 @@ class Turns {
     std::vector<MeasuredRun>& runs_;
     const Pace pace_;
     const MeasurementHooks& hooks_;
+    std::vector<Spent> spent_;  // by run
 };
 
 }  // namespace

@@ -11,7 +11,8 @@
 namespace dunlin::bench {
 
 struct Pace {
-    // For a run's blocking times; its frames in flight take half as long again. Time is what the samples add up to.
+    // For a run's blocking times; its frames in flight take half as long again. Time is what the samples add
+    // up to; those of the GPU's clock count for the wall's at least.
     double seconds = 2;
     size_t minSamples = 10;
     size_t maxSamples = 100000;  // more would say no more
@@ -20,11 +21,12 @@ struct Pace {
 // What was measured of a run, in the order taken.
 struct ModelSamples {
     std::vector<double> wallMs, gpuMs;
-    std::vector<std::vector<double>> layerNs;  // of each timed run, by layer
+    std::vector<std::vector<double>> layerNs;  // of runs of their own, by layer
     std::vector<double> submitCpuUs, submitWallUs;
     std::vector<double> frameMs2, frameMs3;
     size_t warmUps = 0;
-    bool isSteady = true;  // after them, else they were cut short
+    bool isSteady = true;          // after them, else they were cut short
+    bool isGpuClockStill = false;  // it said that nothing passed: then there is nothing of it
 };
 
 struct MeasuredRun {
@@ -38,7 +40,8 @@ struct MeasuredRun {
 struct MeasurementHooks {
     std::function<void(double share, const std::string& id)> progress;
     std::function<bool()> isInterrupted;  // then the turn that has begun is the last
-    std::function<void()> checkpoint;     // now and then, with samples that make a row
+    // After each round; true where it took its time, so that caches and clocks are others than before.
+    std::function<bool()> checkpoint;
 };
 
 // Whether there is enough in it for a row, were the run to end here.

@@ -55,9 +55,9 @@ std::string lastLine(std::string text) {
 
 Outcome<StartReport> startOnce(const ModelRun& run, const StartPlan& plan, const std::string& cacheDirectory,
                                const Variables& environment) {
-    DUNLIN_CLI_ASSIGN(
-        const ChildResult child,
-        runChild(plan.executable, startWords(run, cacheDirectory, plan.validation), environment, plan.timeoutSeconds));
+    DUNLIN_CLI_ASSIGN(const ChildResult child,
+                      runChild(plan.executable, startWords(run, cacheDirectory, plan.validation), environment,
+                               plan.timeoutSeconds, plan.isInterrupted));
     if (child.exitStatus != 0) {
         return Failure{ExitStatus::DeviceFailed,
                        fmt::format("a start ended with exit status {}: {}", child.exitStatus, lastLine(child.text))};

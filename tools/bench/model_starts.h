@@ -23,7 +23,7 @@ struct StartPlan {
     std::string executable;  // this program
     bool validation = false;
     double timeoutSeconds = 300;          // of one start
-    std::function<bool()> isInterrupted;  // optional: then no more are started
+    std::function<bool()> isInterrupted;  // optional: then the one that runs is killed, and it fails
 };
 
 // Fails with what the first start that failed has said.

@@ -25,6 +25,7 @@ class CpuNetworkSession final : public NetworkSession {
         DUNLIN_TRY(session_->run(pictures_.input(), output_));
         return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     }
+    Result<double> gpuMs() override { return notThere("clock of a GPU"); }
     Result<std::vector<double>> layerTimesNs() override { return notThere("layers that are timed by themselves"); }
     Result<double> frameMs(int, int) override { return notThere("frames in flight"); }
     Result<SubmitTime> submitTime() override { return notThere("submissions"); }

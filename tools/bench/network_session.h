@@ -36,7 +36,7 @@ struct SessionFacts {
 struct TracedFrame {
     using Time = std::chrono::steady_clock::time_point;
     Time recordBegin, submitBegin, waitBegin, end;  // CPU: nothing is recorded or submitted, and all four ...
-    std::vector<Time> dispatchEnds;                 // ... empty without timestamps; the first begins at gpuBegin
+    std::vector<Time> dispatchEnds;  // ... empty without a clock that moves; the first begins at gpuBegin
     Time gpuBegin;
     bool calibrated = false;  // else the first dispatch is assumed to begin with the submission
     uint64_t maxDeviationNs = 0;
@@ -69,7 +69,11 @@ class NetworkSession {
 
     // One blocking run, from pixels in host memory to results in host memory, without timestamps: milliseconds.
     virtual Result<double> runMs() = 0;
-    // The same with timestamps: nanoseconds of each layer. Only with a GPU clock.
+    // Of a frame whose picture is on the device, between two timestamps around its dispatches: milliseconds. 0 where
+    // the clock stands still. Only with a GPU clock.
+    virtual Result<double> gpuMs() = 0;
+    // As runMs(), with a timestamp after each dispatch, which some devices wait at: nanoseconds of each layer. Only
+    // with a GPU clock.
     virtual Result<std::vector<double>> layerTimesNs() = 0;
     // A frame's share in a steady stream of frames whose commands are recorded and whose pictures are on the device,
     // with so many (up to maxInFlight) submitted at any time and every result read: milliseconds. Not on the CPU.

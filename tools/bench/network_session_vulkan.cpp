@@ -1,7 +1,7 @@
 // Networks on Vulkan devices.
-#include <cstring>
 #include <ctime>
 #include <optional>
+#include <span>
 
 #include "runtime/plan/hazards.h"
 #include "runtime/plan/kernels.h"
@@ -38,6 +38,7 @@ class VulkanNetworkSession final : public NetworkSession {
     const SessionFacts& facts() const override { return facts_; }
     bool hasGpuClock() const override { return timed_ != nullptr; }
     Result<double> runMs() override;
+    Result<double> gpuMs() override;
     Result<std::vector<double>> layerTimesNs() override;
     Result<double> frameMs(int inFlight, int frames) override;
     Result<SubmitTime> submitTime() override;
@@ -46,6 +47,7 @@ class VulkanNetworkSession final : public NetworkSession {
   private:
     VulkanNetworkSession(std::shared_ptr<vulkan::VulkanDevice> device, const Shape& input)
         : device_(std::move(device)), pictures_(input) {}
+    Status prepare(vulkan::VulkanBackend& backend, const ModelRun& run);
     Status openSessions(vulkan::VulkanBackend& backend, const ModelRun& run);
     Status openInFlight(vulkan::VulkanBackend& backend, const std::shared_ptr<const ModelData>& model,
                         vulkan::VulkanSessionOptions options);
@@ -61,9 +63,11 @@ class VulkanNetworkSession final : public NetworkSession {
     std::shared_ptr<vulkan::VulkanDevice> device_;
     HostPictures pictures_;
     SessionFacts facts_;
-    std::unique_ptr<vulkan::VulkanSession> plain_;  // facts_.maxInFlight slots, no timestamps
-    std::unique_ptr<vulkan::VulkanSession> timed_;  // null where the queue has no timestamps
-    bool isBound_ = false;                          // all slots of plain_ are recorded for the picture on the device
+    std::unique_ptr<vulkan::VulkanSession> plain_;        // facts_.maxInFlight slots, no timestamps
+    std::unique_ptr<vulkan::VulkanSession> timed_;        // null where the queue has no timestamps
+    std::optional<vulkan::CommandRunner> frameCommands_;  // of timed_'s frames, with two timestamps around each
+    std::optional<vulkan::GpuTimer> frameTimer_;
+    bool isBound_ = false;  // all slots of plain_ are recorded for the picture on the device
     vulkan::Buffer pixels_;
     std::vector<vulkan::PixelSource> sources_;  // of each image
     std::vector<VkFence> fences_;
@@ -73,12 +77,25 @@ class VulkanNetworkSession final : public NetworkSession {
 Result<std::unique_ptr<NetworkSession>> VulkanNetworkSession::create(vulkan::VulkanBackend& backend,
                                                                      const ModelRun& run) {
     std::unique_ptr<VulkanNetworkSession> session(new VulkanNetworkSession(backend.device(), run.input));
-    DUNLIN_TRY(session->openSessions(backend, run));
-    DUNLIN_TRY(session->describe(run));
-    DUNLIN_TRY(session->uploadPicture());
-    DUNLIN_TRY(session->createFences());
-    session->output_.resize(session->plain_->outputBytes());
+    const Status ready = session->prepare(backend, run);
+    if (ready.code() == StatusCode::DeviceLost) (void)session.release();  // the device may still use it
+    DUNLIN_TRY(ready);
     return std::unique_ptr<NetworkSession>(std::move(session));
+}
+
+Status VulkanNetworkSession::prepare(vulkan::VulkanBackend& backend, const ModelRun& run) {
+    DUNLIN_TRY(openSessions(backend, run));
+    DUNLIN_TRY(describe(run));
+    DUNLIN_TRY(uploadPicture());
+    DUNLIN_TRY(createFences());
+    if (timed_) {
+        DUNLIN_ASSIGN(vulkan::CommandRunner commands, vulkan::CommandRunner::create(*device_));
+        DUNLIN_ASSIGN(vulkan::GpuTimer timer, vulkan::GpuTimer::create(*device_, 1));
+        frameCommands_.emplace(std::move(commands));
+        frameTimer_.emplace(std::move(timer));
+    }
+    output_.resize(plain_->outputBytes());
+    return {};
 }
 
 VulkanNetworkSession::~VulkanNetworkSession() {
@@ -156,14 +173,19 @@ Status VulkanNetworkSession::describe(const ModelRun& run) {
 
 Status VulkanNetworkSession::uploadPicture() {
     const std::vector<uint8_t>& pixels = pictures_.pixels();
-    DUNLIN_ASSIGN(pixels_, vulkan::Buffer::create(*device_, pixels.size(), VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
-                                                  vulkan::MemoryUse::Upload));
-    std::memcpy(pixels_.mapped(), pixels.data(), pixels.size());
+    constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    DUNLIN_ASSIGN(pixels_, vulkan::Buffer::create(*device_, pixels.size(), kUsage, vulkan::MemoryUse::Device));
+    DUNLIN_ASSIGN(vulkan::Uploader made, vulkan::Uploader::create(*device_, pixels.size()));
+    auto uploader = std::make_unique<vulkan::Uploader>(std::move(made));
+    Status uploaded = uploader->write(pixels_, 0, std::as_bytes(std::span(pixels)));
+    if (uploaded.ok()) uploaded = uploader->finish();
+    if (uploaded.code() == StatusCode::DeviceLost) (void)uploader.release();  // as what the device may still use
+    DUNLIN_TRY(uploaded);
     const Shape& input = plain_->inputShape();
     const vulkan::PixelSource source = {pixels_.handle(), 0, static_cast<uint32_t>(input.w),
                                         static_cast<uint32_t>(input.h), 0};
     sources_.assign(pictures_.count(), source);
-    return pixels_.flush(0, pixels.size());
+    return {};
 }
 
 Status VulkanNetworkSession::createFences() {
@@ -183,6 +205,18 @@ Result<double> VulkanNetworkSession::runMs() {
     const Clock::time_point begin = Clock::now();
     DUNLIN_TRY(plain_->run(pictures_.input(), output_));
     return millisecondsSince(begin);
+}
+
+Result<double> VulkanNetworkSession::gpuMs() {
+    Status recorded;
+    DUNLIN_TRY(frameCommands_->run([&](VkCommandBuffer commands) {
+        frameTimer_->start(commands);
+        recorded = timed_->record(commands, 0, deviceInput(), {});
+        frameTimer_->mark(commands);
+    }));
+    DUNLIN_TRY(recorded);
+    DUNLIN_ASSIGN(const std::vector<double> intervals, frameTimer_->intervalsNs());
+    return intervals.front() / 1e6;
 }
 
 Result<std::vector<double>> VulkanNetworkSession::layerTimesNs() {
@@ -271,6 +305,8 @@ Result<TracedFrame> VulkanNetworkSession::traceFrame() {
 
     DUNLIN_ASSIGN(const std::vector<uint64_t> ticks, timed_->dispatchTicks());
     const vulkan::Capabilities& capabilities = device_->capabilities();
+    if (ticks.front() == ticks.back() || capabilities.timestampPeriodNs <= 0)
+        return frame;  // a clock that stands still
     const auto nanoseconds = [](double ns) {
         return std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(static_cast<int64_t>(ns)));
     };

@@ -39,11 +39,7 @@ struct Place {
 using FileTimes = std::map<fs::path, std::optional<fs::file_time_type>>;
 FileTimes timesOf(const std::set<fs::path>& files) {
     FileTimes times;
-    for (const fs::path& file : files) {
-        std::error_code error;
-        const fs::file_time_type time = fs::last_write_time(file, error);
-        times[file] = error ? std::nullopt : std::optional(time);
-    }
+    for (const fs::path& file : files) times[file] = timeOf(file);
     return times;
 }
 
@@ -128,7 +124,7 @@ class ShaderRun {
     Outcome<ExitStatus> measure() {
         document_ = newDocument("shader");
         if (options_.measure.validation) {
-            document_["notices"].push_back("everything ran under the validation layer: times mean nothing");
+            document_["notices"].push_back(kUnderValidation);
         }
         std::vector<std::vector<CompiledShader>> compiled;
         const bool isCompiled = compileAll(compiled);
@@ -137,7 +133,8 @@ class ShaderRun {
         if (const cli::Check failure = checkInterfaces(compiled)) return ended(*failure);
         for (size_t i = 0; i < places_.size(); ++i) {
             Place& place = places_[i];
-            DUNLIN_CLI_TRY(measureCeilingsOnce(place));
+            document_["devices"].push_back(identityOf(place.target));
+            if (options_.measure.ceilings) DUNLIN_CLI_TRY(measureCeilingsOnce(place));
             for (size_t j = 0; j < place.choices.size(); ++j) {
                 const cli::Check failure = measureChoice(place, place.choices[j], compiled[i][j].code);
                 if (failure) return ended(*failure);
@@ -176,19 +173,19 @@ class ShaderRun {
     // For each place and choice; false where one does not compile, and all errors are printed then, each once.
     bool compileAll(std::vector<std::vector<CompiledShader>>& compiled) {
         std::set<std::string> printed;
-        std::set<fs::path> files;
+        fileTimes_.clear();
         for (const Place& place : places_) {
             compiled.emplace_back();
             for (const ShaderChoice& choice : place.choices) {
                 compiled.back().push_back(compileShader(sourceOf(options_, choice)));
                 const CompiledShader& shader = compiled.back().back();
-                files.insert(shader.files.begin(), shader.files.end());
+                // Those of the first reading: what was saved since is compiled again.
+                for (const CompiledShader::File& file : shader.files) fileTimes_.emplace(file.path, file.written);
                 for (const std::string& error : shader.errors) {
                     if (printed.insert(error).second) printCompileError(error);
                 }
             }
         }
-        fileTimes_ = timesOf(files);
         return printed.empty();
     }
 
@@ -202,17 +199,17 @@ class ShaderRun {
     }
 
     cli::Check measureCeilingsOnce(Place& place) {
-        if (!options_.measure.ceilings) return addDevice(place);
         if (!place.ceilings) {
-            DUNLIN_CLI_ASSIGN(place.ceilings, measureCeilings(place.target));
+            Outcome<Ceilings> measured = measureCeilings(place.target);
+            if (!measured.ok()) {
+                if (measured.failure().status == ExitStatus::DeviceFailed) endAfter(measured.failure());
+                return measured.failure();
+            }
+            place.ceilings = *std::move(measured);
             if (!options_.measure.json) cli::printOut("{}", headingOf(place.target, &*place.ceilings));
         }
         document_["ceilings"][place.target.id] = jsonOf(*place.ceilings);
         for (const std::string& notice : place.ceilings->notices) document_["notices"].push_back(notice);
-        return addDevice(place);
-    }
-    cli::Check addDevice(const Place& place) {
-        document_["devices"].push_back(identityOf(place.target));
         return {};
     }
 
@@ -243,7 +240,7 @@ class ShaderRun {
         return {};
     }
 
-    // The device may still be running the shader: nothing of it can be destroyed.
+    // The device may still be running what was submitted: nothing of it can be destroyed.
     [[noreturn]] void endAfter(const Failure& failure) {
         document_["complete"] = false;
         if (!options_.measure.output.empty()) {
@@ -260,8 +257,7 @@ class ShaderRun {
         document_["complete"] = !InterruptionGuard::requested();
         if (!options_.measure.output.empty()) DUNLIN_CLI_TRY(writeDocument(document_, options_.measure.output));
         if (options_.measure.json) cli::printJson(document_);
-        constexpr int kInterrupted = 130;  // as shells have it: 128 and SIGINT's number
-        if (InterruptionGuard::requested() && !options_.watch) endProcess(kInterrupted);
+        if (InterruptionGuard::requested() && !options_.watch) endProcess(static_cast<int>(ExitStatus::Interrupted));
         DUNLIN_CLI_TRY(sayValidation());
         const Json& rows = document_["results"];
         const bool isRight = std::all_of(rows.begin(), rows.end(), [](const Json& row) {
@@ -273,14 +269,11 @@ class ShaderRun {
     // What the validation layer said since the last time; while watching it is only printed.
     cli::Check sayValidation() {
         for (Place& place : places_) {
-            const std::vector<vulkan::ValidationMessage> messages = place.target.device->validationMessages();
-            const size_t seen = std::exchange(place.messagesSeen, messages.size());
-            if (messages.size() == seen) continue;
-            const Failure said = {ExitStatus::DeviceFailed,
-                                  fmt::format("{}: the validation layer said {} things, first: {}: {}", place.target.id,
-                                              messages.size() - seen, messages[seen].id, messages[seen].text)};
+            const cli::Check said = checkValidation(place.target, place.messagesSeen);
+            if (!said) continue;
+            place.messagesSeen = place.target.device->validationMessages().size();
             if (!options_.watch) return said;
-            cli::printError(said.message);
+            cli::printError(said->message);
         }
         return {};
     }
@@ -307,7 +300,7 @@ class ShaderRun {
 
     const ShaderBenchOptions& options_;
     std::vector<Place> places_;
-    FileTimes fileTimes_;  // of the shader and what it included, when it was compiled
+    FileTimes fileTimes_;  // of the shader and what it included, before they were read
     Json document_;
 };
 

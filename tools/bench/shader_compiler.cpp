@@ -51,8 +51,8 @@ class Includes final : public glslang::TShader::Includer {
     void releaseInclude(IncludeResult*) override {}  // they live as long as this
 
     const std::string& add(const std::string& name, std::string text) { return texts_[name] = std::move(text); }
-    void addFile(const fs::path& file) { files_.push_back(file); }
-    const std::vector<fs::path>& files() const { return files_; }
+    void addFile(CompiledShader::File file) { files_.push_back(std::move(file)); }
+    const std::vector<CompiledShader::File>& files() const { return files_; }
 
     bool contains(const std::string& name) const { return texts_.contains(name); }
     // One line of what was read, counted from 1, without spaces around it; empty where there is none.
@@ -70,15 +70,19 @@ class Includes final : public glslang::TShader::Includer {
 
   private:
     IncludeResult* fromFile(const fs::path& path) {
+        // Before the text: what is saved in between is newer, and is read again by those who watch.
+        const std::optional<fs::file_time_type> written = timeOf(path);
         std::optional<std::string> text = contentOf(path);
         if (!text) return nullptr;
-        if (std::find(files_.begin(), files_.end(), path) == files_.end()) files_.push_back(path);
+        if (std::ranges::find(files_, path, &CompiledShader::File::path) == files_.end()) addFile({path, written});
         return result(path.lexically_normal().string(), *std::move(text));
     }
     IncludeResult* fromLibrary(const std::string& name) {
-        for (const EmbeddedInclude& include : embeddedIncludes()) {
+        for (const EmbeddedText& include : libraryIncludes()) {
             if (name != include.name && name != "include/" + std::string(include.name)) continue;
-            return result(std::string(kLibrary) + "/" + std::string(include.name), std::string(include.text));
+            std::string text;
+            for (const std::string_view piece : include.pieces) text += piece;
+            return result(std::string(kLibrary) + "/" + std::string(include.name), std::move(text));
         }
         return nullptr;
     }
@@ -91,7 +95,7 @@ class Includes final : public glslang::TShader::Includer {
     const ShaderSource& source_;
     std::map<std::string, std::string> texts_;  // by the name that messages have
     std::vector<std::unique_ptr<IncludeResult>> results_;
-    std::vector<fs::path> files_;
+    std::vector<CompiledShader::File> files_;
 };
 
 // The bytes of the UTF-8 sequence that a text begins with; 0 where it is none.
@@ -181,7 +185,7 @@ CompiledShader compileShader(const ShaderSource& source) {
     CompiledShader result;
     const std::string name = source.file.string();
     Includes includes(source);
-    includes.addFile(source.file);
+    includes.addFile({source.file, timeOf(source.file)});
     result.files = includes.files();
     std::optional<std::string> content = contentOf(source.file);
     if (!content) {

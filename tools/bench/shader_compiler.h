@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,20 @@ struct CompiledShader {
     std::vector<uint32_t> code;  // empty: the errors say why
     // Each "FILE:LINE: what is wrong", with the offending line beneath, without a line feed at the end.
     std::vector<std::string> errors;
-    std::vector<std::filesystem::path> files;  // the file and all that it included, as far as they were found
+    // The file and all that it included, as far as they were found.
+    struct File {
+        std::filesystem::path path;
+        std::optional<std::filesystem::file_time_type> written;  // before its text was read; nothing: not there
+    };
+    std::vector<File> files;
 };
+
+// When the file was last written; nothing where it is not there.
+inline std::optional<std::filesystem::file_time_type> timeOf(const std::filesystem::path& file) {
+    std::error_code error;
+    const std::filesystem::file_time_type time = std::filesystem::last_write_time(file, error);
+    return error ? std::nullopt : std::optional(time);
+}
 
 // For Vulkan 1.1. Not thread-safe.
 CompiledShader compileShader(const ShaderSource& source);

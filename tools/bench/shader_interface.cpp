@@ -56,7 +56,7 @@ class Module {
 
   private:
     Status take(Words words);
-    void takeType(uint32_t op, Words words);
+    void takeType(Words words) { types_[words[1]].assign(words.begin(), words.end()); }
     void takeDecoration(Words words);
     void takeWorkgroup();
     uint32_t sizeOf(uint32_t type) const;
@@ -121,13 +121,9 @@ Status Module::take(Words words) {
             if (words.size() == 6) composites_[words[2]] = {words[3], words[4], words[5]};
             break;
         default:
-            if (op >= spv::TypeInt && op <= spv::TypePointer && words.size() >= 2) takeType(op, words);
+            if (op >= spv::TypeInt && op <= spv::TypePointer && words.size() >= 2) takeType(words);
     }
     return Status();
-}
-
-void Module::takeType(uint32_t, Words words) {
-    types_[words[1]].assign(words.begin(), words.end());
 }
 
 void Module::takeDecoration(Words words) {

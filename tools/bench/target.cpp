@@ -98,12 +98,13 @@ Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vul
     return targets;
 }
 
-cli::Check checkValidation(const Target& target) {
+cli::Check checkValidation(const Target& target, size_t seen) {
     if (target.isCpu()) return {};
     const std::vector<vulkan::ValidationMessage> messages = target.device->validationMessages();
-    if (messages.empty()) return {};
-    return Failure{ExitStatus::DeviceFailed, fmt::format("{}: the validation layer said {} things, first: {}: {}",
-                                                         target.id, messages.size(), messages[0].id, messages[0].text)};
+    if (messages.size() <= seen) return {};
+    return Failure{ExitStatus::DeviceFailed,
+                   fmt::format("{}: the validation layer said {} things, first: {}: {}", target.id,
+                               messages.size() - seen, messages[seen].id, messages[seen].text)};
 }
 
 Json identityOf(const Target& target) {

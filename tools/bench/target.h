@@ -29,8 +29,15 @@ struct Target {
 // be it a software driver. `robust`: with DeviceOptions::robustBufferAccess.
 Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly, bool robust = false);
 
-// DeviceFailed, with how much the validation layer said of the target and its first message; with --validation.
-cli::Check checkValidation(const Target& target);
+// The notice of a document with --validation.
+inline constexpr const char* kUnderValidation = "everything ran under the validation layer: times mean nothing";
+// The share of a limit from which on the limit is not believed: nothing is faster than what its device can do at most,
+// but for the noise of both. The page (report/networks.js) has the same number.
+inline constexpr double kCredibleShare = 1.1;
+
+// DeviceFailed, with how much the validation layer said of the target and its first message; with --validation. The
+// first `seen` messages are left out.
+cli::Check checkValidation(const Target& target, size_t seen = 0);
 
 // A row of a document's devices[]: id, name, type, driver, driverVersion, apiVersion, vendorId, deviceId; for the CPU
 // id, name, type "cpu", threads.

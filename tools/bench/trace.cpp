@@ -89,7 +89,7 @@ class TraceWriter {
 
 std::string alignment(const TracedRun& run) {
     if (run.isCpu) return "on the CPU";
-    if (run.frame.dispatchEnds.empty()) return "the device's queue has no timestamps: no GPU track";
+    if (run.frame.dispatchEnds.empty()) return "the device's queue has no timestamps that move: no GPU track";
     if (run.frame.calibrated) {
         return fmt::format("GPU and CPU are aligned by calibrated timestamps, to within {} ns",
                            run.frame.maxDeviationNs);

@@ -25,17 +25,16 @@ bool isTerminal(std::FILE* file) {
 #endif
 }
 
-// Three significant digits: "5.48", "54.8", "548".
-std::string threeDigits(double value) {
-    return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
-}
-
 // Unlike fmt::print, does not throw where the stream is closed or full.
 void writeTo(std::FILE* stream, std::string_view text) {
     [[maybe_unused]] const size_t written = std::fwrite(text.data(), 1, text.size(), stream);
 }
 
 }  // namespace
+
+std::string threeDigits(double value) {
+    return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+}
 
 std::string withoutControls(std::string_view text) {
     std::string shown;

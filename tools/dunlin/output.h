@@ -55,6 +55,7 @@ class Table {
     std::vector<std::vector<std::string>> rows_;
 };
 
+std::string threeDigits(double value);              // "5.21", "52.1", "521"
 std::string formatBytes(uint64_t bytes);            // "13.4 MiB"
 std::string formatCount(uint64_t count);            // "5.48 M"
 std::string formatMilliseconds(double ms);          // "5.21 ms"
