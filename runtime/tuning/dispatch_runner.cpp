@@ -19,6 +19,8 @@ using vulkan::MemoryUse;
 constexpr std::byte kUnwritten{0xff};
 constexpr uint32_t kUnwrittenWord = 0xffffffff;
 constexpr uint32_t kPreprocessSource = 0;  // the position in the preprocess kernel's row
+// Before and behind what is written, and of what is bound without a use: a stray write of a few elements lands here.
+constexpr uint64_t kGuardBytes = 4096, kUnusedBytes = 65536;
 constexpr VkBufferUsageFlags kTensorUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                             VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                                             VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
@@ -91,24 +93,35 @@ class VulkanDispatchRunner final : public DispatchRunner {
     bool usesGpuClock() const override { return clock_.usesGpuClock(); }
 
   private:
-    struct Written {
-        TensorId tensor;
-        uint64_t sizeBytes, readbackOffset;
+    // A range of a buffer that is filled before a run and looked at after it; only [begin, end) of it may be written.
+    struct Watched {
+        uint32_t binding;
+        TensorId tensor;  // negative: none, the binding has no use
+        VkBuffer buffer;
+        uint64_t offset, sizeBytes, begin, end, readbackOffset;
     };
 
+    void watch(Watched watched);
+    Status checkGuards() const;
     Status bindPicture(const RunnerPicture& picture);
-    void recordState(VkCommandBuffer commands) const;
+    void recordState(VkCommandBuffer commands, size_t set) const;
     void recordDispatch(VkCommandBuffer commands) const;
     void recordReadback(VkCommandBuffer commands) const;
 
     const vulkan::VulkanDevice& device_;
     const vulkan::Pipeline& pipeline_;
     const Dispatch dispatch_;
+    const uint64_t guardBytes_ = roundUpTo(kGuardBytes, device_.limits().offsetAlignment);
+    const uint64_t unusedBytes_ = roundUpTo(kUnusedBytes, device_.limits().offsetAlignment);
     PushConstants push_ = dispatch_.push;
     std::map<TensorId, Buffer> tensors_;
-    std::vector<Written> written_;
+    std::vector<Watched> watched_;
+    uint64_t readbackBytes_ = 0;
     Buffer readback_, unused_, pixels_;
     SourceImage image_;
+    // kExactSet has what the program binds. In kWideSet what is written reaches on over its guard: drivers that check
+    // bounds would keep a stray write from being seen.
+    static constexpr size_t kExactSet = 0, kWideSet = 1;
     vulkan::DescriptorSets sets_;
     SubmissionClock clock_;
 };
@@ -116,14 +129,14 @@ class VulkanDispatchRunner final : public DispatchRunner {
 Status VulkanDispatchRunner::createTensors(const std::map<TensorId, uint64_t>& tensorBytes,
                                            const std::map<TensorId, std::vector<std::byte>>& contents) {
     DUNLIN_ASSIGN(vulkan::Uploader uploader, vulkan::Uploader::create(device_));
-    uint64_t readbackBytes = 0;
-    for (const Binding& binding : dispatch_.bindings) {
+    for (uint32_t i = 0; i < dispatch_.bindings.size(); ++i) {
+        const Binding& binding = dispatch_.bindings[i];
         if (binding.tensor < 0 || tensors_.contains(binding.tensor)) continue;
         const uint64_t sizeBytes = tensorBytes.at(binding.tensor);
-        DUNLIN_ASSIGN(Buffer buffer, Buffer::create(device_, sizeBytes, kTensorUsage, MemoryUse::Device));
+        const uint64_t bufferBytes = binding.write ? 2 * guardBytes_ + roundUpTo(sizeBytes, 16) : sizeBytes;
+        DUNLIN_ASSIGN(Buffer buffer, Buffer::create(device_, bufferBytes, kTensorUsage, MemoryUse::Device));
         if (binding.write) {
-            written_.push_back({binding.tensor, sizeBytes, readbackBytes});
-            readbackBytes += roundUpTo(sizeBytes, 16);
+            watch({i, binding.tensor, buffer.handle(), 0, bufferBytes, guardBytes_, guardBytes_ + sizeBytes, 0});
         } else {
             std::vector<std::byte> bytes = contents.at(binding.tensor);
             bytes.resize(std::max<uint64_t>(16, roundUpTo(sizeBytes, 16)), kUnwritten);
@@ -131,30 +144,42 @@ Status VulkanDispatchRunner::createTensors(const std::map<TensorId, uint64_t>& t
         }
         tensors_.emplace(binding.tensor, std::move(buffer));
     }
-    DUNLIN_TRY(uploader.finish());
-    DUNLIN_ASSIGN(readback_,
-                  Buffer::create(device_, readbackBytes, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Readback));
-    return Status();
+    return uploader.finish();
+}
+
+void VulkanDispatchRunner::watch(Watched watched) {
+    watched.readbackOffset = readbackBytes_;
+    readbackBytes_ += watched.sizeBytes;
+    watched_.push_back(watched);
 }
 
 Status VulkanDispatchRunner::bind(const RunnerPicture* picture) {
-    const vulkan::Pipeline* pipelines[] = {&pipeline_};
+    const vulkan::Pipeline* pipelines[] = {&pipeline_, &pipeline_};
     DUNLIN_ASSIGN(sets_, vulkan::DescriptorSets::create(device_, pipelines));
     // What the variant does not use is bound to bytes of its own, so that nothing seems to depend on it.
-    const uint64_t unusedBytes = std::max<uint64_t>(256, device_.limits().offsetAlignment);
     DUNLIN_ASSIGN(unused_,
-                  Buffer::create(device_, unusedBytes * dispatch_.bindings.size(), kTensorUsage, MemoryUse::Device));
+                  Buffer::create(device_, unusedBytes_ * dispatch_.bindings.size(), kTensorUsage, MemoryUse::Device));
     for (uint32_t i = 0; i < dispatch_.bindings.size(); ++i) {
         const Binding& binding = dispatch_.bindings[i];
         if (binding.tensor >= 0) {
-            DUNLIN_TRY(
-                sets_.write(0, i, {tensors_.at(binding.tensor).handle(), binding.offsetBytes, binding.sizeBytes}));
+            const uint64_t offset = binding.offsetBytes + (binding.write ? guardBytes_ : 0);
+            const uint64_t most = device_.limits().maxStorageBufferRange;
+            const uint64_t wide = binding.write ? std::min(binding.sizeBytes + guardBytes_, most) : binding.sizeBytes;
+            const VkBuffer buffer = tensors_.at(binding.tensor).handle();
+            DUNLIN_TRY(sets_.write(kExactSet, i, {buffer, offset, binding.sizeBytes}));
+            DUNLIN_TRY(sets_.write(kWideSet, i, {buffer, offset, wide}));
         } else if (dispatch_.variant.kernel == Kernel::Preprocess && i == kPreprocessSource) {
             DUNLIN_TRY(bindPicture(*picture));
         } else {
-            DUNLIN_TRY(sets_.write(0, i, {unused_.handle(), i * unusedBytes, 256}));
+            const uint64_t offset = i * unusedBytes_;
+            watch({i, binding.tensor, unused_.handle(), offset, unusedBytes_, 0, 0, 0});
+            for (const size_t set : {kExactSet, kWideSet}) {
+                DUNLIN_TRY(sets_.write(set, i, {unused_.handle(), offset, kUnusedBytes}));
+            }
         }
     }
+    DUNLIN_ASSIGN(readback_,
+                  Buffer::create(device_, readbackBytes_, VK_BUFFER_USAGE_TRANSFER_DST_BIT, MemoryUse::Readback));
     return Status();
 }
 
@@ -187,14 +212,16 @@ Status VulkanDispatchRunner::bindPicture(const RunnerPicture& picture) {
     const vulkan::BoundSource source =
         vulkan::bindSource(input, 0, network, spec, device_.limits().offsetAlignment, lowered);
     push_ = PushConstants::of(source.params);
-    return sets_.write(0, kPreprocessSource, source.resource);
+    DUNLIN_TRY(sets_.write(kExactSet, kPreprocessSource, source.resource));
+    return sets_.write(kWideSet, kPreprocessSource, source.resource);
 }
 
-void VulkanDispatchRunner::recordState(VkCommandBuffer commands) const {
+void VulkanDispatchRunner::recordState(VkCommandBuffer commands, size_t set) const {
     const vulkan::DeviceFunctions& vk = device_.functions();
-    const VkDescriptorSet set = sets_[0];
+    const VkDescriptorSet descriptors = sets_[set];
     vk.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.handle);
-    vk.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.layout, 0, 1, &set, 0, nullptr);
+    vk.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.layout, 0, 1, &descriptors, 0,
+                             nullptr);
     if (push_.size > 0) {
         vk.CmdPushConstants(commands, pipeline_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, push_.size, push_.bytes.data());
     }
@@ -208,10 +235,9 @@ void VulkanDispatchRunner::recordDispatch(VkCommandBuffer commands) const {
 void VulkanDispatchRunner::recordReadback(VkCommandBuffer commands) const {
     vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                           VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
-    for (const Written& written : written_) {
-        const VkBufferCopy region = {0, written.readbackOffset, written.sizeBytes};
-        device_.functions().CmdCopyBuffer(commands, tensors_.at(written.tensor).handle(), readback_.handle(), 1,
-                                          &region);
+    for (const Watched& watched : watched_) {
+        const VkBufferCopy region = {watched.offset, watched.readbackOffset, watched.sizeBytes};
+        device_.functions().CmdCopyBuffer(commands, watched.buffer, readback_.handle(), 1, &region);
     }
     vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                           VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
@@ -222,24 +248,43 @@ Result<std::map<TensorId, std::vector<std::byte>>> VulkanDispatchRunner::run() {
     std::memset(readback_.mapped(), std::to_integer<int>(kUnwritten), readback_.sizeBytes());
     DUNLIN_TRY(readback_.flush(0, readback_.sizeBytes()));
     DUNLIN_TRY(clock_.run([&](VkCommandBuffer commands) {
-        for (const Written& written : written_) {
-            device_.functions().CmdFillBuffer(commands, tensors_.at(written.tensor).handle(), 0, VK_WHOLE_SIZE,
+        for (const Watched& watched : watched_) {
+            device_.functions().CmdFillBuffer(commands, watched.buffer, watched.offset, watched.sizeBytes,
                                               kUnwrittenWord);
         }
         vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                               VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                               VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-        recordState(commands);
+        recordState(commands, kWideSet);
         recordDispatch(commands);
         recordReadback(commands);
     }));
     DUNLIN_TRY(readback_.invalidate(0, readback_.sizeBytes()));
+    DUNLIN_TRY(checkGuards());
     std::map<TensorId, std::vector<std::byte>> result;
-    for (const Written& written : written_) {
-        const std::byte* begin = readback_.mapped() + written.readbackOffset;
-        result.emplace(written.tensor, std::vector<std::byte>(begin, begin + written.sizeBytes));
+    for (const Watched& watched : watched_) {
+        if (watched.tensor < 0) continue;
+        const std::byte* bytes = readback_.mapped() + watched.readbackOffset;
+        result.emplace(watched.tensor, std::vector<std::byte>(bytes + watched.begin, bytes + watched.end));
     }
     return result;
+}
+
+Status VulkanDispatchRunner::checkGuards() const {
+    const auto isUnwritten = [](std::byte byte) { return byte == kUnwritten; };
+    for (const Watched& watched : watched_) {
+        const std::byte* bytes = readback_.mapped() + watched.readbackOffset;
+        if (std::all_of(bytes, bytes + watched.begin, isUnwritten) &&
+            std::all_of(bytes + watched.end, bytes + watched.sizeBytes, isUnwritten)) {
+            continue;
+        }
+        const char* name = row(dispatch_.variant.kernel).bindings[watched.binding].name;
+        return watched.tensor >= 0
+                   ? error(StatusCode::InvalidArgument, "wrote outside of binding %u (%s)", watched.binding, name)
+                   : error(StatusCode::InvalidArgument, "wrote to binding %u (%s), which has no use here",
+                           watched.binding, name);
+    }
+    return Status();
 }
 
 Result<double> VulkanDispatchRunner::timeNs(uint32_t repeats) {
@@ -247,7 +292,7 @@ Result<double> VulkanDispatchRunner::timeNs(uint32_t repeats) {
         return error(StatusCode::InvalidArgument, "%u repeats; 1 to %u are possible", repeats, kMaxRepeats);
     }
     DUNLIN_ASSIGN(const double totalNs, clock_.timeNs([&](VkCommandBuffer commands) {
-        recordState(commands);
+        recordState(commands, kExactSet);
         for (uint32_t i = 0; i < repeats; ++i) {
             if (i > 0) {
                 vulkan::recordBarrier(device_, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,

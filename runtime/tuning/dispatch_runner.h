@@ -36,6 +36,10 @@ class DispatchRunner {
     virtual ~DispatchRunner() = default;
 
     // Fills what is written with 0xff bytes, which are numbers to no float type, runs once, and gives what was written.
+    // InvalidArgument, with the binding's number and name, where it wrote within some KiB before or behind what a
+    // binding may write, or to one that the variant has no use for. To that end what is written is bound with 4 KiB
+    // more than in the program and in timeNs(), so that no driver's bounds check hides it: a shader that takes its
+    // limits from a buffer's length() is refused, too.
     virtual Result<std::map<TensorId, std::vector<std::byte>>> run() = 0;
 
     // The most repeats of a sample, so that its commands stay small.

@@ -106,7 +106,7 @@ Result<std::shared_ptr<VulkanDevice>> VulkanDevice::create(const DeviceOptions& 
     DUNLIN_TRY(device->createInstance(options));
     if (device->messages_) device->messages_->onMessage = options.onMessage;
     DUNLIN_TRY(device->choosePhysicalDevice(options.index));
-    DUNLIN_TRY(device->createLogicalDevice(options.instruments));
+    DUNLIN_TRY(device->createLogicalDevice(options));
     device->adoptLimits();
     return device;
 }
@@ -249,9 +249,9 @@ Status VulkanDevice::choosePhysicalDevice(int index) {
     return Status();
 }
 
-Status VulkanDevice::createLogicalDevice(bool wantsInstruments) {
+Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     enabled_ = capabilities_.features;
-    if (wantsInstruments) instruments_ = queryInstruments(instanceFunctions_, physicalDevice_, capabilities_);
+    if (options.instruments) instruments_ = queryInstruments(instanceFunctions_, physicalDevice_, capabilities_);
     std::vector<const char*> extensions;
     for (const char* extension : requirements().recommendedDeviceExtensions) {
         if (capabilities_.hasExtension(extension)) extensions.push_back(extension);
@@ -271,6 +271,12 @@ Status VulkanDevice::createLogicalDevice(bool wantsInstruments) {
     VkPhysicalDeviceTimelineSemaphoreFeatures timeline{};
     timeline.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES;
     timeline.timelineSemaphore = VK_TRUE;
+    if (options.robustBufferAccess) {
+        VkPhysicalDeviceFeatures2 available{};
+        available.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+        instanceFunctions_.GetPhysicalDeviceFeatures2(physicalDevice_, &available);
+        features.features.robustBufferAccess = available.features.robustBufferAccess;
+    }
     const auto chainIf = [&](bool wanted, auto& structure) {
         if (!wanted) return;
         structure.pNext = features.pNext;

@@ -29,6 +29,9 @@ struct DeviceOptions {
     std::function<void(const ValidationMessage&)> onMessage;
     // Enables what only measurements need, where the device has it: VulkanDevice::instruments() says what it was.
     bool instruments = false;
+    // Enables robustBufferAccess, where the device has it: shaders of others cannot reach other memory than that of the
+    // buffers bound. May slow every shader.
+    bool robustBufferAccess = false;
     // How long submitAndWait() and waitFor() wait. After a timeout the device still runs what was submitted, perhaps
     // for ever: neither the device nor anything made from it may be destroyed, so the process should end (std::_Exit).
     uint64_t timeoutNs = UINT64_MAX;
@@ -105,7 +108,7 @@ class VulkanDevice {
     Status createInstance(const DeviceOptions& options);
     Status createMessenger();
     Status choosePhysicalDevice(int index);
-    Status createLogicalDevice(bool wantsInstruments);
+    Status createLogicalDevice(const DeviceOptions& options);
     void adoptLimits();
     template <typename Call>
     VkResult whileLocked(Call call) const;

@@ -97,18 +97,24 @@ TEST(BenchCommandLine, kernelsAreFilteredByIdKernelFamilyAndShape) {
                                     "MobileNetV3", "--size", "64x64", "--list"});
     EXPECT_EQ(options.filters, (std::vector<std::string>{"depthwise/*", "14x14"}));
     EXPECT_EQ(options.kernels, (std::vector<std::string>{"depthwise", "pointwise"}));
-    EXPECT_EQ(options.families, std::vector<std::string>{"MobileNetV3"});
-    EXPECT_EQ(options.size, (cli::InputSize{64, 64}));
+    EXPECT_EQ(options.layers.families, std::vector<std::string>{"MobileNetV3"});
+    EXPECT_EQ(options.layers.size, (cli::InputSize{64, 64}));
     EXPECT_TRUE(options.list);
 }
 
 TEST(BenchCommandLine, aShaderTakesMacrosAndFolders) {
-    const auto options = parsed<ShaderBenchOptions>(
-        {"shader", "my.comp", "--like", "depthwise/*", "-D", "TILE_X=8", "-D", "FAST", "-I", "inc", "--watch"});
+    const auto options =
+        parsed<ShaderBenchOptions>({"shader", "my.comp", "--like", "depthwise/*", "-D", "TILE_X=8", "-D", "FAST", "-I",
+                                    ".", "--models", "mobilenetv2_050", "--size", "64x96", "--batch", "2", "--watch"});
     EXPECT_EQ(options.file, "my.comp");
     EXPECT_EQ(options.defines, (std::vector<std::string>{"TILE_X=8", "FAST"}));
-    EXPECT_EQ(options.includes, std::vector<std::string>{"inc"});
+    EXPECT_EQ(options.includes, std::vector<std::string>{"."});
+    EXPECT_EQ(options.layers.models, std::vector<std::string>{"mobilenetv2_050"});
+    EXPECT_EQ(options.layers.size, (cli::InputSize{64, 96}));
+    EXPECT_EQ(options.layers.batch, 2u);
     EXPECT_TRUE(options.watch);
+    EXPECT_EQ(refusal({"shader", "my.comp", "--like", "x", "-D", "1X=3"}), "-D 1X=3: '1X' is no name of a macro");
+    EXPECT_EQ(refusal({"shader", "my.comp", "--like", "x", "-I", "/no/such"}), "-I /no/such: there is no such folder");
 }
 
 TEST(BenchCommandLine, helpIsText) {

@@ -74,6 +74,22 @@ TEST_F(ShaderCompiler, ErrorsInIncludesNameTheInclude) {
     EXPECT_EQ(shader.files[1].path, folder_.path() / "more/part.glsl");
 }
 
+TEST_F(ShaderCompiler, EveryErrorNamesTheFileAndIsShort) {
+    const auto errorOf = [&](const std::string& text, const std::vector<std::string>& defines = {}) {
+        const CompiledShader shader = compile(text, defines);
+        return shader.errors.empty() ? "" : shader.errors[0];
+    };
+    const std::string file = folder_ / "mine.comp";
+    EXPECT_EQ(errorOf(""), file + ": has no main()");
+    EXPECT_EQ(errorOf("#version 450\nvoid other() {}\n"), file + ": has no main()");
+    EXPECT_EQ(errorOf("#version 450\nvoid main() {\n    int a = +* 4;\n}\n").find(file + ":3: syntax error"), 0u);
+    const std::string odd = errorOf("#version 450\nvoid main() { int a = foo; /* \xff\x1b[31m \xc3\xa9 " +
+                                    std::string(5000, 'x') + " */ }\n");
+    EXPECT_NE(odd.find("int a = foo; /* ??[31m \xc3\xa9 xxx"), std::string::npos) << odd;
+    EXPECT_TRUE(odd.ends_with("xxx...")) << odd;
+    EXPECT_LT(odd.size(), file.size() + 200);
+}
+
 TEST_F(ShaderCompiler, AnIncludeIsLookedForBesideTheFileFirst) {
     folder_.file("more/part.glsl", "#error the wrong one\n");
     folder_.file("part.glsl", "#include \"sub/deep.glsl\"\n");
@@ -110,6 +126,12 @@ TEST_F(ShaderCompiler, TheInterfaceIsReadFromTheSpirv) {
                   resource.binding < 2 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER)
             << resource.binding;
     }
+    const std::string shared =
+        "#version 450\nlayout(constant_id = 3) const uint kCount = 10u;\n"
+        "shared vec4 some[kCount]; shared float one;\n"
+        "void main() { some[0] = vec4(1.0); one = some[1].x; }\n";
+    EXPECT_EQ(readInterface(compile(shared).code)->sharedBytes, 164u);
+    EXPECT_EQ(readInterface(compile(shared).code, std::vector<uint32_t>{0, 0, 0, 100})->sharedBytes, 1604u);
     const auto fixed = readInterface(compile("#version 450\nlayout(local_size_x = 8, local_size_y = 4) in;\n"
                                              "void main() {}\n")
                                          .code);
@@ -180,6 +202,7 @@ TEST_F(BenchShader, ACopyOfTheLibrarysShaderIsRightAndTimedBesideTheOthers) {
 
     const Result table = bench(depthwise_);
     EXPECT_EQ(table.exitStatus, 0) << table.err;
+    EXPECT_NE(table.out.find(" times as fast as the best built-in, "), std::string::npos) << table.out;
     EXPECT_LT(table.out.find("mine.comp"), table.out.find("tile4x2-storage")) << "the user's first\n" << table.out;
 }
 
@@ -200,14 +223,13 @@ TEST_F(BenchShader, AWrongResultIsExitStatusOne) {
 }
 
 TEST_F(BenchShader, AnUnstableResultIsExitStatusOne) {
-    // given a shader that counts all invocations there ever were in the binding that this case leaves unused, and lets
-    // the count shine through in the last bits
-    std::string text = replaced(depthwise_, "writeonly restrict buffer SumsBuffer { vec4 sumsElements[]; }",
-                                "buffer SumsBuffer { uint counter; }");
-    text = replaced(text, "    sumsElements[int(partial * p.groups + group) + p.sumsBase] = sum;\n", "");
-    text =
-        replaced(text, "    const vec4 bias = ",
-                 "    const float noise = 1.0 + float(atomicAdd(counter, 1u) % 13u) * 2e-7;\n    const vec4 bias = ");
+    // given a shader that counts its runs in the last bits of one input, and lets the count shine through in the last
+    // bits of what it writes
+    std::string text = replaced(depthwise_, "struct Tile",
+                                "layout(set = 0, binding = 0, std430) buffer Count { uint counter; };\nstruct Tile");
+    text = replaced(text, "void main() {\n", "void main() {\n    if (flatInvocation() == 0) atomicAdd(counter, 1u);\n");
+    text = replaced(text, "    const vec4 bias = ",
+                    "    const float noise = 1.0 + float(counter % 13u) * 2e-7;\n    const vec4 bias = ");
     text = replaced(text, "activate(outputs[y * TILE_X + x]", "noise * activate(outputs[y * TILE_X + x]");
     const Result result = bench(text, {"--json"});
     EXPECT_EQ(result.exitStatus, 1) << result.err;
@@ -223,6 +245,30 @@ TEST_F(BenchShader, CompileErrorsAreExitStatusThree) {
     EXPECT_EQ(result.err, (folder_ / "mine.comp") + ":3: 'foo' : undeclared identifier\n    float a = foo;\n");
 }
 
+TEST_F(BenchShader, TheResultReplacesNoSourceAndMustBeWritable) {
+    const std::string part = folder_.file("part.glsl", "const int kPart = 1;\n");
+    const std::string text = replaced(depthwise_, "struct Tile", "#include \"part.glsl\"\nstruct Tile");
+    const std::string file = folder_.file("mine.comp", text);
+    expectRefused(2, words(file, {"-o", file}), "mine.comp would replace a source of the shader");
+    expectRefused(2, words(file, {"-o", folder_ / "./part.glsl"}), "part.glsl would replace a source of the shader");
+    EXPECT_EQ(contentOf(file), text);
+    EXPECT_EQ(contentOf(part), "const int kPart = 1;\n");
+    expectRefused(3, words(folder_ / "no_such.comp", {"-o", folder_ / "nowhere/out.json"}), "nowhere/out.json");
+}
+
+TEST_F(BenchShader, StrayWritesAreExitStatusOne) {
+    const auto errorOf = [&](const std::string& text) {
+        const Result result = bench(text, {"--json"});
+        EXPECT_EQ(result.exitStatus, 1) << result.err;
+        return usersRow(result)["error"];
+    };
+    EXPECT_EQ(errorOf(replaced(depthwise_, "void main() {\n",
+                               "void main() {\n    storeOutput(28 * 28 * 48 + 1 + p.outBase, vec4(1.0));\n")),
+              "wrote outside of binding 2 (output)");
+    EXPECT_EQ(errorOf(replaced(depthwise_, "void main() {\n", "void main() {\n    sumsElements[100] = vec4(1.0);\n")),
+              "wrote to binding 3 (sums), which has no use here");
+}
+
 TEST_F(BenchShader, WhatDoesNotFitTheKernelsLayoutIsSaidBeforeItRuns) {
     const auto refused = [&](const std::string& text, const std::string& mentions) {
         folder_.file("mine.comp", text);
@@ -236,9 +282,20 @@ TEST_F(BenchShader, WhatDoesNotFitTheKernelsLayoutIsSaidBeforeItRuns) {
         "#version 450\nlayout(local_size_x_id = 0) in;\nlayout(set = 0, binding = 0) buffer B { double d; };\n"
         "void main() { d += 1.0; }\n",
         "Float64");
+    refused(replaced(replaced(depthwise_, "struct Tile", "shared vec4 huge[1000000];\nstruct Tile"), "void main() {\n",
+                     "void main() {\n    huge[gl_LocalInvocationIndex] = vec4(1.0);\n"),
+            "of shared memory, and");
     folder_.file("mine.comp", depthwise_);
     expectRefused(3, words(folder_ / "mine.comp", {"-D", "TEXEL"}),
                   "binding 0 of the shader is a uniform texel buffer");
+}
+
+TEST_F(BenchShader, TheCaseMayBeOfAnyNetworkSizeAndBatch) {
+    const std::string file = folder_.file("mine.comp", depthwise_);
+    const Result result = dunlin({"bench", "shader", file, "--models", "mobilenetv2_050", "--size", "64x96", "--batch",
+                                  "2", "--like", "depthwise/32x48x16/k3s1/relu6/b2/*", "--device", "vulkan",
+                                  "--no-ceilings", "--seconds", "0.01", "--json"});
+    EXPECT_EQ(result.exitStatus, 0) << result.err;
 }
 
 TEST_F(BenchShader, LikeMustNameOneCase) {
@@ -277,6 +334,21 @@ TEST_F(BenchShader, AShaderThatHangsIsNamedAndTheProcessEnds) {
     const test::Json written = test::Json::parse(contentOf(folder_ / "out.json"), nullptr, false);
     EXPECT_EQ(written["complete"], false);
     EXPECT_EQ(written["results"][1]["correct"], true) << "the others were verified before";
+}
+
+TEST_F(BenchShader, AShaderThatBringsTheDriverDownIsNamed) {
+    // given a driver that checks the bounds of buffers, and none of shared memory
+    const auto devices = vulkan::VulkanDevice::list();
+    const auto best = static_cast<size_t>(vulkan::bestDevice(*devices));
+    if ((*devices)[best].capabilities.name.find("llvmpipe") == std::string::npos) GTEST_SKIP() << "others may survive";
+    std::string text = replaced(depthwise_, "struct Tile", "shared vec4 some[64];\nstruct Tile");
+    text = replaced(text, "void main() {\n",
+                    "void main() {\n"
+                    "    some[gl_LocalInvocationIndex + p.images * 100000000u] = vec4(p.channels);\n"
+                    "    barrier();\n"
+                    "    if (some[3].x == 7.5) return;\n");
+    folder_.file("mine.comp", text);
+    expectRefused(4, words(folder_ / "mine.comp"), "mine.comp: the driver crashed in compiling or running the shader");
 }
 
 size_t countOf(const std::string& text, const std::string& part) {

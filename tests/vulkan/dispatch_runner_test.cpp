@@ -129,6 +129,30 @@ TEST_F(DispatchRunnerTest, whatTheDispatchDoesNotWriteIsNoNumber) {
     EXPECT_TRUE(std::isnan(output.back()));
 }
 
+TEST_F(DispatchRunnerTest, whatIsWrittenPastABindingIsNoticed) {
+    // given a dispatch whose output is bound one texel too short
+    ASSERT_NO_FATAL_FAILURE(openDevice());
+    DoublingCase one(device_->limits());
+    one.tensorBytes[kOutput] -= 16;
+    one.dispatch.bindings[2].sizeBytes -= 16;
+    auto runner = runnerOf(one);
+    ASSERT_TRUE(runner.ok()) << runner.status().message();
+    const Status status = (*runner)->run().status();
+    EXPECT_EQ(status.code(), StatusCode::InvalidArgument);
+    EXPECT_EQ(status.message(), "wrote outside of binding 2 (output)");
+}
+
+TEST_F(DispatchRunnerTest, whatIsWrittenToABindingWithoutUseIsNoticed) {
+    ASSERT_NO_FATAL_FAILURE(openDevice());
+    DoublingCase one(device_->limits());
+    one.dispatch.bindings[2].tensor = -1;
+    auto runner = runnerOf(one);
+    ASSERT_TRUE(runner.ok()) << runner.status().message();
+    const Status status = (*runner)->run().status();
+    EXPECT_EQ(status.code(), StatusCode::InvalidArgument);
+    EXPECT_EQ(status.message(), "wrote to binding 2 (output), which has no use here");
+}
+
 TEST_F(DispatchRunnerTest, longerSamplesTakeLongerAndOneDispatchTakesAsLong) {
     ASSERT_NO_FATAL_FAILURE(openDevice());
     const DoublingCase one(device_->limits(), 256);

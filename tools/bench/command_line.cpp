@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "tools/bench/help.h"
@@ -34,10 +35,11 @@ struct Parsed {
     bool noCeilings = false, noStarts = false;
 };
 
-void addMeasureOptions(CLI::App& command, MeasureOptions& measure, Parsed& parsed) {
+void addMeasureOptions(CLI::App& command, MeasureOptions& measure, Parsed& parsed, bool takesCpu) {
     command
         .add_option("--device", measure.devices,
-                    "cpu, vulkan (the best Vulkan device) or vulkan:N; several with commas between them")
+                    std::string(takesCpu ? "cpu, " : "") +
+                        "vulkan (the best Vulkan device) or vulkan:N; several with commas between them")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->type_name("DEVICE");
@@ -91,7 +93,25 @@ void addModelCommand(CLI::App& app, Parsed& parsed) {
     command.add_flag("--no-starts", parsed.noStarts, "do not measure cold and warm starts");
     command.add_option("--trace", parsed.model.trace, "writes a Chrome/Perfetto trace of one frame of each run")
         ->type_name("FILE.json");
-    addMeasureOptions(command, parsed.model.measure, parsed);
+    addMeasureOptions(command, parsed.model.measure, parsed, true);
+}
+
+void addLayerOptions(CLI::App& command, LayerChoice& layers, Parsed& parsed) {
+    command.add_option("--family", layers.families, "families of networks, with commas between them")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("NAME");
+    command
+        .add_option("--models", layers.models,
+                    "architectures whose layers are taken, with commas between them; default: some of each family")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("NAME");
+    command.add_option("--size", parsed.size, "height and width of the networks' input; default: their own")
+        ->type_name("HxW");
+    command.add_option("--batch", layers.batch, "images that go through together")
+        ->check(wholeNumber(1, kMaxBatch))
+        ->type_name("N");
 }
 
 void addKernelsCommand(CLI::App& app, Parsed& parsed) {
@@ -103,23 +123,9 @@ void addKernelsCommand(CLI::App& app, Parsed& parsed) {
         ->delimiter(',')
         ->allow_extra_args(false)
         ->type_name("NAME");
-    command.add_option("--family", kernels.families, "families of networks, with commas between them")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->type_name("NAME");
-    command
-        .add_option("--models", kernels.models,
-                    "architectures whose layers are taken, with commas between them; default: some of each family")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->type_name("NAME");
-    command.add_option("--size", parsed.size, "height and width of the networks' input; default: their own")
-        ->type_name("HxW");
-    command.add_option("--batch", kernels.batch, "images that go through together")
-        ->check(wholeNumber(1, kMaxBatch))
-        ->type_name("N");
+    addLayerOptions(command, kernels.layers, parsed);
     command.add_flag("--list", kernels.list, "only lists the ids");
-    addMeasureOptions(command, kernels.measure, parsed);
+    addMeasureOptions(command, kernels.measure, parsed, false);
 }
 
 void addShaderCommand(CLI::App& app, Parsed& parsed) {
@@ -135,7 +141,8 @@ void addShaderCommand(CLI::App& app, Parsed& parsed) {
         ->allow_extra_args(false)
         ->type_name("DIR");
     command.add_flag("--watch", parsed.shader.watch, "measure again whenever the file or what it includes changes");
-    addMeasureOptions(command, parsed.shader.measure, parsed);
+    addLayerOptions(command, parsed.shader.layers, parsed);
+    addMeasureOptions(command, parsed.shader.measure, parsed, false);
 }
 
 void addReportCommand(CLI::App& app, Parsed& parsed) {
@@ -223,6 +230,32 @@ Check finishModel(ModelBenchOptions& model, const Parsed& parsed, const cli::Env
     return {};
 }
 
+Check finishLayers(LayerChoice& layers, const Parsed& parsed) {
+    if (parsed.size.empty()) return {};
+    DUNLIN_CLI_ASSIGN(layers.size, cli::parseSize(parsed.size));
+    return {};
+}
+
+Check finishShader(ShaderBenchOptions& shader, const Parsed& parsed, const cli::Environment& environment) {
+    DUNLIN_CLI_TRY(finishMeasure(shader.measure, parsed, environment));
+    DUNLIN_CLI_TRY(finishLayers(shader.layers, parsed));
+    const auto isLetter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+    for (const std::string& define : shader.defines) {
+        const std::string name = define.substr(0, define.find('='));
+        const bool isName = !name.empty() && isLetter(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
+            return isLetter(c) || (c >= '0' && c <= '9');
+        });
+        if (!isName) return wrongUse(fmt::format("-D {}: '{}' is no name of a macro", define, name));
+        if (define.find('\n') != std::string::npos) return wrongUse(fmt::format("-D {}: has several lines", define));
+    }
+    for (const std::string& folder : shader.includes) {
+        std::error_code error;
+        if (std::filesystem::is_directory(folder, error)) continue;
+        return wrongUse(fmt::format("-I {}: there is no such folder", folder));
+    }
+    return {};
+}
+
 Check finishStart(StartOptions& start, const Parsed& parsed) {
     DUNLIN_CLI_TRY(cli::checkDevice(start.common.device));
     DUNLIN_CLI_ASSIGN(start.size, cli::parseSize(parsed.size));
@@ -257,13 +290,11 @@ Outcome<Invocation> finish(const CLI::App& app, Parsed& parsed, const cli::Envir
     }
     if (name == "kernels") {
         DUNLIN_CLI_TRY(finishMeasure(parsed.kernels.measure, parsed, environment));
-        if (!parsed.size.empty()) {
-            DUNLIN_CLI_ASSIGN(parsed.kernels.size, cli::parseSize(parsed.size));
-        }
+        DUNLIN_CLI_TRY(finishLayers(parsed.kernels.layers, parsed));
         return Invocation(parsed.kernels);
     }
     if (name == "shader") {
-        DUNLIN_CLI_TRY(finishMeasure(parsed.shader.measure, parsed, environment));
+        DUNLIN_CLI_TRY(finishShader(parsed.shader, parsed, environment));
         return Invocation(parsed.shader);
     }
     if (name == "report") {

@@ -38,19 +38,25 @@ struct ModelBenchOptions {
     std::string trace;   // a Chrome/Perfetto trace goes to this file; empty: nowhere
 };
 
-struct KernelBenchOptions {
-    MeasureOptions measure;
-    std::vector<std::string> filters;   // parts of ids or patterns with * and ?; a case must match one; none: all
-    std::vector<std::string> kernels;   // names of kernels; none: all
+// The networks whose layers are cases.
+struct LayerChoice {
+    std::vector<std::string> models;    // architectures; none: one or two of each family
     std::vector<std::string> families;  // of networks, whatever the case; none: all
-    std::vector<std::string> models;    // architectures whose layers are taken; none: one or two of each family
     cli::InputSize size;                // of the networks; zeros: each its own
     uint32_t batch = 1;
-    bool list = false;  // only lists the ids
+};
+
+struct KernelBenchOptions {
+    MeasureOptions measure;
+    LayerChoice layers;
+    std::vector<std::string> filters;  // parts of ids or patterns with * and ?; a case must match one; none: all
+    std::vector<std::string> kernels;  // names of kernels; none: all
+    bool list = false;                 // only lists the ids
 };
 
 struct ShaderBenchOptions {
     MeasureOptions measure;
+    LayerChoice layers;
     std::string file;                   // GLSL
     std::string like;                   // an id, whole or a pattern that fits one case
     std::vector<std::string> defines;   // "NAME" or "NAME=VALUE"

@@ -122,6 +122,12 @@ cli::Outcome<Json> readDocument(const std::filesystem::path& file) {
     return document;
 }
 
+cli::Check checkWritable(const std::filesystem::path& file) {
+    if (file.empty()) return {};
+    cli::OutputFiles probe;  // which is not committed
+    return probe.write(file, {}, {});
+}
+
 cli::Check writeDocument(const Json& document, const std::filesystem::path& file) {
     const std::string text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     cli::OutputFiles files;

@@ -56,6 +56,8 @@ Json newDocument(std::string_view kind);
 
 // Reads and checks a document: BadInput, naming the file and the field, for what is no such document.
 cli::Outcome<Json> readDocument(const std::filesystem::path& file);
+// Before a long measurement: BadInput, with the file's name, where it could not be written. An empty name is no file.
+cli::Check checkWritable(const std::filesystem::path& file);
 // Through a temporary file beside it, so that a reader sees the old one or the new one, whole.
 cli::Check writeDocument(const Json& document, const std::filesystem::path& file);
 

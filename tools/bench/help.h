@@ -47,7 +47,8 @@ inline constexpr cli::CommandHelp kShaderHelp = {
     "its\n"
     "shader begins with; the id's variant says which workgroups are dispatched, and TILE_X, TILE_Y, FP16 and TEXEL "
     "are\n"
-    "defined as for it. Exit status 1 where the result is wrong or not repeatable."};
+    "defined as for it. Exit status 1 where the result is wrong or not repeatable, or written past a binding's end.\n"
+    "Everything runs with robustBufferAccess here, so times may be longer than those of `dunlin bench kernels`."};
 
 inline constexpr cli::CommandHelp kReportHelp = {
     "report", "One self-contained page from results: roofline, layers, models by device, comparison.",

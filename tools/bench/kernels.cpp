@@ -29,7 +29,7 @@ Outcome<std::vector<ChosenCase>> chooseCases(const KernelBenchOptions& options, 
     DUNLIN_CLI_ASSIGN(const std::vector<Precision> precisions, precisionsOf(options.measure, target));
     for (const Precision precision : precisions) {
         DUNLIN_CLI_ASSIGN(std::vector<tuning::KernelCase> cases,
-                          layerTable(options, precision, target.device->limits()));
+                          layerTable(options.layers, precision, target.device->limits()));
         for (tuning::KernelCase& problem : cases) {
             std::vector<tuning::FormedCase> forms = tuning::formsOf(problem, target.device->limits());
             std::erase_if(forms, [&](const tuning::FormedCase& form) { return !isChosen(options, problem, form); });

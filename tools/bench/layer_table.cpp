@@ -65,7 +65,7 @@ cli::Check checkFamilies(const std::vector<std::string>& families) {
 }
 
 // Of the families that are asked for.
-Outcome<std::vector<Source>> chooseSources(const KernelBenchOptions& options) {
+Outcome<std::vector<Source>> chooseSources(const LayerChoice& options) {
     DUNLIN_CLI_TRY(checkFamilies(options.families));
     std::vector<Source> sources;
     for (const std::string& name : options.models) sources.push_back({name});
@@ -99,7 +99,7 @@ Outcome<std::shared_ptr<const tuning::SourceNetwork>> lowerOne(const std::shared
 
 }  // namespace
 
-Outcome<std::vector<tuning::KernelCase>> layerTable(const KernelBenchOptions& options, Precision precision,
+Outcome<std::vector<tuning::KernelCase>> layerTable(const LayerChoice& options, Precision precision,
                                                     const DeviceLimits& limits) {
     DUNLIN_CLI_ASSIGN(const std::vector<Source> chosen, chooseSources(options));
     std::vector<std::shared_ptr<const tuning::SourceNetwork>> networks;

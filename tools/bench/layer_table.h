@@ -11,7 +11,7 @@ namespace dunlin::bench {
 // Every layer of the networks that the options choose, by the default plan and by that of the fewest dispatches, with
 // the map `features` exported; formula weights. WrongUse for an architecture or a family that does not exist, and where
 // a network does not take the size.
-Outcome<std::vector<tuning::KernelCase>> layerTable(const KernelBenchOptions& options, Precision precision,
+Outcome<std::vector<tuning::KernelCase>> layerTable(const LayerChoice& options, Precision precision,
                                                     const DeviceLimits& limits);
 
 // Whether a formed case is asked for: its id fits one of the filters, and its kernel is one of those named.

@@ -28,12 +28,8 @@ Check checkFiles(const ModelBenchOptions& options) {
     if (!document.empty() && !trace.empty() && cli::sameFile(document, trace)) {
         return Failure{ExitStatus::WrongUse, fmt::format("{} would be written twice, by -o and by --trace", document)};
     }
-    for (const std::string& file : {document, trace}) {
-        if (file.empty()) continue;
-        cli::OutputFiles probe;  // which is not committed
-        DUNLIN_CLI_TRY(probe.write(file, {}, {}));
-    }
-    return {};
+    DUNLIN_CLI_TRY(checkWritable(document));
+    return checkWritable(trace);
 }
 
 // Not so often that writing takes time from what is measured.

@@ -9,12 +9,14 @@
 #include <utility>
 
 #include "runtime/plan/kernels.h"
+#include "tools/bench/crash_guard.h"
 #include "tools/bench/interruption.h"
 #include "tools/bench/kernel_bench.h"
 #include "tools/bench/kernel_text.h"
 #include "tools/bench/shader_choice.h"
 #include "tools/bench/shader_compiler.h"
 #include "tools/bench/shader_interface.h"
+#include "tools/dunlin/files.h"
 #include "tools/dunlin/internals.h"
 #include "tools/dunlin/output.h"
 
@@ -41,13 +43,29 @@ FileTimes timesOf(const std::set<fs::path>& files) {
     return times;
 }
 
-// What the driver says of the user's shader, beside the fastest of the library's. Empty where it says nothing.
-std::string statisticsText(const std::vector<Json>& rows) {
+// The user's row, and that of the fastest of the library's; null where there is none.
+std::pair<const Json*, const Json*> userAndBest(const std::vector<Json>& rows) {
     const Json *user = nullptr, *best = nullptr;
     for (const Json& row : rows) {
         if (row["isUser"] == true) user = &row;
         if (row["isBest"] == true) best = &row;
     }
+    return {user, best};
+}
+
+// How the user's shader does beside the fastest of the library's. Empty where one of them was not timed.
+std::string comparisonText(const std::vector<Json>& rows) {
+    const auto [user, best] = userAndBest(rows);
+    if (!user || !best || !(*user)["medianUs"].is_number() || (*user)["medianUs"] <= 0) return {};
+    const double factor = (*best)["medianUs"].get<double>() / (*user)["medianUs"].get<double>();
+    return fmt::format("\n{} is {:.2f} times as fast as the best built-in, {}{}\n",
+                       cli::withoutControls((*user)["variant"].get<std::string>()), factor,
+                       (*best)["variant"].get<std::string>(), factor > 1 ? ": the fastest of all" : "");
+}
+
+// What the driver says of the user's shader, beside the fastest of the library's. Empty where it says nothing.
+std::string statisticsText(const std::vector<Json>& rows) {
+    const auto [user, best] = userAndBest(rows);
     if (!user || (*user)["statistics"].empty()) return {};
     using Align = cli::Table::Align;
     cli::Table table({{"driver's statistics"},
@@ -80,9 +98,11 @@ class ShaderRun {
             return Failure{ExitStatus::WrongUse,
                            "this dunlin was built without the glslang library, which compiles shaders"};
         }
+        DUNLIN_CLI_TRY(checkOutput(options_.file));
+        DUNLIN_CLI_TRY(checkWritable(options_.measure.output));
         MeasureOptions measure = options_.measure;
         if (measure.timeoutSeconds == 0) measure.timeoutSeconds = kDefaultTimeoutSeconds;
-        DUNLIN_CLI_ASSIGN(std::vector<Target> targets, openTargets(measure, true));
+        DUNLIN_CLI_ASSIGN(std::vector<Target> targets, openTargets(measure, true, /* robust= */ true));
         for (Target& target : targets) {
             Place place;
             DUNLIN_CLI_ASSIGN(place.choices, chooseShaderPlaces(options_, target));
@@ -93,6 +113,13 @@ class ShaderRun {
         return {};
     }
 
+    // WrongUse where -o would replace a source.
+    cli::Check checkOutput(const fs::path& source) const {
+        const std::string& output = options_.measure.output;
+        if (output.empty() || !cli::sameFile(output, source)) return {};
+        return Failure{ExitStatus::WrongUse, fmt::format("-o {} would replace a source of the shader", output)};
+    }
+
     // Compiles, verifies and times once, everywhere.
     Outcome<ExitStatus> measure() {
         document_ = newDocument("shader");
@@ -100,20 +127,47 @@ class ShaderRun {
             document_["notices"].push_back(kUnderValidation);
         }
         std::vector<std::vector<CompiledShader>> compiled;
-        if (!compileAll(compiled)) return ExitStatus::BadInput;
+        const bool isCompiled = compileAll(compiled);
+        for (const auto& [file, time] : fileTimes_) DUNLIN_CLI_TRY(checkOutput(file));
+        if (!isCompiled) return ExitStatus::BadInput;
+        if (const cli::Check failure = checkInterfaces(compiled)) return ended(*failure);
         for (size_t i = 0; i < places_.size(); ++i) {
             Place& place = places_[i];
             document_["devices"].push_back(identityOf(place.target));
             if (options_.measure.ceilings) DUNLIN_CLI_TRY(measureCeilingsOnce(place));
             for (size_t j = 0; j < place.choices.size(); ++j) {
                 const cli::Check failure = measureChoice(place, place.choices[j], compiled[i][j].code);
-                if (!failure) continue;
-                if (!options_.watch) return *failure;
-                cli::printError(failure->message);
-                return failure->status;
+                if (failure) return ended(*failure);
             }
         }
         return finish();
+    }
+
+    // While watching, a failure is only printed.
+    Outcome<ExitStatus> ended(const Failure& failure) const {
+        if (!options_.watch) return failure;
+        cli::printError(failure.message);
+        return failure.status;
+    }
+
+    Failure named(const Status& status) const {
+        const Failure failure = cli::failureOf(status.withContext(options_.file));
+        const bool isTheShader =
+            status.code() == StatusCode::InvalidArgument || status.code() == StatusCode::Unsupported;
+        return Failure{isTheShader ? ExitStatus::BadInput : failure.status, failure.message};
+    }
+
+    cli::Check checkInterfaces(const std::vector<std::vector<CompiledShader>>& compiled) const {
+        for (size_t i = 0; i < places_.size(); ++i) {
+            for (size_t j = 0; j < places_[i].choices.size(); ++j) {
+                const Variant& variant = places_[i].choices[j].user.dispatch.variant;
+                const Result<ShaderInterface> interface = readInterface(compiled[i][j].code, variant.constants);
+                if (!interface.ok()) return named(interface.status());
+                const Status fits = checkInterface(*interface, variant, *places_[i].target.device);
+                if (!fits.ok()) return named(fits);
+            }
+        }
+        return {};
     }
 
     // For each place and choice; false where one does not compile, and all errors are printed then, each once.
@@ -161,16 +215,10 @@ class ShaderRun {
 
     cli::Check measureChoice(Place& place, const ShaderChoice& choice, std::span<const uint32_t> code) {
         const Variant& variant = choice.user.dispatch.variant;
-        const auto named = [&](const Status& status) {
-            const Failure failure = cli::failureOf(status.withContext(options_.file));
-            const bool isTheShader =
-                status.code() == StatusCode::InvalidArgument || status.code() == StatusCode::Unsupported;
-            return Failure{isTheShader ? ExitStatus::BadInput : failure.status, failure.message};
-        };
-        const Result<ShaderInterface> interface = readInterface(code);
-        if (!interface.ok()) return named(interface.status());
-        const Status fits = checkInterface(*interface, variant, *place.target.device);
-        if (!fits.ok()) return named(fits);
+        const CrashGuard crashes(fmt::format("{}: the driver crashed in compiling or running the shader, which may "
+                                             "write where it must not",
+                                             cli::withoutControls(options_.file)),
+                                 static_cast<int>(ExitStatus::DeviceFailed));
         const Result<vulkan::OwnedPipeline> pipeline = place.pipelines->createForeign(variant, code);
         if (!pipeline.ok()) return named(pipeline.status());
         DUNLIN_CLI_ASSIGN(const tuning::CaseData data, cli::outcomeOf(tuning::makeData(choice.problem)));
@@ -184,7 +232,7 @@ class ShaderRun {
         CaseResult result = measureCase(bench, choice.problem, data, std::move(contenders));
         std::rotate(result.rows.begin(), result.rows.end() - 1, result.rows.end());
         if (!options_.measure.json) {
-            cli::printOut("{}{}", textOf(result.rows), statisticsText(result.rows));
+            cli::printOut("{}{}{}", textOf(result.rows), statisticsText(result.rows), comparisonText(result.rows));
             std::fflush(stdout);
         }
         for (Json& row : result.rows) document_["results"].push_back(std::move(row));

@@ -80,7 +80,7 @@ Outcome<std::vector<ShaderChoice>> chooseShaderPlaces(const ShaderBenchOptions& 
     std::vector<ShaderChoice> choices;
     std::vector<std::string> ids;  // of different cases
     for (const Precision precision : precisions) {
-        DUNLIN_CLI_ASSIGN(const std::vector<tuning::KernelCase> table, layerTable({}, precision, limits));
+        DUNLIN_CLI_ASSIGN(const std::vector<tuning::KernelCase> table, layerTable(options.layers, precision, limits));
         for (const tuning::KernelCase& problem : table) {
             if (!mayFit(options.like, problem)) continue;
             const std::vector<tuning::FormedCase> forms = tuning::formsOf(problem, limits);

@@ -54,6 +54,7 @@ class Includes final : public glslang::TShader::Includer {
     void addFile(CompiledShader::File file) { files_.push_back(std::move(file)); }
     const std::vector<CompiledShader::File>& files() const { return files_; }
 
+    bool contains(const std::string& name) const { return texts_.contains(name); }
     // One line of what was read, counted from 1, without spaces around it; empty where there is none.
     std::string line(const std::string& name, size_t number) const {
         const auto found = texts_.find(name);
@@ -97,6 +98,34 @@ class Includes final : public glslang::TShader::Includer {
     std::vector<CompiledShader::File> files_;
 };
 
+// The bytes of the UTF-8 sequence that a text begins with; 0 where it is none.
+size_t sequenceBytes(std::string_view text) {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    const size_t length = byte(0) < 0x80 ? 1 : byte(0) < 0xc2 ? 0 : byte(0) < 0xe0 ? 2 : byte(0) < 0xf0 ? 3 : 4;
+    if (length == 0 || byte(0) > 0xf4 || length > text.size()) return 0;
+    for (size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    }
+    return length;
+}
+
+// At most so many characters, then "..."; '?' for controls and for what is no UTF-8.
+std::string shown(std::string_view text, size_t limit) {
+    std::string result;
+    for (size_t at = 0, count = 0; at < text.size(); ++count) {
+        if (count == limit) return result + "...";
+        const size_t bytes = sequenceBytes(text.substr(at));
+        const bool isControl = bytes == 1 && (static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7f);
+        if (bytes == 0 || (isControl && text[at] != '\t')) {
+            result += '?';
+        } else {
+            result += text.substr(at, bytes);
+        }
+        at += std::max<size_t>(bytes, 1);
+    }
+    return result;
+}
+
 std::string preambleOf(const std::vector<std::string>& defines) {
     std::string preamble = "#extension GL_GOOGLE_include_directive : enable\n";
     for (const std::string& define : defines) {
@@ -109,8 +138,12 @@ std::string preambleOf(const std::vector<std::string>& defines) {
 }
 
 // "ERROR: mine.comp:12: 'foo' : undeclared identifier" to what CompiledShader::errors holds.
-void addErrors(const std::string& log, const Includes& includes, std::vector<std::string>& errors) {
-    static const std::regex kLocated(R"(^ERROR: (.*?):(\d+): (.*?)\s*$)");
+void addErrors(const std::string& log, const std::string& file, const Includes& includes,
+               std::vector<std::string>& errors) {
+    constexpr size_t kMaxMessage = 400, kMaxLine = 120;  // characters
+
+    static const std::regex kLocated(R"(^ERROR: (.*?):(\d{1,9}): (.*?)\s*$)");
+    static const std::string kNoToken = "'' : ";
     static const std::regex kTotal(R"(^ERROR: (\d+ compilation errors.*|.*: '' : compilation terminated.*)$)");
     std::istringstream stream(log);
     std::string text;
@@ -118,11 +151,19 @@ void addErrors(const std::string& log, const Includes& includes, std::vector<std
         std::smatch match;
         if (!text.starts_with("ERROR: ") || std::regex_match(text, kTotal)) continue;
         if (!std::regex_match(text, match, kLocated)) {
-            errors.push_back(text.substr(7));
+            const bool lacksMain = text.find("Missing entry point") != std::string::npos;
+            errors.push_back(file + ": " + (lacksMain ? "has no main()" : shown(text.substr(7), kMaxMessage)));
             continue;
         }
-        const std::string line = includes.line(match[1], std::stoul(match[2]));
-        errors.push_back(match[1].str() + ":" + match[2].str() + ": " + match[3].str() +
+        std::string message = match[3];
+        if (message.starts_with(kNoToken)) message.erase(0, message.find_first_not_of(' ', kNoToken.size()));
+        message = shown(message, kMaxMessage);
+        if (!includes.contains(match[1])) {  // in the macros of the command line
+            errors.push_back(file + ": " + message);
+            continue;
+        }
+        const std::string line = shown(includes.line(match[1], std::stoul(match[2])), kMaxLine);
+        errors.push_back(match[1].str() + ":" + match[2].str() + ": " + message +
                          (line.empty() ? "" : "\n    " + line));
     }
 }
@@ -172,8 +213,8 @@ CompiledShader compileShader(const ShaderSource& source) {
         glslang::GlslangToSpv(*program.getIntermediate(EShLangCompute), result.code);
         return result;
     }
-    addErrors(shader.getInfoLog(), includes, result.errors);
-    addErrors(program.getInfoLog(), includes, result.errors);
+    addErrors(shader.getInfoLog(), name, includes, result.errors);
+    addErrors(program.getInfoLog(), name, includes, result.errors);
     if (result.errors.empty()) result.errors.push_back(name + ": does not compile, and glslang does not say why");
     return result;
 }

@@ -43,7 +43,7 @@ enum Decoration : uint32_t {
     DescriptorSet = 34,
     Offset = 35
 };
-enum StorageClass : uint32_t { UniformConstant = 0, Uniform = 2, PushConstant = 9, StorageBuffer = 12 };
+enum StorageClass : uint32_t { UniformConstant = 0, Uniform = 2, Workgroup = 4, PushConstant = 9, StorageBuffer = 12 };
 constexpr uint32_t kGlCompute = 5, kLocalSize = 17, kWorkgroupSize = 25;
 constexpr uint32_t kDim2D = 1, kDimBuffer = 5, kSampled = 1;
 }  // namespace spv
@@ -52,7 +52,7 @@ using Words = std::span<const uint32_t>;  // of one instruction, the first with 
 
 class Module {
   public:
-    Result<ShaderInterface> read(Words code);
+    Result<ShaderInterface> read(Words code, std::span<const uint32_t> constants);
 
   private:
     Status take(Words words);
@@ -60,6 +60,7 @@ class Module {
     void takeDecoration(Words words);
     void takeWorkgroup();
     uint32_t sizeOf(uint32_t type) const;
+    uint64_t sharedSizeOf(uint32_t type) const;
     uint32_t pointee(uint32_t pointer) const { return word(pointer, 3); }
     // A word of the type's instruction; 0 where there is none.
     uint32_t word(uint32_t type, size_t index) const {
@@ -175,6 +176,25 @@ uint32_t Module::sizeOf(uint32_t type) const {
     }
 }
 
+// In shared memory, where members have no offsets; padding is the driver's.
+uint64_t Module::sharedSizeOf(uint32_t type) const {
+    switch (opOf(type)) {
+        case spv::TypeMatrix:
+            return uint64_t{word(type, 3)} * sharedSizeOf(word(type, 2));
+        case spv::TypeArray: {
+            const auto length = constants_.find(word(type, 3));
+            return (length == constants_.end() ? 1 : length->second) * sharedSizeOf(word(type, 2));
+        }
+        case spv::TypeStruct: {
+            uint64_t sum = 0;
+            for (size_t member = 2; member < types_.at(type).size(); ++member) sum += sharedSizeOf(word(type, member));
+            return sum;
+        }
+        default:
+            return sizeOf(type);
+    }
+}
+
 VkDescriptorType Module::descriptorOf(uint32_t storageClass, uint32_t type) const {
     if (storageClass == spv::StorageBuffer) return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
     if (storageClass == spv::Uniform) {
@@ -189,7 +209,7 @@ VkDescriptorType Module::descriptorOf(uint32_t storageClass, uint32_t type) cons
     return isPlain ? VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE : VK_DESCRIPTOR_TYPE_MAX_ENUM;
 }
 
-Result<ShaderInterface> Module::read(Words code) {
+Result<ShaderInterface> Module::read(Words code, std::span<const uint32_t> constants) {
     constexpr size_t kHeaderWords = 5;
     if (code.size() < kHeaderWords || code[0] != spv::kMagic) {
         return error(StatusCode::InvalidArgument, "%zu words that are no SPIR-V", code.size());
@@ -206,8 +226,14 @@ Result<ShaderInterface> Module::read(Words code) {
         return error(StatusCode::InvalidArgument, "the shader has %u compute entry points called main instead of 1",
                      computeEntries_);
     }
+    for (auto& [id, value] : constants_) {
+        const auto specialization = decorations_.find({id, spv::SpecId});
+        const bool isGiven = specialization != decorations_.end() && specialization->second < constants.size();
+        if (isGiven) value = constants[specialization->second];
+    }
     for (const Variable& variable : variables_) {
         const uint32_t type = pointee(variable.pointer);
+        if (variable.storageClass == spv::Workgroup) result_.sharedBytes += sharedSizeOf(type);
         if (variable.storageClass == spv::PushConstant) {
             result_.pushConstantBytes = std::max(result_.pushConstantBytes, sizeOf(type));
         }
@@ -300,8 +326,8 @@ Status checkResource(const ShaderInterface::Resource& resource, const Variant& v
 
 }  // namespace
 
-Result<ShaderInterface> readInterface(std::span<const uint32_t> code) {
-    return Module().read(code);
+Result<ShaderInterface> readInterface(std::span<const uint32_t> code, std::span<const uint32_t> constants) {
+    return Module().read(code, constants);
 }
 
 Status checkInterface(const ShaderInterface& shader, const Variant& variant, const vulkan::VulkanDevice& device) {
@@ -311,6 +337,11 @@ Status checkInterface(const ShaderInterface& shader, const Variant& variant, con
     if (shader.pushConstantBytes > kernel.pushConstantBytes) {
         return error(StatusCode::InvalidArgument, "the shader reads %u bytes of push constants, and %s has %u",
                      shader.pushConstantBytes, kernel.name, kernel.pushConstantBytes);
+    }
+    if (shader.sharedBytes > device.limits().sharedMemoryBytes) {
+        return error(StatusCode::Unsupported, "the shader has %llu bytes of shared memory, and %s has %u",
+                     static_cast<unsigned long long>(shader.sharedBytes), device.capabilities().name.c_str(),
+                     device.limits().sharedMemoryBytes);
     }
     const uint32_t dispatched = variant.constants[0];
     uint64_t invocations = 1;

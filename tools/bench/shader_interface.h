@@ -19,6 +19,7 @@ struct ShaderInterface {
         VkDescriptorType type = VK_DESCRIPTOR_TYPE_MAX_ENUM;  // MAX_ENUM: of a kind that no kernel has
     };
     std::vector<Resource> resources;  // that are declared, used or not
+    uint64_t sharedBytes = 0;         // at least: what only a computed constant sizes counts as one element
     uint32_t pushConstantBytes = 0;   // up to the end of the last member; 0: none
     struct Side {
         uint32_t invocations = 1;
@@ -28,8 +29,9 @@ struct ShaderInterface {
     std::vector<uint32_t> capabilities;
 };
 
+// `constants`: values of specialization constants, by their ids; the shader's own defaults where it ends.
 // InvalidArgument for what is no SPIR-V of one compute entry point "main".
-Result<ShaderInterface> readInterface(std::span<const uint32_t> code);
+Result<ShaderInterface> readInterface(std::span<const uint32_t> code, std::span<const uint32_t> constants = {});
 
 // Whether the shader can run in the place of the variant's kernel on this device. InvalidArgument or Unsupported, with
 // what it asks for and what there is.

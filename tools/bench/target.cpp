@@ -22,11 +22,12 @@ Outcome<Target> openCpu(const MeasureOptions& options) {
     return Target{"cpu", processorName(), nullptr, static_cast<uint32_t>(threads), false};
 }
 
-Outcome<Target> openVulkan(int index, const MeasureOptions& options) {
+Outcome<Target> openVulkan(int index, const MeasureOptions& options, bool robust) {
     vulkan::DeviceOptions request;
     request.index = index;
     request.validation = options.validation;
     request.instruments = true;
+    request.robustBufferAccess = robust;
     if (options.timeoutSeconds > 0) request.timeoutNs = static_cast<uint64_t>(options.timeoutSeconds * 1e9);
     DUNLIN_CLI_ASSIGN(const std::shared_ptr<vulkan::VulkanDevice> device,
                       cli::outcomeOf(vulkan::VulkanDevice::create(request)));
@@ -87,11 +88,11 @@ Outcome<Precision> Target::precision(DunlinPrecision wanted) const {
     return wanted == DUNLIN_PRECISION_FP16 || automatic ? Precision::Fp16 : Precision::Fp32;
 }
 
-Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly) {
+Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly, bool robust) {
     DUNLIN_CLI_ASSIGN(const std::vector<int> devices, chooseDevices(options, vulkanOnly));
     std::vector<Target> targets;
     for (int index : devices) {
-        DUNLIN_CLI_ASSIGN(Target target, index == kCpu ? openCpu(options) : openVulkan(index, options));
+        DUNLIN_CLI_ASSIGN(Target target, index == kCpu ? openCpu(options) : openVulkan(index, options, robust));
         targets.push_back(std::move(target));
     }
     return targets;

@@ -26,8 +26,8 @@ struct Target {
 
 // Each device once, in the order asked for, opened with the instruments that DeviceOptions::instruments names and
 // MeasureOptions::timeoutSeconds. With `vulkanOnly`, cpu is wrong use, and by default the best Vulkan device is taken,
-// be it a software driver.
-Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly);
+// be it a software driver. `robust`: with DeviceOptions::robustBufferAccess.
+Outcome<std::vector<Target>> openTargets(const MeasureOptions& options, bool vulkanOnly, bool robust = false);
 
 // The notice of a document with --validation.
 inline constexpr const char* kUnderValidation = "everything ran under the validation layer: times mean nothing";
