@@ -389,7 +389,7 @@ TEST_F(BenchShader, WatchingMeasuresAgainAfterEachChange) {
     EXPECT_EQ(countOf(contentOf(folder_ / "out"), "yours"), 3u) << contentOf(folder_ / "out");
 
     // and Ctrl-C is its usual end
-    EXPECT_EQ(std::system(("kill -INT $(cat " + quoted(folder_ / "pid") + ")").c_str()), 0);
+    EXPECT_EQ(std::system(("kill -TERM $(cat " + quoted(folder_ / "pid") + ")").c_str()), 0);
     shell.join();
     EXPECT_EQ(contentOf(folder_ / "status"), "0\n");
 }

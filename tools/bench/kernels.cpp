@@ -58,6 +58,7 @@ class KernelsRun {
         DUNLIN_CLI_TRY(checkKernelNames(options_.kernels));
         DUNLIN_CLI_ASSIGN(const std::vector<Target> targets, openTargets(measureOptions(), true));
         if (options_.list) return printList(targets);
+        if (!options_.measure.output.empty()) DUNLIN_CLI_TRY(checkWritable(options_.measure.output));
         std::vector<std::vector<ChosenCase>> cases;  // of every target, so that wrong use shows before anything runs
         for (const Target& target : targets) {
             DUNLIN_CLI_ASSIGN(std::vector<ChosenCase> its, chooseCases(options_, target));
