@@ -213,7 +213,7 @@ TEST_F(BenchModel, WritesATimelineOfOneFrameOfEachRun) {
 
 TEST_F(BenchModel, PrintsWhatThereIsWhenInterrupted) {
     const std::string file = folder_ / "result.json";
-    Words words = {"timeout", "--preserve-status", "--signal=INT", "4", DUNLIN_COMMAND};
+    Words words = {"timeout", "--foreground", "--preserve-status", "--signal=INT", "4", DUNLIN_COMMAND};
     words = words + Words{"bench", "model",     kNetwork, "--size",        "64x64",  "--device", "cpu", "--threads",
                           "1",     "--seconds", "3000",   "--no-ceilings", "--json", "-o",       file};
     std::string line;

@@ -45,7 +45,9 @@ class ModelBench {
         if (options_.measure.validation) {
             notice(kUnderValidation);
         }
-        if (auto busy = busyNotice(hostLoad(), std::thread::hardware_concurrency())) notice(*std::move(busy));
+        const bool isAnyLeft = std::ranges::any_of(runs_, [](const ModelRun& run) { return !run.failure; });
+        auto busy = busyNotice(hostLoad(), std::thread::hardware_concurrency());
+        if (isAnyLeft && busy) notice(*std::move(busy));
         measureAllCeilings();
         openBackends();
         measureAll();
