@@ -30,14 +30,15 @@ std::string escaped(const std::string& text) {
 }
 
 std::string timeCell(const std::optional<double>& ms) {
-    return ms ? fmt::format("{:.3g}", *ms) : "";
+    return ms ? cli::threeDigits(*ms) : "";
 }
 
 std::string deviceName(const Json& document, const std::string& id) {
     for (const Json& device : document["devices"]) {
         if (textOf(device, "id") != id) continue;
         const auto threads = numberOf(device, "threads");
-        return textOf(device, "name") + (threads ? fmt::format(", {:.0f} threads", *threads) : "");
+        return textOf(device, "name") +
+               (threads ? fmt::format(", {:.0f} thread{}", *threads, *threads == 1 ? "" : "s") : "");
     }
     return id;
 }
