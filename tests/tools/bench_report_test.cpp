@@ -187,7 +187,7 @@ TEST_F(ReportPage, TakesTheWallsTimeWhereTimestampsSlowTheDriverDown) {
     row.update({{"gpuMedianMs", 9}, {"wallMedianMs", 4}, {"limitMs", 1}, {"limitShare", 0.111}});
     const std::string text = probed(pageOf({saved("slow.json", document)}), 1200)["text"];
     EXPECT_NE(text.find("4.00 ms wall \u00b7 25 % of the limit \u00b7 9.00 ms GPU with timestamps"), std::string::npos);
-    EXPECT_NE(resultsTable(std::vector<Json>{document}).find("| 9 | 4 | 25 % |"), std::string::npos);
+    EXPECT_NE(resultsTable(std::vector<Json>{document}).find("| 9.00 | 4.00 | 25 % |"), std::string::npos);
 }
 
 TEST_F(ReportPage, ShowsNoShapeWhereThereIsNoPicture) {
