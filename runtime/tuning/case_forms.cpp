@@ -3,7 +3,6 @@
 #include <bit>
 #include <optional>
 
-#include "runtime/plan/kernel_forms.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/tuning/kernel_case.h"
 #include "shaders/include/params.h"
@@ -19,41 +18,6 @@ constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
 uint32_t mostInvocations(const DeviceLimits& limits) {
     return std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
 }
-
-// What kernel_forms.h chooses, as the lowering asks it; nothing where no form of inverted residual fits.
-struct DefaultForm {
-    const DeviceLimits& limits;
-
-    std::optional<KernelForm> operator()(const PreprocessCall&) const { return elementwiseForm(limits); }
-    std::optional<KernelForm> operator()(const Conv2dCall& call) const { return conv2dForm(limits, call.out.shape); }
-    std::optional<KernelForm> operator()(const PointwiseCall& call) const {
-        return pointwiseForm(limits, call.out.shape.pixelCount(), channelGroups(call.out.shape.c));
-    }
-    std::optional<KernelForm> operator()(const DepthwiseCall& call) const {
-        return depthwiseForm(limits, call.out.shape, std::max(call.kernelH, call.kernelW), call.sums.has_value());
-    }
-    std::optional<KernelForm> operator()(const SqueezeExciteCall&) const { return squeezeExciteForm(limits); }
-    std::optional<KernelForm> operator()(const PoolCall& call) const { return poolForm(limits, call.in.shape); }
-    std::optional<KernelForm> operator()(const HeadCall&) const { return headForm(limits); }
-    std::optional<KernelForm> operator()(const ExportCall&) const { return elementwiseForm(limits); }
-    std::optional<KernelForm> operator()(const AttentionCall& call) const { return attentionForm(limits, call); }
-    std::optional<KernelForm> operator()(const SeparableAttentionCall& call) const {
-        return separableAttentionForm(limits, call.out.shape);
-    }
-    std::optional<KernelForm> operator()(const LayerNormCall& call) const {
-        return layerNormForm(limits, call.out.shape);
-    }
-    std::optional<KernelForm> operator()(const MomentsCall&) const { return momentsForm(limits); }
-    std::optional<KernelForm> operator()(const EmbedTokensCall&) const { return elementwiseForm(limits); }
-    std::optional<KernelForm> operator()(const ResizeCall&) const { return elementwiseForm(limits); }
-    std::optional<KernelForm> operator()(const MaxPoolCall&) const { return elementwiseForm(limits); }
-    std::optional<KernelForm> operator()(const PooledLinearCall& call) const {
-        return pooledLinearForm(limits, call.in.shape, channelGroups(call.out.shape.c));
-    }
-    std::optional<KernelForm> operator()(const InvertedResidualCall& call) const {
-        return invertedResidualForm(limits, call);
-    }
-};
 
 // Shared memory that the kernel takes in this form; the kernels that are left out take none.
 uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
@@ -152,26 +116,23 @@ std::optional<KernelForm> fittingBlock(const KernelCall& call, KernelForm form, 
     return std::nullopt;
 }
 
-std::optional<KernelForm> defaultForm(const KernelCase& problem, const DeviceLimits& limits) {
-    std::optional<KernelForm> form = std::visit(DefaultForm{limits}, problem.origin().call);
-    if (form && problem.kernel() == Kernel::Preprocess) form->tileX = kUsualSource;
+// What the lowering chose: kernel_forms.h's form, with the load path that the device's buffers allow.
+KernelForm defaultForm(const KernelCase& problem) {
+    KernelForm form = problem.origin().form;
+    if (problem.kernel() == Kernel::Preprocess) form.tileX = kUsualSource;
     return form;
 }
 
 class Forms {
   public:
     Forms(const KernelCase& problem, const DeviceLimits& limits)
-        : problem_(problem), limits_(limits), usual_(defaultForm(problem, limits)) {}
+        : problem_(problem), limits_(limits), usual_(defaultForm(problem)) {}
 
     std::vector<FormedCase> run() {
-        if (usual_) {
-            addDefault();
-            addTiles(*usual_);
-            for (const Workgroup& workgroup : otherWorkgroups(call(), *usual_))
-                add({usual_->load, usual_->tileX, usual_->tileY, workgroup[0], workgroup[1]});
-        } else {  // an inverted residual that a session would run as several kernels
-            addTiles({LoadPath::Storage, 4, 4, 64, 2});
-        }
+        if (add(usual_)) forms_[0].isDefault = true;
+        addTiles(usual_);
+        for (const Workgroup& workgroup : otherWorkgroups(call(), usual_))
+            add({usual_.load, usual_.tileX, usual_.tileY, workgroup[0], workgroup[1]});
         return std::move(forms_);
     }
 
@@ -187,15 +148,6 @@ class Forms {
 
   private:
     const KernelCall& call() const { return problem_.origin().call; }
-
-    // Texel buffers hold less, and sessions read large maps without them.
-    void addDefault() {
-        if (!add(*usual_)) {
-            usual_->load = LoadPath::Storage;
-            add(*usual_);
-        }
-        if (!forms_.empty()) forms_[0].isDefault = true;
-    }
 
     void addTiles(const KernelForm& like) {
         const KernelRow& kernel = row(problem_.kernel());
@@ -278,7 +230,7 @@ class Forms {
 
     const KernelCase& problem_;
     const DeviceLimits& limits_;
-    std::optional<KernelForm> usual_;
+    KernelForm usual_;
     std::vector<FormedCase> forms_;
 };
 

@@ -47,7 +47,7 @@ struct FormedCase {
     std::string id;       // "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"
     std::string variant;  // its last part
     KernelForm form;
-    bool isDefault = false;  // what kernel_forms.h chooses for this device
+    bool isDefault = false;  // what the lowering chose for this device
     Dispatch dispatch;
     std::map<TensorId, uint64_t> tensorBytes;  // of every tensor that it binds
 };
@@ -57,6 +57,7 @@ struct FormedCase {
 // drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h), and what its dispatch lacks is the
 // source: the first binding and the rest of the push constants. Partial sums are of this dispatch alone: a strip's
 // begin at partial 0.
+// `limits`: those that the network was lowered for.
 std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits);
 
 // The case in any form, be the kernel compiled for it or not: for other people's shaders. The caller sees that the form

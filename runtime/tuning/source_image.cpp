@@ -8,7 +8,6 @@
 namespace dunlin::tuning {
 namespace {
 
-constexpr VkFormat kFormat = VK_FORMAT_R8G8B8A8_UNORM;
 constexpr VkImageSubresourceRange kWhole = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1};
 
 VkImageMemoryBarrier transition(VkImage image, VkImageLayout from, VkImageLayout to, VkAccessFlags sourceAccess,
@@ -28,10 +27,10 @@ VkImageMemoryBarrier transition(VkImage image, VkImageLayout from, VkImageLayout
 }  // namespace
 
 Result<SourceImage> SourceImage::create(const vulkan::VulkanDevice& device, uint32_t width, uint32_t height,
-                                        std::span<const std::byte> pixels) {
+                                        std::span<const std::byte> pixels, VkFormat format) {
     SourceImage result;
     result.device_ = &device;
-    DUNLIN_TRY(result.allocate({width, height, 1}));
+    DUNLIN_TRY(result.allocate({width, height, 1}, format));
     DUNLIN_TRY(result.upload({width, height, 1}, pixels));
     return result;
 }
@@ -52,12 +51,12 @@ SourceImage& SourceImage::operator=(SourceImage&& other) noexcept {
     return *this;
 }
 
-Status SourceImage::allocate(VkExtent3D extent) {
+Status SourceImage::allocate(VkExtent3D extent, VkFormat format) {
     const vulkan::DeviceFunctions& vk = device_->functions();
     VkImageCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO;
     info.imageType = VK_IMAGE_TYPE_2D;
-    info.format = kFormat;
+    info.format = format;
     info.extent = extent;
     info.mipLevels = info.arrayLayers = 1;
     info.samples = VK_SAMPLE_COUNT_1_BIT;
@@ -83,7 +82,7 @@ Status SourceImage::allocate(VkExtent3D extent) {
     view.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO;
     view.image = image_;
     view.viewType = VK_IMAGE_VIEW_TYPE_2D;
-    view.format = kFormat;
+    view.format = format;
     view.subresourceRange = kWhole;
     return vulkan::check(vk.CreateImageView(device_->handle(), &view, device_->allocator(), &view_),
                          "vkCreateImageView");

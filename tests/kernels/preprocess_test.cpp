@@ -144,10 +144,10 @@ TEST_P(PreprocessTest, imagesAgreeWithTheCpu) {
     for (const bool isSrgb : {false, true}) {
         SCOPED_TRACE(isSrgb ? "sRGB" : "linear");
         const Crop crop = {3, 2, static_cast<uint32_t>(test().sourceWidth), static_cast<uint32_t>(test().sourceHeight)};
-        auto image = TestImage::create(device(), crop, pixels_, isSrgb);
+        auto image = createTestImage(device(), crop, pixels_, isSrgb);
         ASSERT_TRUE(image.ok()) << image.status().message();
         vulkan::ImageSource source;
-        source.view = (*image)->view();
+        source.view = image->view();
         source.layout = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL;
         source.width = crop.width + 2 * crop.x;
         source.height = crop.height + 2 * crop.y;

@@ -13,6 +13,7 @@
 
 #include "runtime/vulkan/recorder.h"
 #include "tests/vulkan/faulty_vulkan.h"
+#include "tests/vulkan/vulkan_fixture.h"
 #include "tools/bench/ceilings_parts.h"
 #include "tools/bench/probe.h"
 
@@ -125,24 +126,8 @@ TEST(Ceilings, OfTheCpuAreWithinReason) {
     EXPECT_EQ(ceilings->submitNs, 0);
 }
 
-class VulkanCeilings : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        const auto devices = vulkan::VulkanDevice::list();
-        if (!devices.ok()) GTEST_SKIP() << devices.status().message();
-        if (vulkan::bestDevice(*devices) < 0) GTEST_SKIP() << "no usable Vulkan device";
-        vulkan::DeviceOptions options;
-        options.validation = true;
-        options.instruments = true;
-        auto device = vulkan::VulkanDevice::create(options);
-        ASSERT_TRUE(device.ok()) << device.status().message();
-        device_ = *std::move(device);
-    }
-    void TearDown() override {
-        if (!device_) return;
-        for (const auto& message : device_->validationMessages()) ADD_FAILURE() << message.id << ": " << message.text;
-    }
-    std::shared_ptr<vulkan::VulkanDevice> device_;
+class VulkanCeilings : public test::VulkanTest {
+    bool wantsInstruments() const override { return true; }
 };
 
 TEST_F(VulkanCeilings, AreWithinReason) {

@@ -26,6 +26,7 @@ class VulkanTest : public ::testing::Test {
         if (vulkan::bestDevice(*devices) < 0) GTEST_SKIP() << "no usable Vulkan device";
         vulkan::DeviceOptions options;
         options.validation = true;
+        options.instruments = wantsInstruments();
         auto device = vulkan::VulkanDevice::create(options);
         ASSERT_TRUE(device.ok()) << device.status().message();
         device_ = *std::move(device);
@@ -33,6 +34,8 @@ class VulkanTest : public ::testing::Test {
     void TearDown() override {
         if (device_) expectNoValidationMessages(*device_);
     }
+
+    virtual bool wantsInstruments() const { return false; }
 
     std::shared_ptr<vulkan::VulkanDevice> device_;
 };
