@@ -12,6 +12,7 @@
 #include <unistd.h>
 #endif
 
+#include "runtime/plan/embedded_shaders.h"
 #include "runtime/vulkan/pipelines.h"
 
 namespace dunlin::vulkan {
@@ -54,23 +55,10 @@ Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload
     return header;
 }
 
+// Of the compressed SPIR-V: the same for the same build, and a new one wherever a shader changed.
 uint64_t hashOfAllShaders() {
     uint64_t hash = kFnvStart;
-    Variant variant;
-    for (const KernelRow& kernel : kernelTable()) {
-        variant.kernel = kernel.kernel;
-        for (Precision precision : {Precision::Fp32, Precision::Fp16}) {
-            variant.precision = precision;
-            for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
-                variant.load = load;
-                for (const auto& tile : kernel.tiles) {
-                    variant.tileX = tile[0];
-                    variant.tileY = tile[1];
-                    hash = fnv1a64(std::as_bytes(spirv(variant)), hash);
-                }
-            }
-        }
-    }
+    for (const EmbeddedShaders& shaders : embeddedShaders()) hash = fnv1a64(std::as_bytes(shaders.gzip), hash);
     return hash;
 }
 

@@ -164,7 +164,7 @@ Result<const Pipeline*> Pipelines::get(const Variant& variant) {
     const std::lock_guard lock(mutex_);
     if (const auto found = pipelines_.find(variant); found != pipelines_.end()) return found->second.get();
     DUNLIN_TRY(checkVariant(device_, variant));
-    const std::span<const uint32_t> code = spirv(variant);
+    const std::vector<uint32_t> code = unpackSpirv(variant);
     if (code.empty()) {
         return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
     }
