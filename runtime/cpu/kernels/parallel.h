@@ -2,9 +2,10 @@
 //
 // A job is a callable of one index, or of an index and a worker; it may take a vector tag after them. What it computes
 // for an index must not depend on other indices or on the worker: then results have the same bits on any number of
-// threads. Jobs and what they call are marked DUNLIN_INLINE: their loops are compiled once for every processor and once
-// for wide vectors with fused multiply-add. Plain loops over kLanes floats become vector instructions in both; where a
-// compiler must be told which partial results stay in registers, the tag says how long a vector is.
+// threads. Jobs and what they call are marked DUNLIN_INLINE: their loops are compiled once for every processor, once
+// for AVX2 with fused multiply-add, and once for AVX-512. Plain loops over kLanes floats become vector instructions in
+// all of them; where a compiler must be told which partial results stay in registers, the tag says how long a vector
+// is.
 #pragma once
 
 #include <pthreadpool.h>
@@ -18,11 +19,16 @@
 
 #define DUNLIN_INLINE __attribute__((always_inline))
 #if defined(__x86_64__)
-#define DUNLIN_HAS_WIDE_VECTORS 1
-#define DUNLIN_WIDE_VECTORS __attribute__((target("avx2,fma")))
+#define DUNLIN_FOR_AVX2 __attribute__((target("avx2,fma")))
+#if defined(__clang__)
+#define DUNLIN_FOR_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #else
-#define DUNLIN_HAS_WIDE_VECTORS 0
-#define DUNLIN_WIDE_VECTORS
+// GCC, told to tune for some processors, would make vectors of 256 bits of plain loops.
+#define DUNLIN_FOR_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#endif
+#else
+#define DUNLIN_FOR_AVX2
+#define DUNLIN_FOR_AVX512
 #endif
 
 // The thread sanitizer does not see how an uninstrumented pool waits for its threads: it is told.
@@ -47,13 +53,31 @@ namespace dunlin::cpu {
 // Independent partial results of a loop: two vectors of eight floats, or four of four.
 constexpr size_t kLanes = 16;
 
-// Whether this processor has what DUNLIN_WIDE_VECTORS asks for.
-inline bool hasWideVectors() {
-#if DUNLIN_HAS_WIDE_VECTORS
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+// What the loops of a job are compiled for, by the floats of a vector. Sums of more than one float come in another
+// order, or with fewer roundings, for each: results have the same bits on every run, not on every processor.
+enum class Vectors : uint8_t {
+    Of4,   // every processor: SSE2, NEON
+    Of8,   // AVX2 and FMA
+    Of16,  // AVX-512 as of 2017: F, BW, DQ, VL
+};
+constexpr Vectors kAllVectors[] = {Vectors::Of4, Vectors::Of8, Vectors::Of16};
+
+// Whether this processor, and the system on it, can run what is compiled for `vectors`.
+inline bool hasVectors(Vectors vectors) {
+    if (vectors == Vectors::Of4) return true;
+#if defined(__x86_64__)
+    const bool has8 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (vectors == Vectors::Of8) return has8;
+    return has8 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #else
     return false;
 #endif
+}
+
+// The longest that this processor has.
+inline Vectors longestVectors() {
+    return hasVectors(Vectors::Of16) ? Vectors::Of16 : hasVectors(Vectors::Of8) ? Vectors::Of8 : Vectors::Of4;
 }
 
 struct Workers {
@@ -61,7 +85,7 @@ struct Workers {
     size_t count = 1;
     // The pool's threads sleep after the loop instead of waiting busily for the next one: for the last of a run.
     bool sleepAfter = false;
-    bool useWideVectors = hasWideVectors();
+    Vectors vectors = longestVectors();  // tests and measurements choose others, of those that hasVectors()
 
     uint32_t flags() const {
         // Numbers too small for full precision take a hundred times as long, here as in XNNPACK.
@@ -69,8 +93,8 @@ struct Workers {
     }
 };
 
-// Vectors of GCC's and Clang's language extension, 4 or 8 floats. Never arguments or results of functions that are not
-// inlined: how those are passed differs between processors.
+// Vectors of GCC's and Clang's language extension, 4, 8 or 16 floats. Never arguments or results of functions that are
+// not inlined: how those are passed differs between processors.
 template <size_t floats>
 struct VectorTag {
     static constexpr size_t kFloats = floats;
@@ -81,8 +105,6 @@ struct VectorTag {
     DUNLIN_INLINE static void load(Vector& vector, const float* from) { std::memcpy(&vector, from, sizeof(Vector)); }
     DUNLIN_INLINE static void store(float* to, const Vector& vector) { std::memcpy(to, &vector, sizeof(Vector)); }
 };
-using NarrowVectors = VectorTag<4>;
-using WideVectors = VectorTag<8>;
 
 template <typename Tag, typename Job, typename... Indices>
 DUNLIN_INLINE inline void callWithTag(Job& job, Indices... indices) {
@@ -93,24 +115,42 @@ DUNLIN_INLINE inline void callWithTag(Job& job, Indices... indices) {
 }
 
 template <typename Job>
-void runForAnyProcessor(void* job, size_t index) {
+void runWithVectorsOf4(void* job, size_t index) {
     DUNLIN_HAPPENS_AFTER(job);
-    callWithTag<NarrowVectors>(*static_cast<Job*>(job), index);
+    callWithTag<VectorTag<4>>(*static_cast<Job*>(job), index);
     DUNLIN_HAPPENS_BEFORE(job);
 }
 template <typename Job>
-DUNLIN_WIDE_VECTORS void runForWideVectors(void* job, size_t index) {
+DUNLIN_FOR_AVX2 void runWithVectorsOf8(void* job, size_t index) {
     DUNLIN_HAPPENS_AFTER(job);
-    callWithTag<WideVectors>(*static_cast<Job*>(job), index);
+    callWithTag<VectorTag<8>>(*static_cast<Job*>(job), index);
     DUNLIN_HAPPENS_BEFORE(job);
+}
+template <typename Job>
+DUNLIN_FOR_AVX512 void runWithVectorsOf16(void* job, size_t index) {
+    DUNLIN_HAPPENS_AFTER(job);
+    callWithTag<VectorTag<16>>(*static_cast<Job*>(job), index);
+    DUNLIN_HAPPENS_BEFORE(job);
+}
+
+using IndexedFunction = void (*)(void* job, size_t index);
+
+template <typename Job>
+IndexedFunction functionFor(Vectors vectors) {
+#if defined(__x86_64__)
+    if (vectors == Vectors::Of16) return runWithVectorsOf16<Job>;
+    if (vectors == Vectors::Of8) return runWithVectorsOf8<Job>;
+#else
+    static_cast<void>(vectors);
+#endif
+    return runWithVectorsOf4<Job>;
 }
 
 // Calls job(index) for 0 <= index < count, in any order and at once; returns when all are done.
 template <typename Job>
 void forEach(const Workers& workers, size_t count, Job job) {
-    const auto run = workers.useWideVectors ? runForWideVectors<Job> : runForAnyProcessor<Job>;
     DUNLIN_HAPPENS_BEFORE(&job);
-    pthreadpool_parallelize_1d(workers.pool, run, &job, count, workers.flags());
+    pthreadpool_parallelize_1d(workers.pool, functionFor<Job>(workers.vectors), &job, count, workers.flags());
     DUNLIN_HAPPENS_AFTER(&job);
 }
 
