@@ -15,23 +15,13 @@ namespace {
 
 using test::noise;
 
-class Pool {
-  public:
-    explicit Pool(size_t threads) : pool_(pthreadpool_create(threads)) {}
-    ~Pool() { pthreadpool_destroy(pool_); }
-    Pool(const Pool&) = delete;
-    Pool& operator=(const Pool&) = delete;
-    pthreadpool_t get() const { return pool_; }
-
-  private:
-    pthreadpool_t pool_;
-};
-
 // Runs the kernel of a one-node graph; scratch of exactly the size that it asks for, of no numbers.
 std::vector<float> runKernel(const Graph& graph, const std::vector<float>& input, size_t threads,
                              cpu::Vectors vectors = cpu::longestVectors()) {
     const Node& node = graph.nodes()[0];
-    const Pool pool(threads);
+    const auto pool = cpu::ThreadPool::create(threads);
+    EXPECT_TRUE(pool.ok());
+    if (!pool.ok()) return {};
     const auto kernel = cpu::makeKernel(graph, node, *formulaWeights());
     EXPECT_TRUE(kernel.ok());
     if (!kernel.ok()) return {};
@@ -39,7 +29,7 @@ std::vector<float> runKernel(const Graph& graph, const std::vector<float>& input
     std::vector<float> scratch(scratchFloats, NAN);
     std::vector<float> output(static_cast<size_t>(graph.shape(node.output).elementCount()), NAN);
     const float* const inputs[] = {input.data()};
-    (*kernel)->run({.pool = pool.get(), .count = threads, .vectors = vectors}, inputs, output.data(),
+    (*kernel)->run({.pool = pool->get(), .count = threads, .vectors = vectors}, inputs, output.data(),
                    reinterpret_cast<std::byte*>(scratch.data()));
     return output;
 }

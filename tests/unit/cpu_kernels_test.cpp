@@ -2,6 +2,7 @@
 // threads, and in networks that XNNPACK and the kernels compute by turns.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>

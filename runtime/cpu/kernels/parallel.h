@@ -8,14 +8,12 @@
 // is.
 #pragma once
 
-#include <pthreadpool.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+
+#include "runtime/cpu/thread_pool.h"
 
 #define DUNLIN_INLINE __attribute__((always_inline))
 #if defined(__x86_64__)
@@ -29,23 +27,6 @@
 #else
 #define DUNLIN_FOR_AVX2
 #define DUNLIN_FOR_AVX512
-#endif
-
-// The thread sanitizer does not see how an uninstrumented pool waits for its threads: it is told.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define DUNLIN_THREAD_SANITIZER
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define DUNLIN_THREAD_SANITIZER
-#endif
-#if defined(DUNLIN_THREAD_SANITIZER)
-#include <sanitizer/tsan_interface.h>
-#define DUNLIN_HAPPENS_BEFORE(address) __tsan_release(address)
-#define DUNLIN_HAPPENS_AFTER(address) __tsan_acquire(address)
-#else
-#define DUNLIN_HAPPENS_BEFORE(address) static_cast<void>(address)
-#define DUNLIN_HAPPENS_AFTER(address) static_cast<void>(address)
 #endif
 
 namespace dunlin::cpu {
@@ -80,17 +61,12 @@ inline Vectors longestVectors() {
     return hasVectors(Vectors::Of16) ? Vectors::Of16 : hasVectors(Vectors::Of8) ? Vectors::Of8 : Vectors::Of4;
 }
 
+// Who computes a loop, and how.
 struct Workers {
-    pthreadpool_t pool = nullptr;  // null: the calling thread
-    size_t count = 1;
-    // The pool's threads sleep after the loop instead of waiting busily for the next one: for the last of a run.
-    bool sleepAfter = false;
+    ThreadPool* pool = nullptr;          // null: the calling thread
+    size_t count = 1;                    // of the pool's threads, the caller's included
+    bool sleepAfter = false;             // for the last loop of a run: the threads do not spin for the next one
     Vectors vectors = longestVectors();  // tests and measurements choose others, of those that hasVectors()
-
-    uint32_t flags() const {
-        // Numbers too small for full precision take a hundred times as long, here as in XNNPACK.
-        return PTHREADPOOL_FLAG_DISABLE_DENORMALS | (sleepAfter ? uint32_t{PTHREADPOOL_FLAG_YIELD_WORKERS} : 0u);
-    }
 };
 
 // Vectors of GCC's and Clang's language extension, 4, 8 or 16 floats. Never arguments or results of functions that are
@@ -115,28 +91,20 @@ DUNLIN_INLINE inline void callWithTag(Job& job, Indices... indices) {
 }
 
 template <typename Job>
-void runWithVectorsOf4(void* job, size_t index) {
-    DUNLIN_HAPPENS_AFTER(job);
-    callWithTag<VectorTag<4>>(*static_cast<Job*>(job), index);
-    DUNLIN_HAPPENS_BEFORE(job);
+void runWithVectorsOf4(void* job, size_t index, size_t worker) {
+    static_cast<Job*>(job)->template call<VectorTag<4>>(index, worker);
 }
 template <typename Job>
-DUNLIN_FOR_AVX2 void runWithVectorsOf8(void* job, size_t index) {
-    DUNLIN_HAPPENS_AFTER(job);
-    callWithTag<VectorTag<8>>(*static_cast<Job*>(job), index);
-    DUNLIN_HAPPENS_BEFORE(job);
+DUNLIN_FOR_AVX2 void runWithVectorsOf8(void* job, size_t index, size_t worker) {
+    static_cast<Job*>(job)->template call<VectorTag<8>>(index, worker);
 }
 template <typename Job>
-DUNLIN_FOR_AVX512 void runWithVectorsOf16(void* job, size_t index) {
-    DUNLIN_HAPPENS_AFTER(job);
-    callWithTag<VectorTag<16>>(*static_cast<Job*>(job), index);
-    DUNLIN_HAPPENS_BEFORE(job);
+DUNLIN_FOR_AVX512 void runWithVectorsOf16(void* job, size_t index, size_t worker) {
+    static_cast<Job*>(job)->template call<VectorTag<16>>(index, worker);
 }
 
-using IndexedFunction = void (*)(void* job, size_t index);
-
 template <typename Job>
-IndexedFunction functionFor(Vectors vectors) {
+LoopFunction functionFor(Vectors vectors) {
 #if defined(__x86_64__)
     if (vectors == Vectors::Of16) return runWithVectorsOf16<Job>;
     if (vectors == Vectors::Of8) return runWithVectorsOf8<Job>;
@@ -146,24 +114,42 @@ IndexedFunction functionFor(Vectors vectors) {
     return runWithVectorsOf4<Job>;
 }
 
+template <typename Job>
+struct JobOfIndex {
+    Job& job;
+    template <typename Tag>
+    DUNLIN_INLINE void call(size_t index, size_t) {
+        callWithTag<Tag>(job, index);
+    }
+};
+template <typename Job>
+struct JobOfIndexAndWorker {
+    Job& job;
+    template <typename Tag>
+    DUNLIN_INLINE void call(size_t index, size_t worker) {
+        callWithTag<Tag>(job, index, worker);
+    }
+};
+
+template <typename Job>
+void runLoop(const Workers& workers, size_t count, Job job) {
+    const LoopFunction function = functionFor<Job>(workers.vectors);
+    if (workers.pool) return workers.pool->run(function, &job, count, workers.sleepAfter);
+    const DenormalsAreZero denormalsAreZero;
+    for (size_t index = 0; index < count; ++index) function(&job, index, 0);
+}
+
 // Calls job(index) for 0 <= index < count, in any order and at once; returns when all are done.
 template <typename Job>
 void forEach(const Workers& workers, size_t count, Job job) {
-    DUNLIN_HAPPENS_BEFORE(&job);
-    pthreadpool_parallelize_1d(workers.pool, functionFor<Job>(workers.vectors), &job, count, workers.flags());
-    DUNLIN_HAPPENS_AFTER(&job);
+    runLoop(workers, count, JobOfIndex<Job>{job});
 }
 
 // Calls job(index, worker) likewise; no two calls have the same worker < workers.count at once, so that it may index
 // scratch memory.
 template <typename Job>
 void forEachWithWorker(const Workers& workers, size_t count, Job job) {
-    std::atomic<size_t> next = 0;
-    forEach(workers, std::min(workers.count, count), [&next, &job, count](size_t worker, auto tag) DUNLIN_INLINE {
-        for (size_t index = next.fetch_add(1, std::memory_order_relaxed); index < count;
-             index = next.fetch_add(1, std::memory_order_relaxed))
-            callWithTag<decltype(tag)>(job, index, worker);
-    });
+    runLoop(workers, count, JobOfIndexAndWorker<Job>{job});
 }
 
 }  // namespace dunlin::cpu
