@@ -29,10 +29,10 @@ class Network::Compiler {
              Network& network)
         : graph_(graph), weights_(weights), progress_(progress), network_(network) {}
 
-    Status compile(const Step& step, bool isLast) {
+    Status compile(const Step& step) {
         switch (step.kind) {
             case Step::Kind::Xnnpack:
-                return compileSegment(step, isLast);
+                return compileSegment(step);
             case Step::Kind::Kernel:
                 return compileKernel(step.firstNode);
             case Step::Kind::Activation:
@@ -50,7 +50,7 @@ class Network::Compiler {
   private:
     bool isInArena(ValueId value) const { return network_.plan_.offsets[static_cast<size_t>(value)] != kNotInArena; }
 
-    Status compileSegment(const Step& step, bool isLast) {
+    Status compileSegment(const Step& step) {
         Segment segment{std::span(graph_.nodes()).subspan(step.firstNode, step.nodeCount), {}, {}};
         for (const Node& node : segment.nodes)
             if (isInArena(node.output)) segment.outputs.push_back(node.output);
@@ -59,7 +59,7 @@ class Network::Compiler {
                 if (isInArena(value) && !contains(segment.outputs, value) && !contains(segment.inputs, value))
                     segment.inputs.push_back(value);
 
-        const SegmentOptions options = {network_.workers_.pool, isLast,
+        const SegmentOptions options = {network_.xnnpackPool_.get(),
                                         [&](size_t index) { return goOn(step.firstNode + index); }};
         DUNLIN_ASSIGN(CompiledSegment compiled, compileForXnnpack(graph_, segment, weights_, options));
         std::vector<xnn_external_value> externals;
@@ -96,7 +96,7 @@ class Network::Compiler {
 };
 
 Result<Network> Network::create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress) {
+                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress) {
     const Schedule schedule = scheduleOf(graph);
     Network network;
     network.workers_ = {.pool = pool, .count = threads};
@@ -109,8 +109,14 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
                 std::max(scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads).scratchBytes);
     network.scratch_ = allocate(scratchBytes);
 
+    if (threads > 1 && std::ranges::count(schedule, Step::Kind::Xnnpack, &Step::kind) > 0) {
+        network.xnnpackPool_.reset(pthreadpool_create(threads));
+        if (!network.xnnpackPool_)
+            return error(StatusCode::OutOfHostMemory, "a pool of %zu threads could not be started", threads);
+    }
+
     Compiler compiler(graph, weights, progress, network);
-    for (const Step& step : schedule) DUNLIN_TRY(compiler.compile(step, &step == &schedule.back()));
+    for (const Step& step : schedule) DUNLIN_TRY(compiler.compile(step));
     if (!compiler.goOn(graph.nodes().size()))
         return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
     return network;

@@ -63,7 +63,7 @@ Schedule scheduleOf(const Graph& graph) {
             ++schedule.back().nodeCount;
         else
             schedule.push_back({isKernel ? Step::Kind::Kernel : Step::Kind::Xnnpack, index, 1});
-        const bool hasPass = isKernel ? activation != Activation::None : leavesActivation(activation);
+        const bool hasPass = !isKernel && leavesActivation(activation);
         if (hasPass) schedule.push_back({Step::Kind::Activation, index, 1});
         continuesRuntime = !isKernel && !hasPass;
     }

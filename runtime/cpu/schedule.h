@@ -15,7 +15,7 @@ struct Step {
     enum class Kind {
         Xnnpack,     // nodes as one XNNPACK runtime
         Kernel,      // a node by a kernel of our own
-        Activation,  // the activation of a node that the step before computed without it, in place
+        Activation,  // the activation of a node that XNNPACK computed without it in the step before, in place
     };
     Kind kind;
     size_t firstNode, nodeCount;

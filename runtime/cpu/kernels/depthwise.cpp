@@ -1,5 +1,7 @@
 #include "runtime/cpu/kernels/depthwise.h"
 
+#include "runtime/cpu/kernels/activation.h"
+
 namespace dunlin::cpu {
 namespace {
 
@@ -110,6 +112,8 @@ void DepthwiseKernel::run(const Workers& workers, std::span<const float* const> 
     forEachWithWorker(workers, sizeOf(output_.n) * sizeOf(output_.h),
                       [=, this](size_t row, size_t worker, auto tag)
                           DUNLIN_INLINE { computeRow(tag, input, output, row, pointers + worker * pointersAWorker); });
+    if (conv_.activation != Activation::None)
+        activate(workers, conv_.activation, output, output, static_cast<size_t>(output_.elementCount()));
 }
 
 }  // namespace dunlin::cpu

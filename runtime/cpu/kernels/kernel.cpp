@@ -106,11 +106,12 @@ bool hasKernel(const Graph& graph, const Node& node) {
     return std::visit(HasKernel{graph}, node.op);
 }
 
-KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers) {
+KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion&) {
     return std::visit(Need{graph, graph.shape(node.output), workers}, node.op);
 }
 
-Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights) {
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
+                                           const Fusion&) {
     DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
     std::unique_ptr<Kernel> kernel = std::visit(Make{graph, graph.shape(node.output), std::move(folded)}, node.op);
     if (!kernel) return error(StatusCode::Unsupported, "the CPU backend has no kernel for %s", name(node.op));
