@@ -46,6 +46,13 @@ struct BitsOf<float> {
     using Type = uint32_t;
 };
 
+// |x|
+template <typename Number>
+DUNLIN_INLINE inline Number magnitudeOf(Number x) {
+    using Bits = typename BitsOf<Number>::Type;
+    return __builtin_bit_cast(Number, __builtin_bit_cast(Bits, x) & 0x7fffffffu);
+}
+
 // e^x to 2e-7 of itself. Below -87 it gives e^-87, about 1e-38, and above 88 e^88; NaN stays NaN.
 template <typename Number>
 DUNLIN_INLINE inline Number exponential(Number x) {
@@ -105,7 +112,7 @@ DUNLIN_INLINE inline Number hardSwish(Number x) {
 template <typename Number>
 DUNLIN_INLINE inline Number gelu(Number x) {
     constexpr float kP = 0.35f * 0.707106781f;
-    const Number magnitude = atMost(x < splat<Number>(0) ? -x : x, 14);
+    const Number magnitude = atMost(magnitudeOf(x), 14);
     const Number t = 1.0f / (1.0f + kP * magnitude);
     Number sum = splat<Number>(-0.19947733706f);
     sum = sum * t + 0.77883093575f;
