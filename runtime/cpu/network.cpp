@@ -125,15 +125,14 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
 
 Status Network::run() {
     for (RunnableStep& step : steps_) {
-        Workers workers = workers_;
-        workers.sleepAfter = &step == &steps_.back();
         if (auto* segment = std::get_if<CompiledSegment>(&step))
             DUNLIN_TRY(statusOf(xnn_invoke_runtime(segment->runtime.get()), "the network"));
         else if (const auto* kernel = std::get_if<KernelStep>(&step))
-            kernel->kernel->run(workers, kernel->inputs, kernel->output, scratch_.get());
+            kernel->kernel->run(workers_, kernel->inputs, kernel->output, scratch_.get());
         else if (const auto* pass = std::get_if<ActivationStep>(&step))
-            activate(workers, pass->activation, pass->map, pass->map, pass->count);
+            activate(workers_, pass->activation, pass->map, pass->map, pass->count);
     }
+    if (workers_.pool) workers_.pool->rest();
     return {};
 }
 

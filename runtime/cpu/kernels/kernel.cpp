@@ -7,10 +7,13 @@
 #include "runtime/cpu/kernels/attention.h"
 #include "runtime/cpu/kernels/dense.h"
 #include "runtime/cpu/kernels/depthwise.h"
+#include "runtime/cpu/kernels/elementwise.h"
 #include "runtime/cpu/kernels/layer_norm.h"
 #include "runtime/cpu/kernels/pool.h"
 #include "runtime/cpu/kernels/rearrange.h"
+#include "runtime/cpu/kernels/resize.h"
 #include "runtime/cpu/kernels/separable_attention.h"
+#include "runtime/cpu/kernels/softmax.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -65,6 +68,8 @@ struct Need {
     KernelNeed operator()(const Linear& linear) const {
         return DenseKernel::need(asConvolution(linear), graph.shape(linear.input), output, fusion, workers);
     }
+    KernelNeed operator()(const GlobalAvgPool& pool) const { return MeanKernel::need(pool, graph.shape(pool.input)); }
+    KernelNeed operator()(const Resize& resize) const { return ResizeKernel::need(resize); }
     KernelNeed operator()(const LayerNorm& norm) const { return LayerNormKernel::need(norm, output); }
     KernelNeed operator()(const Attention& op) const { return AttentionKernel::need(op, output, workers); }
     KernelNeed operator()(const SeparableAttention& op) const { return SeparableAttentionKernel::need(op, output); }
@@ -91,6 +96,10 @@ struct Make {
     Made operator()(const Linear& linear) {
         return std::make_unique<DenseKernel>(asConvolution(linear), shape(linear.input), output, weights, fusion);
     }
+    Made operator()(const Add& op) { return std::make_unique<AddKernel>(op, output); }
+    Made operator()(const Mul& op) { return std::make_unique<MulKernel>(output, shape(op.b)); }
+    Made operator()(const Softmax&) { return std::make_unique<SoftmaxKernel>(output); }
+    Made operator()(const Resize& op) { return std::make_unique<ResizeKernel>(op, shape(op.input)); }
     Made operator()(const GlobalAvgPool& op) { return std::make_unique<MeanKernel>(op, shape(op.input)); }
     Made operator()(const MaxPool& op) { return std::make_unique<MaxPoolKernel>(op, shape(op.input), output); }
     Made operator()(const Activate& op) { return std::make_unique<ActivationKernel>(op.activation, output); }
