@@ -31,7 +31,7 @@ constexpr uint64_t kInside = 0xfff;
 constexpr int kSeatShift = 12;
 constexpr uint64_t kSeats = kInside << kSeatShift;
 constexpr uint64_t kOpen = uint64_t{1} << 24;
-constexpr uint64_t kLast = uint64_t{1} << 25;  // no loop follows soon
+constexpr uint64_t kRest = uint64_t{1} << 25;  // this is no loop, and none follows soon
 constexpr uint64_t kCallerSleeps = uint64_t{1} << 26;
 constexpr int kNumberShift = 32;
 static_assert(ThreadPool::kMaxThreads <= kInside);
@@ -194,12 +194,11 @@ ThreadPool::~ThreadPool() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::run(LoopFunction function, void* job, size_t count, bool sleepAfter) {
+void ThreadPool::run(LoopFunction function, void* job, size_t count) {
     const DenormalsAreZero denormalsAreZero;
     if (count == 0) return;
     if (count == 1 || threadCount_ == 1) {
         for (size_t index = 0; index < count; ++index) function(job, index, 0);
-        if (sleepAfter) announce(kLast);
         return;
     }
     loop_ = {function, job, std::min(threadCount_, count)};
@@ -208,7 +207,7 @@ void ThreadPool::run(LoopFunction function, void* job, size_t count, bool sleepA
         ranges_[worker].indices.store(begin | end << 32, std::memory_order_relaxed);
     }
     const size_t seats = loop_.participants - 1;
-    announce(kOpen | seats << kSeatShift | (sleepAfter ? kLast : 0));
+    announce(kOpen | seats << kSeatShift);
     if (sleepers_.load() != 0) {
         ++wakeUps_;
         wake(wakeUps_, seats);
@@ -216,6 +215,10 @@ void ThreadPool::run(LoopFunction function, void* job, size_t count, bool sleepA
     work(0);
     waitForThoseInside();
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::rest() {
+    announce(kRest);
 }
 
 // The next loop's word. Sequentially consistent, as is what a thread does before it sleeps: either the thread sees the
@@ -293,7 +296,7 @@ void ThreadPool::serve(size_t worker) {
             isInside = gate_.compare_exchange_weak(gate, gate + 1 - (uint64_t{1} << kSeatShift),
                                                    std::memory_order_acq_rel, std::memory_order_acquire);
         last = numberOf(gate);
-        spin = (gate & kLast) == 0;
+        spin = (gate & kRest) == 0;
         if (!isInside) continue;
         work(worker);
         leave();

@@ -53,9 +53,12 @@ class ThreadPool {
     size_t size() const { return threadCount_; }
 
     // Calls function(job, index, worker) once for each index < count < 2^32, and returns when all calls have returned.
-    // No two at once have the same worker < size(). With `sleepAfter` the threads sleep at once instead of spinning for
-    // the next loop. If a call throws, so does this, when those that were begun have returned.
-    void run(LoopFunction function, void* job, size_t count, bool sleepAfter);
+    // No two at once have the same worker < size(). If a call throws, so does this, when those that were begun have
+    // returned.
+    void run(LoopFunction function, void* job, size_t count);
+
+    // No loop follows soon: the threads sleep instead of spinning for it.
+    void rest();
 
   private:
     // Iterations begin..end - 1 that nobody has taken yet, in one word: begin in the lower half.

@@ -31,11 +31,11 @@ std::unique_ptr<ThreadPool> poolOf(size_t threads) {
 }
 
 template <typename Job>
-void runOn(ThreadPool& pool, size_t count, Job job, bool sleepAfter = false) {
+void runOn(ThreadPool& pool, size_t count, Job job) {
     const auto call = [](void* callable, size_t index, size_t worker) {
         (*static_cast<Job*>(callable))(index, worker);
     };
-    pool.run(call, &job, count, sleepAfter);
+    pool.run(call, &job, count);
 }
 
 TEST(ThreadPool, DoesEveryIterationOnceOnAnyNumberOfThreads) {
@@ -69,8 +69,8 @@ TEST(ThreadPool, ShowsALoopWhatTheLoopBeforeHasWritten) {
     for (int loop = 0; loop < 20000; ++loop) {
         std::vector<uint64_t> next(numbers.size());
         const size_t count = numbers.size();
-        runOn(
-            *pool, count, [&](size_t i, size_t) { next[i] = 3 * numbers[(i + 30) % count] + 1; }, loop % 50 == 0);
+        runOn(*pool, count, [&](size_t i, size_t) { next[i] = 3 * numbers[(i + 30) % count] + 1; });
+        if (loop % 50 == 0) pool->rest();
         numbers = next;
     }
     uint64_t expected = 1;
@@ -96,8 +96,8 @@ TEST(ThreadPool, SharesWorkAmongThreadsThatSlept) {
 
 TEST(ThreadPool, UsesNoProcessorTimeBetweenRuns) {
     const auto pool = poolOf(4);
-    runOn(
-        *pool, 100, [](size_t, size_t) {}, true);
+    runOn(*pool, 100, [](size_t, size_t) {});
+    pool->rest();
     timespec before, after;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -65,7 +65,6 @@ inline Vectors longestVectors() {
 struct Workers {
     ThreadPool* pool = nullptr;          // null: the calling thread
     size_t count = 1;                    // of the pool's threads, the caller's included
-    bool sleepAfter = false;             // for the last loop of a run: the threads do not spin for the next one
     Vectors vectors = longestVectors();  // tests and measurements choose others, of those that hasVectors()
 };
 
@@ -134,7 +133,7 @@ struct JobOfIndexAndWorker {
 template <typename Job>
 void runLoop(const Workers& workers, size_t count, Job job) {
     const LoopFunction function = functionFor<Job>(workers.vectors);
-    if (workers.pool) return workers.pool->run(function, &job, count, workers.sleepAfter);
+    if (workers.pool) return workers.pool->run(function, &job, count);
     const DenormalsAreZero denormalsAreZero;
     for (size_t index = 0; index < count; ++index) function(&job, index, 0);
 }
