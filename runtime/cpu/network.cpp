@@ -29,12 +29,12 @@ class Network::Compiler {
              Network& network)
         : graph_(graph), weights_(weights), progress_(progress), network_(network) {}
 
-    Status compile(const Step& step, bool isLast) {
+    Status compile(const Step& step) {
         switch (step.kind) {
             case Step::Kind::Xnnpack:
-                return compileSegment(step, isLast);
+                return compileSegment(step);
             case Step::Kind::Kernel:
-                return compileKernel(step.firstNode);
+                return compileKernel(step);
             case Step::Kind::Activation:
                 return compileActivation(graph_.nodes()[step.firstNode]);
         }
@@ -50,7 +50,7 @@ class Network::Compiler {
   private:
     bool isInArena(ValueId value) const { return network_.plan_.offsets[static_cast<size_t>(value)] != kNotInArena; }
 
-    Status compileSegment(const Step& step, bool isLast) {
+    Status compileSegment(const Step& step) {
         Segment segment{std::span(graph_.nodes()).subspan(step.firstNode, step.nodeCount), {}, {}};
         for (const Node& node : segment.nodes)
             if (isInArena(node.output)) segment.outputs.push_back(node.output);
@@ -59,7 +59,7 @@ class Network::Compiler {
                 if (isInArena(value) && !contains(segment.outputs, value) && !contains(segment.inputs, value))
                     segment.inputs.push_back(value);
 
-        const SegmentOptions options = {network_.workers_.pool, isLast,
+        const SegmentOptions options = {network_.xnnpackPool_.get(),
                                         [&](size_t index) { return goOn(step.firstNode + index); }};
         DUNLIN_ASSIGN(CompiledSegment compiled, compileForXnnpack(graph_, segment, weights_, options));
         std::vector<xnn_external_value> externals;
@@ -72,13 +72,14 @@ class Network::Compiler {
         return {};
     }
 
-    Status compileKernel(size_t index) {
-        const Node& node = graph_.nodes()[index];
-        if (!goOn(index)) return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
-        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, node, weights_);
+    Status compileKernel(const Step& compiled) {
+        const Node& node = graph_.nodes()[compiled.firstNode];
+        if (!goOn(compiled.firstNode))
+            return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
+        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, node, weights_, compiled.fusion);
         if (!kernel.ok()) return kernel.status().withContext(node.name);
-        KernelStep step{*std::move(kernel), {}, network_.data(node.output)};
-        for (ValueId value : inputsOf(node.op)) step.inputs.push_back(network_.data(value));
+        KernelStep step{*std::move(kernel), {}, network_.data(writtenBy(graph_, compiled).front())};
+        for (ValueId value : readBy(graph_, compiled)) step.inputs.push_back(network_.data(value));
         network_.steps_.emplace_back(std::move(step));
         return {};
     }
@@ -96,8 +97,8 @@ class Network::Compiler {
 };
 
 Result<Network> Network::create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress) {
-    const Schedule schedule = scheduleOf(graph);
+                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress) {
+    const Schedule schedule = scheduleOf(graph, kept);
     Network network;
     network.workers_ = {.pool = pool, .count = threads};
     network.plan_ = planArena(graph, schedule, kept);
@@ -105,12 +106,18 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
     uint64_t scratchBytes = 0;
     for (const Step& step : schedule)
         if (step.kind == Step::Kind::Kernel)
-            scratchBytes =
-                std::max(scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads).scratchBytes);
+            scratchBytes = std::max(
+                scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads, step.fusion).scratchBytes);
     network.scratch_ = allocate(scratchBytes);
 
+    if (threads > 1 && std::ranges::count(schedule, Step::Kind::Xnnpack, &Step::kind) > 0) {
+        network.xnnpackPool_.reset(pthreadpool_create(threads));
+        if (!network.xnnpackPool_)
+            return error(StatusCode::OutOfHostMemory, "a pool of %zu threads could not be started", threads);
+    }
+
     Compiler compiler(graph, weights, progress, network);
-    for (const Step& step : schedule) DUNLIN_TRY(compiler.compile(step, &step == &schedule.back()));
+    for (const Step& step : schedule) DUNLIN_TRY(compiler.compile(step));
     if (!compiler.goOn(graph.nodes().size()))
         return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
     return network;
@@ -118,15 +125,14 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
 
 Status Network::run() {
     for (RunnableStep& step : steps_) {
-        Workers workers = workers_;
-        workers.sleepAfter = &step == &steps_.back();
         if (auto* segment = std::get_if<CompiledSegment>(&step))
             DUNLIN_TRY(statusOf(xnn_invoke_runtime(segment->runtime.get()), "the network"));
         else if (const auto* kernel = std::get_if<KernelStep>(&step))
-            kernel->kernel->run(workers, kernel->inputs, kernel->output, scratch_.get());
+            kernel->kernel->run(workers_, kernel->inputs, kernel->output, scratch_.get());
         else if (const auto* pass = std::get_if<ActivationStep>(&step))
-            activate(workers, pass->activation, pass->map, pass->map, pass->count);
+            activate(workers_, pass->activation, pass->map, pass->map, pass->count);
     }
+    if (workers_.pool) workers_.pool->rest();
     return {};
 }
 

@@ -1,8 +1,6 @@
 // A graph compiled for the CPU: steps by XNNPACK and by kernels of our own on one arena.
 #pragma once
 
-#include <pthreadpool.h>
-
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -31,7 +29,7 @@ class Network {
     // and must outlive the result. `progress` is called with 0..1 and may be empty; returning false cancels. Folded
     // weights are released step by step.
     static Result<Network> create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                  pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress);
+                                  ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress);
 
     // Where the input, NHWC, is to be written before a run, and where a kept value lies after it.
     float* data(ValueId value) const {
@@ -58,6 +56,7 @@ class Network {
 
     ArenaPlan plan_;
     AlignedBytes arena_, scratch_;
+    XnnpackPool xnnpackPool_;  // before the steps, which point to it; null without such steps or on one thread
     std::vector<RunnableStep> steps_;
     Workers workers_;
 };

@@ -7,6 +7,7 @@
 
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/network.h"
+#include "runtime/cpu/thread_pool.h"
 #include "runtime/cpu/threads.h"
 #include "runtime/cpu/xnnpack_subgraph.h"
 
@@ -59,8 +60,8 @@ class XnnpackSession final : public Session {
     std::vector<OutputSlice> outputs_;
     uint64_t outputBytes_ = 0, deviceBytes_ = 0;
 
-    std::vector<KeptValue> kept_;  // the logits first
-    ThreadPool pool_;              // before the network, which points to it
+    std::vector<KeptValue> kept_;            // the logits first
+    std::unique_ptr<cpu::ThreadPool> pool_;  // before the network, which points to it; null on one thread
     cpu::Network network_;
     float* inputData_ = nullptr;  // of one image, in the network
 
@@ -128,8 +129,7 @@ Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const
     deviceBytes_ = need.weightBytes + need.activationBytes;
 
     if (threads > 1) {
-        pool_.reset(pthreadpool_create(static_cast<size_t>(threads)));
-        if (!pool_) return error(StatusCode::OutOfHostMemory, "a pool of %d threads could not be started", threads);
+        DUNLIN_ASSIGN(pool_, cpu::ThreadPool::create(static_cast<size_t>(threads)));
     }
     DUNLIN_ASSIGN(network_, cpu::Network::create(graph, *model.weights, kept, pool_.get(), static_cast<size_t>(threads),
                                                  options.progress));

@@ -378,7 +378,7 @@ Result<CompiledSegment> compileForXnnpack(const Graph& graph, const Segment& seg
     uint32_t flags = 0;
 #ifdef XNN_FLAG_YIELD_WORKERS
     // Without it the pool's threads spin for milliseconds after every run, on cores that the application may need.
-    if (options.sleepAfter) flags |= XNN_FLAG_YIELD_WORKERS;
+    flags |= XNN_FLAG_YIELD_WORKERS;
 #endif
     xnn_runtime_t runtime = nullptr;
     DUNLIN_TRY(statusOf(xnn_create_runtime_v2(subgraph.get(), options.pool, flags, &runtime), "a runtime"));

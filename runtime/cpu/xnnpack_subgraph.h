@@ -23,7 +23,7 @@ struct RuntimeDeleter {
 struct PoolDeleter {
     void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
 };
-using ThreadPool = std::unique_ptr<pthreadpool, PoolDeleter>;
+using XnnpackPool = std::unique_ptr<pthreadpool, PoolDeleter>;
 
 // What went wrong inside XNNPACK, in `what`.
 Status statusOf(xnn_status status, const char* what);
@@ -48,7 +48,6 @@ bool leavesActivation(Activation activation);
 
 struct SegmentOptions {
     pthreadpool_t pool = nullptr;  // null: the calling thread; it must outlive the result
-    bool sleepAfter = false;       // let the pool's threads sleep after a run: for the last segment of a network
     // Called before each node with its place in the segment; returning false cancels. May be empty.
     std::function<bool(size_t)> goOn = {};
 };

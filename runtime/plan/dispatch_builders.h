@@ -68,6 +68,8 @@ struct KernelForm {
     // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
     // Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
     uint32_t groupLanes = 1;
+
+    bool operator==(const KernelForm&) const = default;
 };
 
 // The part of the output that one dispatch computes. Either whole images, or rows of a single one.

@@ -13,7 +13,6 @@
 #include "runtime/cpu/reference.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/plan/prepack.h"
-#include "runtime/tuning/case_id.h"
 #include "tests/case_networks.h"
 
 namespace dunlin::tuning {

@@ -1,0 +1,162 @@
+#include "runtime/cpu/kernels/dense_tile.h"
+
+#include "runtime/cpu/kernels/activation_loop.h"
+#include "runtime/cpu/kernels/aligned.h"
+#include "runtime/cpu/kernels/repeat.h"
+
+namespace dunlin::cpu {
+namespace {
+
+template <typename Tag, size_t kRows, size_t kVectors>
+DUNLIN_INLINE inline void computeTile(const Tile& tile) {
+    typename Tag::Vector sums[kRows][kVectors];
+    repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+        constexpr size_t vector = decltype(v)::value;
+        Tag::load(sums[0][vector], tile.bias + vector * Tag::kFloats);
+        repeat<kRows - 1>([&](auto r) DUNLIN_INLINE { sums[decltype(r)::value + 1][vector] = sums[0][vector]; });
+    });
+    if (tile.residual)
+        repeat<kRows>([&](auto r) DUNLIN_INLINE {
+            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+                typename Tag::Vector residual;
+                Tag::load(residual, tile.residual + row * tile.outputStride + vector * Tag::kFloats);
+                sums[row][vector] += residual;
+            });
+        });
+
+    const float* weights = tile.weights;
+    const size_t inputStride = tile.inputStride, weightStride = tile.weightStride;
+    for (size_t segment = 0; segment < tile.segments; ++segment) {
+        const float* input = tile.input + tile.segmentOffsets[segment];
+        for (size_t k = tile.segmentDepth; k > 0; --k, ++input, weights += weightStride) {
+            typename Tag::Vector weight[kVectors];
+            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                constexpr size_t vector = decltype(v)::value;
+                Tag::load(weight[vector], weights + vector * Tag::kFloats);
+            });
+            repeat<kRows>([&](auto r) DUNLIN_INLINE {
+                constexpr size_t row = decltype(r)::value;
+                const float factor = input[row * inputStride];
+                repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                    constexpr size_t vector = decltype(v)::value;
+                    sums[row][vector] += factor * weight[vector];
+                });
+            });
+        }
+    }
+
+    if (tile.isCut) {
+        const typename Tag::Vector low = tile.low - typename Tag::Vector{}, high = tile.high - typename Tag::Vector{};
+        repeat<kRows>([&](auto r) DUNLIN_INLINE {
+            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                typename Tag::Vector& sum = sums[decltype(r)::value][decltype(v)::value];
+                sum = sum < low ? low : sum;
+                sum = sum > high ? high : sum;
+            });
+        });
+    }
+    repeat<kRows>([&](auto r) DUNLIN_INLINE {
+        repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+            constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+            Tag::store(tile.output + row * tile.outputStride + vector * Tag::kFloats, sums[row][vector]);
+        });
+    });
+}
+
+template <size_t kFloats>
+DUNLIN_INLINE inline void activateRows(Activation activation, float* data, size_t stride, size_t rows, size_t columns) {
+    withActivation(activation, [=](auto function) DUNLIN_INLINE {
+        for (size_t row = 0; row < rows; ++row)
+            for (size_t column = 0; column < columns; column += kFloats) {
+                float* const floats = data + row * stride + column;
+                for (size_t i = 0; i < kFloats; ++i) floats[i] = function(floats[i]);
+            }
+    });
+}
+
+DUNLIN_INLINE inline void copyFew(const float* from, float* to, size_t count) {
+    const auto copy = [&](auto floats) DUNLIN_INLINE {
+        std::memcpy(to, from, decltype(floats)::value * sizeof(float));
+        to += decltype(floats)::value;
+        from += decltype(floats)::value;
+    };
+    for (; count >= 16; count -= 16) copy(std::integral_constant<size_t, 16>());
+    if (count & 8) copy(std::integral_constant<size_t, 8>());
+    if (count & 4) copy(std::integral_constant<size_t, 4>());
+    if (count & 2) copy(std::integral_constant<size_t, 2>());
+    if (count & 1) copy(std::integral_constant<size_t, 1>());
+}
+
+template <size_t kFloats>
+DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t tileStride, const float* residual,
+                                     float* output, size_t outputStride, size_t rows, size_t columns) {
+    if (residual)
+        for (size_t row = 0; row < rows; ++row) {
+            alignas(kCacheLine) float added[kPanelColumns];
+            copyFew(residual + row * outputStride, added, columns);
+            for (size_t c = 0; c < columns; ++c) tile[row * tileStride + c] += added[c];
+        }
+    activateRows<kFloats>(activation, tile, tileStride, rows, tileStride);
+    for (size_t row = 0; row < rows; ++row) copyFew(tile + row * tileStride, output + row * outputStride, columns);
+}
+
+// Each processor's functions: those of parallel.h's targets.
+#define DUNLIN_TILE_FUNCTIONS(name, floats, target)                                                                   \
+    struct name {                                                                                                     \
+        using Tag = VectorTag<floats>;                                                                                \
+        template <size_t kRows, size_t kVectors>                                                                      \
+        target static void compute(const Tile& tile) {                                                                \
+            computeTile<Tag, kRows, kVectors>(tile);                                                                  \
+        }                                                                                                             \
+        target static void activate(Activation activation, float* data, size_t stride, size_t rows, size_t columns) { \
+            activateRows<floats>(activation, data, stride, rows, columns);                                            \
+        }                                                                                                             \
+        target static void finish(Activation activation, float* tile, size_t tileStride, const float* residual,       \
+                                  float* output, size_t outputStride, size_t rows, size_t columns) {                  \
+            finishRows<floats>(activation, tile, tileStride, residual, output, outputStride, rows, columns);          \
+        }                                                                                                             \
+    }
+#define DUNLIN_FOR_ANY
+DUNLIN_TILE_FUNCTIONS(ForVectorsOf4, 4, DUNLIN_FOR_ANY);
+#if defined(__x86_64__)
+DUNLIN_TILE_FUNCTIONS(ForVectorsOf8, 8, DUNLIN_FOR_AVX2);
+DUNLIN_TILE_FUNCTIONS(ForVectorsOf16, 16, DUNLIN_FOR_AVX512);
+#endif
+
+// The sums of a tile, its weights and a factor fit the registers.
+template <typename Target, size_t kRows, size_t kVectors>
+constexpr TileFunctions functionsOf() {
+    constexpr size_t kFloats = Target::Tag::kFloats;
+    TileFunctions functions = {};
+    functions.rows = kRows;
+    functions.columns = kVectors * kFloats;
+    functions.narrow = kFloats;
+    repeat<kRows>([&](auto r) {
+        constexpr size_t row = decltype(r)::value;
+        functions.wide[row] = Target::template compute<row + 1, kVectors>;
+        if constexpr (kVectors >= 2) functions.half[row] = Target::template compute<row + 1, kVectors / 2>;
+        if constexpr (kVectors >= 4) functions.quarter[row] = Target::template compute<row + 1, kVectors / 4>;
+    });
+    functions.activate = Target::activate;
+    functions.finish = Target::finish;
+    return functions;
+}
+
+}  // namespace
+
+const TileFunctions& tileFunctions(Vectors vectors) {
+#if defined(__x86_64__)
+    static constexpr TileFunctions kOf16 = functionsOf<ForVectorsOf16, 14, 2>();
+    static constexpr TileFunctions kOf8 = functionsOf<ForVectorsOf8, 6, 2>();
+    static constexpr TileFunctions kOf4 = functionsOf<ForVectorsOf4, 2, 4>();
+    if (vectors == Vectors::Of16) return kOf16;
+    if (vectors == Vectors::Of8) return kOf8;
+#else
+    static constexpr TileFunctions kOf4 = functionsOf<ForVectorsOf4, 6, 4>();  // 32 registers
+    static_cast<void>(vectors);
+#endif
+    return kOf4;
+}
+
+}  // namespace dunlin::cpu
