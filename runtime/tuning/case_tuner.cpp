@@ -58,7 +58,7 @@ class CaseTuning {
         DUNLIN_TRY(decideAmong(forms));
         // A default that varies is found late: then what lost against it gets another chance.
         if (verdict_.form.empty() && isDefaultWrong_ && !isOutOfMemory_) DUNLIN_TRY(decideAmong(forms));
-        if (verdict_.form.empty()) return isOutOfMemory_ ? Result<CaseOutcome>(CaseOutcome{}) : noneIsRight();
+        if (verdict_.form.empty() && isOutOfMemory_) return CaseOutcome{};
         verdict_.rejected = std::move(rejected_);
         return CaseOutcome{std::move(verdict_), isDefaultWrong_};
     }
@@ -76,7 +76,7 @@ class CaseTuning {
         verdict_.complete = true;
         for (const FormedCase& form : forms) {
             if (std::ranges::count(rejected_, form.variant, &Rejection::form) > 0) continue;
-            if (!mayBegin()) {
+            if (!mayBegin() || isAtALoss()) {
                 verdict_.complete = false;
                 break;
             }
@@ -94,6 +94,11 @@ class CaseTuning {
         double raceNs = 0;
         for (const Lane& lane : lanes_) raceNs += kFewestRounds * std::max(tools_.sampleNs, lane.quickNs);
         return tools_.nowMs() + pace_.expectedMs(problem_.kernel()) + raceNs / 1e6 <= deadlineMs_;
+    }
+
+    bool isAtALoss() const {
+        constexpr double kMostGain = 2;  // of the fastest form, beside the default
+        return lanes_.size() == 1 && isDefault(lanes_[0]) && lanes_[0].quickNs > kMostGain * tools_.otherWayNs;
     }
 
     // Adds a lane where the form is right and not far too slow.
@@ -229,11 +234,6 @@ class CaseTuning {
         if (isRight.ok() && *isRight) return true;
         reject(*lane.form, isRight.ok() ? kVaries : isRight.status().message());
         return false;
-    }
-
-    Status noneIsRight() const {
-        return error(StatusCode::DeviceError, "none of the %zu forms of %s is right on this device; %s: %s",
-                     rejected_.size(), problem_.id.c_str(), rejected_[0].form.c_str(), rejected_[0].why.c_str());
     }
 
     static constexpr const char* kVaries = "its bits differ when it is repeated";
