@@ -136,7 +136,7 @@ TEST_F(TuningTest, aTunedSessionComputesTheSameAndReplaysBitForBit) {
     const auto tuned = createSession(kAmpleMs);
     ASSERT_TRUE(tuned.ok()) << tuned.status().message();
     // then every problem has a verdict, forms were tried, and none was wrong
-    EXPECT_GE(tuned->report.problems, 8u);
+    EXPECT_GE(tuned->report.problems, 7u) << "as blocks may be one";
     EXPECT_EQ(tuned->report.tuned, tuned->report.problems);
     EXPECT_GT(tuned->report.formsTried, 2 * tuned->report.problems);
     EXPECT_EQ(tuned->report.formsRejected, 0u);
