@@ -38,7 +38,7 @@ std::optional<uint64_t> machineAvailableBytes() {
     return kilobytes ? std::optional(*kilobytes * 1024) : std::nullopt;
 }
 
-// Weight and bias of a node that XNNPACK computes.
+// Weight and bias of a convolution or a linear layer.
 uint64_t foldedBytes(const Graph& graph, const Node& node) {
     uint64_t elements = 0;
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
@@ -119,7 +119,8 @@ void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t th
     for (const cpu::Step& step : schedule) {
         const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
         if (step.kind == cpu::Step::Kind::Kernel) {
-            const cpu::KernelNeed kernel = cpu::kernelNeed(graph, nodes[0], threads);
+            const cpu::KernelNeed kernel = cpu::kernelNeed(graph, nodes[0], threads, step.fusion);
+            need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, nodes[0]));
             need.weightBytes += kernel.constantBytes;
             scratchBytes = std::max(scratchBytes, kernel.scratchBytes);
         } else if (step.kind == cpu::Step::Kind::Xnnpack) {
@@ -141,7 +142,7 @@ void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t th
 }  // namespace
 
 HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept, size_t threads) {
-    const cpu::Schedule schedule = cpu::scheduleOf(graph);
+    const cpu::Schedule schedule = cpu::scheduleOf(graph, kept);
     HostMemoryNeed need;
     if (cpu::isOneRuntime(schedule)) {
         need.weightBytes = need.foldedBytes = parameterBytes(graph);

@@ -34,7 +34,7 @@ class Network::Compiler {
             case Step::Kind::Xnnpack:
                 return compileSegment(step);
             case Step::Kind::Kernel:
-                return compileKernel(step.firstNode);
+                return compileKernel(step);
             case Step::Kind::Activation:
                 return compileActivation(graph_.nodes()[step.firstNode]);
         }
@@ -72,13 +72,14 @@ class Network::Compiler {
         return {};
     }
 
-    Status compileKernel(size_t index) {
-        const Node& node = graph_.nodes()[index];
-        if (!goOn(index)) return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
-        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, node, weights_);
+    Status compileKernel(const Step& compiled) {
+        const Node& node = graph_.nodes()[compiled.firstNode];
+        if (!goOn(compiled.firstNode))
+            return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
+        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, node, weights_, compiled.fusion);
         if (!kernel.ok()) return kernel.status().withContext(node.name);
-        KernelStep step{*std::move(kernel), {}, network_.data(node.output)};
-        for (ValueId value : inputsOf(node.op)) step.inputs.push_back(network_.data(value));
+        KernelStep step{*std::move(kernel), {}, network_.data(writtenBy(graph_, compiled).front())};
+        for (ValueId value : readBy(graph_, compiled)) step.inputs.push_back(network_.data(value));
         network_.steps_.emplace_back(std::move(step));
         return {};
     }
@@ -97,7 +98,7 @@ class Network::Compiler {
 
 Result<Network> Network::create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
                                 ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress) {
-    const Schedule schedule = scheduleOf(graph);
+    const Schedule schedule = scheduleOf(graph, kept);
     Network network;
     network.workers_ = {.pool = pool, .count = threads};
     network.plan_ = planArena(graph, schedule, kept);
@@ -105,8 +106,8 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
     uint64_t scratchBytes = 0;
     for (const Step& step : schedule)
         if (step.kind == Step::Kind::Kernel)
-            scratchBytes =
-                std::max(scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads).scratchBytes);
+            scratchBytes = std::max(
+                scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads, step.fusion).scratchBytes);
     network.scratch_ = allocate(scratchBytes);
 
     if (threads > 1 && std::ranges::count(schedule, Step::Kind::Xnnpack, &Step::kind) > 0) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/cpu/kernels/kernel.h"
 #include "runtime/graph/graph.h"
 
 namespace dunlin::cpu {
@@ -19,13 +20,24 @@ struct Step {
     };
     Kind kind;
     size_t firstNode, nodeCount;
+    // Of a Kernel step that computes the nodes before and behind its own too: then their results have no memory.
+    Fusion fusion = {};
+    ValueId gated = kNoValue;   // what the gate multiplies: read in place of the node's input
+    ValueId output = kNoValue;  // of the Add; else the node's own
     bool operator==(const Step&) const = default;
 };
 
 using Schedule = std::vector<Step>;
 
-// The longest runs of nodes that XNNPACK computes, and what lies between them.
-Schedule scheduleOf(const Graph& graph);
+// The longest runs of nodes that XNNPACK computes, and what lies between them. `kept` values can be read after a run.
+// A Mul by a gate goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies
+// between them.
+Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
+
+// What a step reads, a kernel's in the order of Kernel::run; and what it writes. Of XNNPACK's nodes, also what they
+// write and read among themselves.
+std::vector<ValueId> readBy(const Graph& graph, const Step& step);
+std::vector<ValueId> writtenBy(const Graph& graph, const Step& step);
 
 // Whether XNNPACK computes everything: then it has the values' memory too, but that of the input and of kept values.
 bool isOneRuntime(const Schedule& schedule);
@@ -41,7 +53,7 @@ struct ArenaPlan {
     uint64_t bytes = 0;
 };
 
-// Values share memory where their lifetimes allow: from the node that writes them to the last that reads them; the
+// Values share memory where their lifetimes allow: from the step that writes them to the last that reads them; the
 // input and the kept values to the end. Largest first, each at the lowest offset that is free. Every value is followed
 // by the bytes that XNNPACK may read past its end.
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept);

@@ -136,8 +136,8 @@ DenseKernel::Blocks DenseKernel::blocksOf(const Geometry& geometry, size_t worke
     if (geometry.isGated)
         blocks.copiedFloats = std::min(blocks.pixels, geometry.width) * geometry.channels;
     else if (geometry.isCopied)
-        blocks.copiedFloats = ((blocks.rows - 1) * geometry.strideH + geometry.kernelH) * geometry.copiedWidth() *
-                              geometry.channels;
+        blocks.copiedFloats =
+            ((blocks.rows - 1) * geometry.strideH + geometry.kernelH) * geometry.copiedWidth() * geometry.channels;
     blocks.copiedFloats = roundUp(blocks.copiedFloats, kCacheLine / sizeof(float));
     return blocks;
 }
@@ -148,7 +148,7 @@ KernelNeed DenseKernel::need(const Conv2d& conv, const Shape& input, const Shape
     const Blocks blocks = blocksOf(geometry, workers);
     return {.constantBytes =
                 geometry.groups * PackedMatrix::bytes(geometry.depth(), geometry.outChannels / geometry.groups),
-            .scratchBytes = std::min(workers, blocks.jobs) * blocks.copiedFloats * sizeof(float)};
+            .scratchBytes = workers * blocks.copiedFloats * sizeof(float)};
 }
 
 DenseKernel::DenseKernel(const Conv2d& conv, const Shape& input, const Shape& output, const FoldedWeights& weights,
@@ -254,18 +254,16 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
         for (size_t start = 0; start < pixels; start += step)
             for (size_t panel = firstPanel; panel < lastPanel; ++panel)
                 for (size_t row = 0; row < rows; ++row) {
-                    const size_t offset =
-                        firstOutput + (row * g.width + start) * g.outChannels + group * groupOutputs;
-                    const ProductRows product = {
-                        .input = input + row * g.strideH * rowFloats + start * g.strideW * g.channels +
-                                 group * groupInputs,
-                        .inputStride = g.strideW * g.channels,
-                        .segmentOffsets = segmentOffsets_,
-                        .segmentDepth = segmentDepth_,
-                        .residual = maps.residual ? maps.residual + offset : nullptr,
-                        .output = maps.output + offset,
-                        .outputStride = g.outChannels,
-                        .count = std::min(step, pixels - start)};
+                    const size_t offset = firstOutput + (row * g.width + start) * g.outChannels + group * groupOutputs;
+                    const ProductRows product = {.input = input + row * g.strideH * rowFloats +
+                                                          start * g.strideW * g.channels + group * groupInputs,
+                                                 .inputStride = g.strideW * g.channels,
+                                                 .segmentOffsets = segmentOffsets_,
+                                                 .segmentDepth = segmentDepth_,
+                                                 .residual = maps.residual ? maps.residual + offset : nullptr,
+                                                 .output = maps.output + offset,
+                                                 .outputStride = g.outChannels,
+                                                 .count = std::min(step, pixels - start)};
                     groups_[group].multiply(tiles, product, panel, activation_);
                 }
 }

@@ -16,7 +16,7 @@ struct ProductRows {
     size_t inputStride;
     std::span<const size_t> segmentOffsets;  // of what a row multiplies: see Tile
     size_t segmentDepth;
-    const float* residual;                   // may be null; else as the output
+    const float* residual;  // may be null; else as the output
     float* output;
     size_t outputStride;
     size_t count;
@@ -78,7 +78,7 @@ class DenseKernel final : public Kernel {
     };
     // The pixels and panels of one job: rows of pixels, or pixels of the one row. None of it changes what is computed.
     struct Blocks {
-        size_t pixels, rows, panels;                              // of a job
+        size_t pixels, rows, panels;                             // of a job
         size_t pixelBlocks = 0, rowBlocks = 0, panelBlocks = 0;  // of an image
         size_t jobs = 0, copiedFloats = 0;
     };

@@ -65,8 +65,7 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
 }
 
 template <size_t kFloats>
-DUNLIN_INLINE inline void activateRows(Activation activation, float* data, size_t stride, size_t rows,
-                                       size_t columns) {
+DUNLIN_INLINE inline void activateRows(Activation activation, float* data, size_t stride, size_t rows, size_t columns) {
     withActivation(activation, [=](auto function) DUNLIN_INLINE {
         for (size_t row = 0; row < rows; ++row)
             for (size_t column = 0; column < columns; column += kFloats) {

@@ -59,9 +59,7 @@ struct TileFunctions {
         return chosen;
     }
     TileFunction function(size_t tileRows, size_t tileColumns) const {
-        const TileFunction* const table = tileColumns == columns       ? wide
-                                          : tileColumns * 2 == columns ? half
-                                                                       : quarter;
+        const TileFunction* const table = tileColumns == columns ? wide : tileColumns * 2 == columns ? half : quarter;
         return table[tileRows - 1];
     }
 };

@@ -5,6 +5,7 @@
 
 #include "runtime/cpu/kernels/activation.h"
 #include "runtime/cpu/kernels/attention.h"
+#include "runtime/cpu/kernels/dense.h"
 #include "runtime/cpu/kernels/depthwise.h"
 #include "runtime/cpu/kernels/elementwise.h"
 #include "runtime/cpu/kernels/layer_norm.h"
@@ -17,13 +18,9 @@
 namespace dunlin::cpu {
 namespace {
 
-// Up to here XNNPACK has depthwise kernels that are unrolled.
-constexpr int kXnnpackDepthwiseTaps = 25;
-
-bool isLargeDepthwise(const Graph& graph, const Conv2d& conv) {
+bool isDepthwise(const Graph& graph, const Conv2d& conv) {
     const int channels = graph.shape(conv.input).c;
-    return conv.groups == channels && conv.outChannels == channels && channels > 1 &&
-           conv.kernelH * conv.kernelW > kXnnpackDepthwiseTaps;
+    return conv.groups == channels && conv.outChannels == channels && channels > 1;
 }
 
 bool isPartial(const Graph& graph, const GlobalAvgPool& pool) {
@@ -39,7 +36,8 @@ bool isUnlikeXnnpacks(const MaxPool& pool) {
 
 struct HasKernel {
     const Graph& graph;
-    bool operator()(const Conv2d& conv) const { return isLargeDepthwise(graph, conv); }
+    bool operator()(const Conv2d&) const { return true; }
+    bool operator()(const Linear&) const { return true; }
     bool operator()(const GlobalAvgPool& pool) const { return isPartial(graph, pool); }
     bool operator()(const MaxPool& pool) const { return isUnlikeXnnpacks(pool); }
     bool operator()(const Activate& op) const {
@@ -61,8 +59,14 @@ struct Need {
     const Graph& graph;
     const Shape& output;
     size_t workers;
+    const Fusion& fusion;
     KernelNeed operator()(const Conv2d& conv) const {
-        return DepthwiseKernel::need(conv, graph.shape(conv.input), workers);
+        const Shape& input = graph.shape(conv.input);
+        return isDepthwise(graph, conv) ? DepthwiseKernel::need(conv, input, workers)
+                                        : DenseKernel::need(conv, input, output, fusion, workers);
+    }
+    KernelNeed operator()(const Linear& linear) const {
+        return DenseKernel::need(asConvolution(linear), graph.shape(linear.input), output, fusion, workers);
     }
     KernelNeed operator()(const GlobalAvgPool& pool) const { return MeanKernel::need(pool, graph.shape(pool.input)); }
     KernelNeed operator()(const Resize& resize) const { return ResizeKernel::need(resize); }
@@ -80,11 +84,17 @@ struct Make {
     const Graph& graph;
     const Shape& output;
     FoldedWeights weights;
+    const Fusion& fusion;
 
     using Made = std::unique_ptr<Kernel>;
     const Shape& shape(ValueId value) const { return graph.shape(value); }
     Made operator()(const Conv2d& conv) {
-        return std::make_unique<DepthwiseKernel>(conv, shape(conv.input), output, std::move(weights));
+        if (isDepthwise(graph, conv))
+            return std::make_unique<DepthwiseKernel>(conv, shape(conv.input), output, std::move(weights));
+        return std::make_unique<DenseKernel>(conv, shape(conv.input), output, weights, fusion);
+    }
+    Made operator()(const Linear& linear) {
+        return std::make_unique<DenseKernel>(asConvolution(linear), shape(linear.input), output, weights, fusion);
     }
     Made operator()(const Add& op) { return std::make_unique<AddKernel>(op, output); }
     Made operator()(const Mul& op) { return std::make_unique<MulKernel>(output, shape(op.b)); }
@@ -111,18 +121,31 @@ struct Make {
 
 }  // namespace
 
+bool hasFusion(const Graph& graph, const Node& node) {
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    return std::holds_alternative<Linear>(node.op) || (conv && !isDepthwise(graph, *conv));
+}
+
+bool hasGate(const Graph& graph, const Node& node) {
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    const bool isOfPixels = conv && conv->kernelH * conv->kernelW * conv->strideH * conv->strideW == 1 &&
+                            conv->groups == 1 && conv->padding == Padding();
+    return std::holds_alternative<Linear>(node.op) || (isOfPixels && !isDepthwise(graph, *conv));
+}
+
 bool hasKernel(const Graph& graph, const Node& node) {
     return std::visit(HasKernel{graph}, node.op);
 }
 
-KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion&) {
-    return std::visit(Need{graph, graph.shape(node.output), workers}, node.op);
+KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion) {
+    return std::visit(Need{graph, graph.shape(node.output), workers, fusion}, node.op);
 }
 
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
-                                           const Fusion&) {
+                                           const Fusion& fusion) {
     DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
-    std::unique_ptr<Kernel> kernel = std::visit(Make{graph, graph.shape(node.output), std::move(folded)}, node.op);
+    std::unique_ptr<Kernel> kernel =
+        std::visit(Make{graph, graph.shape(node.output), std::move(folded), fusion}, node.op);
     if (!kernel) return error(StatusCode::Unsupported, "the CPU backend has no kernel for %s", name(node.op));
     return kernel;
 }

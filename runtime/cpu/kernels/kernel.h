@@ -24,10 +24,10 @@ struct KernelNeed {
     uint64_t scratchBytes = 0;   // while it runs
 };
 
-// What a step computes besides its node, a convolution or a linear layer that a kernel of dense.h computes.
+// What a step computes besides its node, one that hasFusion().
 struct Fusion {
     ValueId gate = kNoValue;                   // [n, 1, 1, c]: the pixels of the input are multiplied by it
-    ValueId residual = kNoValue;               // added to the node's result, which its activation has passed
+    ValueId residual = kNoValue;               // added to the node's result
     Activation activation = Activation::None;  // after the addition
     bool operator==(const Fusion&) const = default;
 };
@@ -46,6 +46,11 @@ class Kernel {
 
 // Whether a node is computed by a kernel of this folder rather than by XNNPACK.
 bool hasKernel(const Graph& graph, const Node& node);
+
+// Whether a kernel can add a residual to its node's result, where the node has no activation, and whether it can
+// multiply its input by a gate.
+bool hasFusion(const Graph& graph, const Node& node);
+bool hasGate(const Graph& graph, const Node& node);
 
 // For nodes that have one. Known from the graph alone, before anything is read or allocated.
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion = {});
