@@ -121,7 +121,7 @@ class Lowering {
         moments_.clear();
         const Operand input = newValue(graph_.input(), "input");
         for (int image = 0; image < microBatch_; ++image) {
-            emit("preprocess", PreprocessCall{input, firstImage_ + image}, elementwiseForm(limits_), {});
+            emit("preprocess", PreprocessCall{input, firstImage_ + image}, preprocessForm(limits_), {});
         }
         for (const Step& step : steps_) {
             step_ = &step;
