@@ -31,8 +31,9 @@ constexpr ConstantRow kConv2dConstants[] = {{"activation", ConstantKind::Activat
                                             {"kernel_w", ConstantKind::Number},
                                             {"stride_h", ConstantKind::Number},
                                             {"stride_w", ConstantKind::Number},
-                                            {"norm", ConstantKind::Option}};
-constexpr Tile kConv2dTiles[] = {{1, 1}, {4, 1}};
+                                            {"norm", ConstantKind::Option},
+                                            {"colours", ConstantKind::Flag}};
+constexpr Tile kConv2dTiles[] = {{1, 1}, {4, 1}, {8, 2}};
 
 constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, false},
                                              {"weights", Weights, false},
@@ -43,7 +44,7 @@ constexpr ConstantRow kPointwiseConstants[] = {{"activation", ConstantKind::Acti
                                                {"residual", ConstantKind::Option},
                                                {"gate", ConstantKind::Option},
                                                {"norm", ConstantKind::Option}};
-constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}};
+constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}, {8, 4}};
 
 constexpr BindingRow kDepthwiseBindings[] = {{"input", BindingKind::Activation, false},
                                              {"weights", Weights, false},

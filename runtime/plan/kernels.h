@@ -82,6 +82,7 @@ constexpr uint32_t kNorm = 5;      // 1: a LayerNorm over the pixel's channels
 // conv2d
 constexpr uint32_t kOther = 3;       // 1 and 2: a residual, as above; 3: a second input
 constexpr uint32_t kWindowNorm = 8;  // 1: a LayerNorm over the window
+constexpr uint32_t kColours = 9;     // 1: the input has three channels
 // conv2d, depthwise, inverted residual
 constexpr uint32_t kKernelH = 4, kKernelW = 5, kStrideH = 6, kStrideW = 7;
 // depthwise, inverted residual

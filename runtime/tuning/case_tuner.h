@@ -1,6 +1,7 @@
 // One problem: which of its forms are right, and which of those is the fastest.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,6 +21,9 @@ struct CaseTools {
     std::function<double()> nowMs;                        // never falls
     std::function<bool()> mayGoOn = [] { return true; };  // asked often; false cancels
     double sampleNs = 0.5e6;                              // how long one sample of a time should take
+    // What the same result takes in another way: once the default is found to take more than twice that, no other form
+    // is looked at.
+    double otherWayNs = INFINITY;
 };
 
 // How long candidates of a kernel took so far, to be built, checked and looked at: what the next one may take. Kept
@@ -38,7 +42,7 @@ class CandidatePace {
 };
 
 struct CaseOutcome {
-    // Nothing where not even the default could be looked at, for want of memory.
+    // Nothing where not even the default could be looked at, for want of memory. Without a form where none is right.
     std::optional<Verdict> verdict;
     bool isDefaultWrong = false;
 };
@@ -49,8 +53,7 @@ struct CaseOutcome {
 // candidate is begun that would probably end after `deadlineMs` by the tools' clock; but where the default is wrong,
 // all are looked at, whatever the time.
 //
-// `forms`: the default first; not empty. Errors: Cancelled; DeviceLost; DeviceError where no form is right, with what
-// was wrong with the first.
+// `forms`: the default first; not empty. Errors: Cancelled; DeviceLost.
 Result<CaseOutcome> tuneCase(const KernelCase& problem, const CaseData& data, const std::vector<FormedCase>& forms,
                              const CaseTools& tools, double deadlineMs, CandidatePace& pace);
 

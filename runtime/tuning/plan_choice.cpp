@@ -48,18 +48,25 @@ std::optional<double> separateNs(const SourceNetwork& network, const std::vector
 
 }  // namespace
 
-std::map<std::string, BlockVerdict> chooseBlocks(const SourceNetwork& usual, const SourceNetwork& joined,
-                                                 const Verdicts& verdicts) {
-    // By step: several dispatches where it is split.
-    std::map<std::string, BlockVerdict> blocks;
+std::map<std::string, double> separateTimesNs(const SourceNetwork& usual, const SourceNetwork& joined,
+                                              const Verdicts& verdicts) {
+    std::map<std::string, double> times;
     for (const DispatchOrigin& origin : joined.lowered.origins) {
         if (!origin.step || origin.step->parts.empty()) continue;
-        const std::string key = keyOf(joined, origin);
-        const std::optional<double> ns = timeNs(verdicts, key);
-        const std::optional<double> parts = separateNs(usual, origin.step->parts, verdicts);
+        // Strips have no parts of their own.
         const bool isWhole = origin.extent.images == joined.lowered.program.input.n && computesEveryRow(origin);
-        if (!ns || !parts || !isWhole) continue;
-        blocks[key] = {*ns < (1 - kBlockShare) * *parts, *ns, *parts};
+        const std::optional<double> ns = separateNs(usual, origin.step->parts, verdicts);
+        if (isWhole && ns) times[keyOf(joined, origin)] = *ns;
+    }
+    return times;
+}
+
+std::map<std::string, BlockVerdict> chooseBlocks(const SourceNetwork& usual, const SourceNetwork& joined,
+                                                 const Verdicts& verdicts) {
+    std::map<std::string, BlockVerdict> blocks;
+    for (const auto& [key, separateNs] : separateTimesNs(usual, joined, verdicts)) {
+        if (const std::optional<double> ns = timeNs(verdicts, key))
+            blocks[key] = {*ns < (1 - kBlockShare) * separateNs, *ns, separateNs};
     }
     return blocks;
 }

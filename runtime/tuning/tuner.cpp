@@ -69,7 +69,9 @@ class Tuning {
             model_->architecture, std::move(graph), std::move(lowered), model_->preprocess, formulaWeights()});
     }
 
+    // Of an alternative, whether it was compared is what counts.
     bool isKnown(const std::string& key) const {
+        if (separateNs_.contains(key) && store_.verdicts().blocks.contains(key)) return true;
         const auto found = store_.verdicts().problems.find(key);
         return attempted_.contains(key) || (found != store_.verdicts().problems.end() && found->second.complete);
     }
@@ -109,9 +111,13 @@ class Tuning {
         if (options_.session.fusion != FusionLevel::Default || leftMs() <= 0) return {};
         // The alternatives: the same network in fewer dispatches, where that can be.
         if (!lower(FusionLevel::Max).ok()) return {};
-        DUNLIN_TRY(tunePlan(FusionLevel::Max));
         DUNLIN_ASSIGN(const auto usual, lower(FusionLevel::Default));
-        DUNLIN_ASSIGN(const auto joined, lower(FusionLevel::Max));
+        DUNLIN_ASSIGN(std::shared_ptr<const SourceNetwork> joined, lower(FusionLevel::Max));
+        separateNs_ = separateTimesNs(*usual, *joined, store_.verdicts());
+        std::vector<Pending> alternatives = pendingOf(joined);
+        std::erase_if(alternatives, [&](const Pending& one) { return !separateNs_.contains(one.key); });
+        DUNLIN_TRY(tuneEach(alternatives));
+        DUNLIN_ASSIGN(joined, lower(FusionLevel::Max));
         for (const auto& [key, verdict] : chooseBlocks(*usual, *joined, store_.verdicts())) store_.add(key, verdict);
         return tunePlan(FusionLevel::Default);
     }
@@ -125,13 +131,18 @@ class Tuning {
             std::vector<Pending> pending = pendingOf(network);
             const auto isLast = [](const Pending& one) { return one.problem.kernel() == Kernel::SqueezeExcite; };
             if (!std::ranges::all_of(pending, isLast)) std::erase_if(pending, isLast);
-            if (pending.empty()) return {};
-            allCount_ = doneCount_ + pending.size();
-            for (const Pending& one : pending) {
-                if (leftMs() <= 0) return {};
-                DUNLIN_TRY(tune(one));
-                ++doneCount_;
-            }
+            if (pending.empty() || leftMs() <= 0) return {};
+            DUNLIN_TRY(tuneEach(pending));
+        }
+        return {};
+    }
+
+    Status tuneEach(const std::vector<Pending>& pending) {
+        allCount_ = doneCount_ + pending.size();
+        for (const Pending& one : pending) {
+            if (leftMs() <= 0) return {};
+            DUNLIN_TRY(tune(one));
+            ++doneCount_;
         }
         return {};
     }
@@ -172,10 +183,27 @@ class Tuning {
         };
         tools.nowMs = nowMs;
         tools.mayGoOn = [this] { return goOn(); };
+        if (const auto found = separateNs_.find(pending.key); found != separateNs_.end())
+            tools.otherWayNs = found->second;
         tools.sampleNs = device_.capabilities().isSoftware() ? kSoftwareSampleNs : kGpuSampleNs;
         DUNLIN_ASSIGN(CaseOutcome outcome, tuneCase(pending.problem, data, forms, tools, beginMs_ + budgetMs_, pace_));
-        if (outcome.verdict) take(pending, *std::move(outcome.verdict), outcome.isDefaultWrong);
+        if (!outcome.verdict) return {};
+        report(pending, *outcome.verdict, outcome.isDefaultWrong);
+        if (outcome.verdict->form.empty()) return noneIsRight(pending, *outcome.verdict);
+        store_.add(pending.key, *std::move(outcome.verdict));
         return {};
+    }
+
+    // Of one dispatch that might take the place of several there need be none.
+    Status noneIsRight(const Pending& pending, const Verdict& verdict) {
+        if (const auto separate = separateNs_.find(pending.key); separate != separateNs_.end()) {
+            store_.add(pending.key, BlockVerdict{false, 0, separate->second});
+            return {};
+        }
+        const Rejection& first = verdict.rejected.front();
+        return error(StatusCode::DeviceError, "none of the %zu forms of %s is right on %s; %s: %s",
+                     verdict.rejected.size(), pending.key.c_str(), device_.capabilities().name.c_str(),
+                     first.form.c_str(), first.why.c_str());
     }
 
     // The runner's copies: inputs once, outputs again for the host.
@@ -185,19 +213,19 @@ class Tuning {
         return bytes <= options_.memoryLimitBytes;
     }
 
-    void take(const Pending& pending, Verdict verdict, bool isDefaultWrong) {
+    void report(const Pending& pending, const Verdict& verdict, bool isDefaultWrong) {
         ++report_.measured;
         report_.formsTried += verdict.tried;
         report_.formsRejected += verdict.rejected.size();
         for (const Rejection& rejection : verdict.rejected) {
-            const bool isDefault = isDefaultWrong && rejection.form == verdict.defaultForm;
+            const bool isDefault =
+                isDefaultWrong && rejection.form == verdict.defaultForm && !separateNs_.contains(pending.key);
             std::string text = std::string(row(pending.problem.kernel()).name) + " as " + rejection.form +
                                " is wrong on " + device_.capabilities().name + " (" + pending.key +
                                "): " + rejection.why;
-            if (isDefault) text += "; " + verdict.form + " takes its place";
+            if (isDefault && !verdict.form.empty()) text += "; " + verdict.form + " takes its place";
             if (notify_) notify_(isDefault ? vulkan::NoticeSeverity::Warning : vulkan::NoticeSeverity::Info, text);
         }
-        store_.add(pending.key, std::move(verdict));
     }
 
     Result<Tuned> finish() {
@@ -230,8 +258,9 @@ class Tuning {
     const double budgetMs_, beginMs_;
     CandidatePipelines pipelines_;
     CandidatePace pace_;
-    double oraclePace_ = 1;            // what it takes, over what was expected
-    std::set<std::string> attempted_;  // keys, in this call
+    double oraclePace_ = 1;                     // what it takes, over what was expected
+    std::set<std::string> attempted_;           // keys, in this call
+    std::map<std::string, double> separateNs_;  // of alternatives, by key
     size_t doneCount_ = 0, allCount_ = 0;
     mutable float progress_ = 0;
     TuningReport report_;

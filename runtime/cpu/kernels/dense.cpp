@@ -11,9 +11,11 @@ namespace {
 constexpr size_t kCachedFloats = 64 * 1024;
 // Weights that stay in a cache of the first level while pixels pass by.
 constexpr size_t kNearFloats = 6 * 1024;
+constexpr size_t kNearTiles = 4;  // whose pixels stay there with them
 // Multiply-adds that are worth handing to another thread: some microseconds.
 constexpr size_t kJobProducts = 200 * 1000;
-constexpr size_t kJobsAWorker = 4;  // so that threads end at about the same time
+constexpr size_t kFetchedAhead = 1024;  // floats: some hundred nanoseconds of weights
+constexpr size_t kJobsAWorker = 4;      // so that threads end at about the same time
 
 }  // namespace
 
@@ -35,41 +37,79 @@ void PackedMatrix::set(size_t k, size_t column, float weight) {
 void PackedMatrix::multiply(const TileFunctions& tiles, const ProductRows& rows, size_t panel,
                             Activation activation) const {
     const size_t first = panel * kPanelColumns, stride = panelStride(panel);
-    const bool isCut = activation == Activation::Relu || activation == Activation::Relu6;
-    const float high = activation == Activation::Relu6 ? 6.0f : kInfinity;
     const size_t end = std::min(columns_, first + kPanelColumns);
-    // Most callers know how many rows a tile has, and divisions take as long as a row of sums.
+    // Tiles of two heights that differ by one: the short ones first. Divisions take as long as a row of sums.
     const size_t tileCount = rows.count <= tiles.rows ? 1 : divideUp(rows.count, tiles.rows);
+    const size_t height = tileCount == 1 ? rows.count : rows.count / tileCount;
+    const size_t higher = rows.count - height * tileCount;
+    // What comes next is fetched while tiles are computed: the next rows, the next panel or, where a panel has but one
+    // row of tiles, what follows in it.
+    const float* const own = weights_.get() + first * depth_;
+    const float* const prefetch = rows.next ? rows.next : tileCount == 1 ? own + kFetchedAhead : own + stride * depth_;
+    const size_t prefetchStep = rows.next ? kCacheLine / sizeof(float) : tileCount == 1 ? stride : stride / tileCount;
     for (size_t column = first, width; column < end; column += width) {
         width = tiles.columnsFor(end - column);
-        const size_t valid = std::min(width, end - column);
-        alignas(kCacheLine) float buffer[kMaxTileRows * kPanelColumns];
-        for (size_t index = 0, row = 0; index < tileCount; ++index) {
-            const size_t height = tileCount == 1 ? rows.count : (rows.count - row) / (tileCount - index);
-            float* const output = rows.output + row * rows.outputStride + column;
-            const float* const residual = rows.residual ? rows.residual + row * rows.outputStride + column : nullptr;
-            const bool isWhole = valid == width;
-            const Tile tile = {.input = rows.input + row * rows.inputStride,
-                               .inputStride = rows.inputStride,
-                               .segmentOffsets = rows.segmentOffsets.data(),
-                               .segments = rows.segmentOffsets.size(),
-                               .segmentDepth = rows.segmentDepth,
-                               .weights = weights_.get() + first * depth_ + (column - first),
-                               .weightStride = stride,
-                               .bias = bias_.get() + column,
-                               .residual = isWhole ? residual : nullptr,
-                               .output = isWhole ? output : buffer,
-                               .outputStride = isWhole ? rows.outputStride : width,
-                               .isCut = isWhole && isCut,
-                               .low = 0,
-                               .high = high};
-            tiles.function(height, width)(tile);
-            if (!isWhole)
-                tiles.finish(activation, buffer, width, residual, output, rows.outputStride, height, valid);
-            else if (activation != Activation::None && !isCut)
-                tiles.activate(activation, output, rows.outputStride, height, width);
-            row += height;
+        const ProductPart part = {.activation = activation,
+                                  .column = column,
+                                  .width = width,
+                                  .valid = std::min(width, end - column),
+                                  .weights = own + (column - first),
+                                  .weightStride = stride,
+                                  .prefetch = prefetch,
+                                  .prefetchStep = prefetchStep};
+        multiplyPart(tiles, rows, part, 0, tileCount - higher, height);
+        if (higher > 0) multiplyPart(tiles, rows, part, (tileCount - higher) * height, higher, height + 1);
+    }
+}
+
+// `count` tiles of some columns.
+void PackedMatrix::multiplyPart(const TileFunctions& tiles, const ProductRows& rows, const ProductPart& part,
+                                size_t firstRow, size_t count, size_t height) const {
+    const TileFunction compute = tiles.function(height, part.width);
+    const size_t offset = firstRow * rows.outputStride + part.column;
+    Tile tile = {.count = count,
+                 .input = rows.input + firstRow * rows.inputStride,
+                 .inputStride = rows.inputStride,
+                 .segmentOffsets = rows.segmentOffsets.data(),
+                 .segments = rows.segmentOffsets.size(),
+                 .segmentDepth = rows.segmentDepth,
+                 .weights = part.weights,
+                 .weightStride = part.weightStride,
+                 .bias = bias_.get() + part.column,
+                 .residual = rows.residual ? rows.residual + offset : nullptr,
+                 .output = rows.output + offset,
+                 .outputStride = rows.outputStride,
+                 .prefetch = part.prefetch + firstRow / height * part.prefetchStep * depth_,
+                 .prefetchStep = part.prefetchStep,
+                 .activation = part.activation};
+    const bool isLater = part.activation != Activation::None && !isAppliedInTiles(part.activation);
+    const bool isWhole = part.valid == part.width;
+    if (isWhole && !isLater) return compute(tile);
+
+    // One at a time, while it is near.
+    alignas(kCacheLine) float buffer[kMaxTileRows * kPanelColumns];
+    const float* residual = tile.residual;
+    float* output = tile.output;
+    tile.count = 1;
+    if (isLater) tile.activation = Activation::None;
+    for (size_t index = 0; index < count; ++index) {
+        if (isWhole) {
+            tile.output = output;
+            tile.residual = residual;
+            compute(tile);
+            tiles.activate(part.activation, output, rows.outputStride, height, part.width);
+        } else {
+            tile.output = buffer;
+            tile.outputStride = part.width;
+            tile.residual = nullptr;
+            tile.activation = Activation::None;
+            compute(tile);
+            tiles.finish(part.activation, buffer, part.width, residual, output, rows.outputStride, height, part.valid);
         }
+        tile.input += height * rows.inputStride;
+        tile.prefetch += part.prefetchStep * depth_;
+        output += height * rows.outputStride;
+        if (residual) residual += height * rows.outputStride;
     }
 }
 
@@ -249,21 +289,23 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
     const size_t lastPanel = std::min(firstPanel + blocks.panels, panels);
     // Few weights stay where they are while the pixels pass by, some at a time; many pass by the pixels.
     const bool hasFewWeights = g.depth() * g.outChannels <= kNearFloats;
-    const size_t step = g.isPointwise && hasFewWeights ? tiles.rows : pixels;
+    const size_t step = g.isPointwise && hasFewWeights ? kNearTiles * tiles.rows : pixels;
     for (size_t group = 0; group < g.groups; ++group)
         for (size_t start = 0; start < pixels; start += step)
             for (size_t panel = firstPanel; panel < lastPanel; ++panel)
                 for (size_t row = 0; row < rows; ++row) {
                     const size_t offset = firstOutput + (row * g.width + start) * g.outChannels + group * groupOutputs;
-                    const ProductRows product = {.input = input + row * g.strideH * rowFloats +
-                                                          start * g.strideW * g.channels + group * groupInputs,
-                                                 .inputStride = g.strideW * g.channels,
-                                                 .segmentOffsets = segmentOffsets_,
-                                                 .segmentDepth = segmentDepth_,
-                                                 .residual = maps.residual ? maps.residual + offset : nullptr,
-                                                 .output = maps.output + offset,
-                                                 .outputStride = g.outChannels,
-                                                 .count = std::min(step, pixels - start)};
+                    const ProductRows product = {
+                        .input =
+                            input + row * g.strideH * rowFloats + start * g.strideW * g.channels + group * groupInputs,
+                        .inputStride = g.strideW * g.channels,
+                        .segmentOffsets = segmentOffsets_,
+                        .segmentDepth = segmentDepth_,
+                        .residual = maps.residual ? maps.residual + offset : nullptr,
+                        .output = maps.output + offset,
+                        .outputStride = g.outChannels,
+                        .next = step < pixels && panel == firstPanel ? input + (start + step) * g.channels : nullptr,
+                        .count = std::min(step, pixels - start)};
                     groups_[group].multiply(tiles, product, panel, activation_);
                 }
 }

@@ -19,6 +19,7 @@ struct ProductRows {
     const float* residual;  // may be null; else as the output
     float* output;
     size_t outputStride;
+    const float* next;  // rows that will be asked for after these: fetched into a near cache; may be null
     size_t count;
 };
 
@@ -42,6 +43,17 @@ class PackedMatrix {
     void multiply(const TileFunctions& tiles, const ProductRows& rows, size_t panel, Activation activation) const;
 
   private:
+    // Columns that one width of tiles computes.
+    struct ProductPart {
+        Activation activation;
+        size_t column, width, valid;  // `valid` of the `width` columns are the matrix'
+        const float* weights;
+        size_t weightStride;
+        const float* prefetch;
+        size_t prefetchStep;
+    };
+    void multiplyPart(const TileFunctions& tiles, const ProductRows& rows, const ProductPart& part, size_t firstRow,
+                      size_t count, size_t height) const;
     size_t panelStride(size_t panel) const {
         return columns_ - panel * kPanelColumns <= kHalfPanel ? kHalfPanel : kPanelColumns;
     }

@@ -7,70 +7,91 @@
 namespace dunlin::cpu {
 namespace {
 
-template <typename Tag, size_t kRows, size_t kVectors>
-DUNLIN_INLINE inline void computeTile(const Tile& tile) {
-    typename Tag::Vector sums[kRows][kVectors];
-    repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-        constexpr size_t vector = decltype(v)::value;
-        Tag::load(sums[0][vector], tile.bias + vector * Tag::kFloats);
-        repeat<kRows - 1>([&](auto r) DUNLIN_INLINE { sums[decltype(r)::value + 1][vector] = sums[0][vector]; });
-    });
-    if (tile.residual)
-        repeat<kRows>([&](auto r) DUNLIN_INLINE {
-            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-                constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
-                typename Tag::Vector residual;
-                Tag::load(residual, tile.residual + row * tile.outputStride + vector * Tag::kFloats);
-                sums[row][vector] += residual;
-            });
-        });
+constexpr int kToSecondLevel = 2;  // __builtin_prefetch's locality
 
-    const float* weights = tile.weights;
-    const size_t inputStride = tile.inputStride, weightStride = tile.weightStride;
-    for (size_t segment = 0; segment < tile.segments; ++segment) {
-        const float* input = tile.input + tile.segmentOffsets[segment];
-        for (size_t k = tile.segmentDepth; k > 0; --k, ++input, weights += weightStride) {
-            typename Tag::Vector weight[kVectors];
-            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-                constexpr size_t vector = decltype(v)::value;
-                Tag::load(weight[vector], weights + vector * Tag::kFloats);
-            });
-            repeat<kRows>([&](auto r) DUNLIN_INLINE {
-                constexpr size_t row = decltype(r)::value;
-                const float factor = input[row * inputStride];
-                repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-                    constexpr size_t vector = decltype(v)::value;
-                    sums[row][vector] += factor * weight[vector];
-                });
-            });
-        }
-    }
-
-    if (tile.isCut) {
-        const typename Tag::Vector low = tile.low - typename Tag::Vector{}, high = tile.high - typename Tag::Vector{};
-        repeat<kRows>([&](auto r) DUNLIN_INLINE {
-            repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-                typename Tag::Vector& sum = sums[decltype(r)::value][decltype(v)::value];
-                sum = sum < low ? low : sum;
-                sum = sum > high ? high : sum;
-            });
-        });
-    }
-    repeat<kRows>([&](auto r) DUNLIN_INLINE {
-        repeat<kVectors>([&](auto v) DUNLIN_INLINE {
-            constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
-            Tag::store(tile.output + row * tile.outputStride + vector * Tag::kFloats, sums[row][vector]);
-        });
-    });
+// Calls body(row, vector) for all sums of a tile; both are constants.
+template <size_t kRows, size_t kVectors, typename Body>
+DUNLIN_INLINE inline void forSums(Body body) {
+    repeat<kRows>([&](auto row)
+                      DUNLIN_INLINE { repeat<kVectors>([&](auto vector) DUNLIN_INLINE { body(row, vector); }); });
 }
 
-template <size_t kFloats>
+template <typename Tag, size_t kRows, size_t kVectors>
+DUNLIN_INLINE inline void computeTile(const Tile& tile) {
+    const float *tileInput = tile.input, *prefetch = tile.prefetch, *residual = tile.residual;
+    float* output = tile.output;
+    const size_t inputStride = tile.inputStride, weightStride = tile.weightStride, prefetchStep = tile.prefetchStep;
+    for (size_t count = tile.count; count > 0; --count) {
+        typename Tag::Vector sums[kRows][kVectors];
+        forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
+            constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+            Tag::load(sums[row][vector], tile.bias + vector * Tag::kFloats);
+        });
+        if (residual) {
+            forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
+                constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+                typename Tag::Vector summand;
+                Tag::load(summand, residual + row * tile.outputStride + vector * Tag::kFloats);
+                sums[row][vector] += summand;
+            });
+            residual += kRows * tile.outputStride;
+        }
+
+        const float* weights = tile.weights;
+        for (size_t segment = 0; segment < tile.segments; ++segment) {
+            const float* input = tileInput + tile.segmentOffsets[segment];
+            for (size_t k = tile.segmentDepth; k > 0; --k) {
+                __builtin_prefetch(prefetch, 0, kToSecondLevel);
+                // With few rows weights pass by faster than a line for each k.
+                if constexpr (kRows <= 4) __builtin_prefetch(prefetch + kCacheLine / sizeof(float), 0, kToSecondLevel);
+                typename Tag::Vector weight[kVectors];
+                repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                    constexpr size_t vector = decltype(v)::value;
+                    Tag::load(weight[vector], weights + vector * Tag::kFloats);
+                });
+                repeat<kRows>([&](auto r) DUNLIN_INLINE {
+                    constexpr size_t row = decltype(r)::value;
+                    const float factor = input[row * inputStride];
+                    repeat<kVectors>([&](auto v) DUNLIN_INLINE {
+                        constexpr size_t vector = decltype(v)::value;
+                        sums[row][vector] += factor * weight[vector];
+                    });
+                });
+                ++input, weights += weightStride, prefetch += prefetchStep;
+            }
+        }
+
+        const auto apply = [&](auto function) DUNLIN_INLINE {
+            forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
+                typename Tag::Vector& sum = sums[decltype(r)::value][decltype(v)::value];
+                sum = function(sum);
+            });
+        };
+        if (tile.activation == Activation::Relu)
+            apply([](auto x) DUNLIN_INLINE { return atLeast(x, 0); });
+        else if (tile.activation == Activation::Relu6)
+            apply([](auto x) DUNLIN_INLINE { return atMost(atLeast(x, 0), 6); });
+        else if (tile.activation == Activation::HardSwish)
+            apply([](auto x) DUNLIN_INLINE { return hardSwish(x); });
+        forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
+            constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+            Tag::store(output + row * tile.outputStride + vector * Tag::kFloats, sums[row][vector]);
+        });
+        tileInput += kRows * inputStride;
+        output += kRows * tile.outputStride;
+    }
+}
+
+template <typename Tag>
 DUNLIN_INLINE inline void activateRows(Activation activation, float* data, size_t stride, size_t rows, size_t columns) {
     withActivation(activation, [=](auto function) DUNLIN_INLINE {
         for (size_t row = 0; row < rows; ++row)
-            for (size_t column = 0; column < columns; column += kFloats) {
+            for (size_t column = 0; column < columns; column += Tag::kFloats) {
                 float* const floats = data + row * stride + column;
-                for (size_t i = 0; i < kFloats; ++i) floats[i] = function(floats[i]);
+                typename Tag::Vector vector;
+                Tag::load(vector, floats);
+                vector = function(vector);
+                Tag::store(floats, vector);
             }
     });
 }
@@ -88,7 +109,7 @@ DUNLIN_INLINE inline void copyFew(const float* from, float* to, size_t count) {
     if (count & 1) copy(std::integral_constant<size_t, 1>());
 }
 
-template <size_t kFloats>
+template <typename Tag>
 DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t tileStride, const float* residual,
                                      float* output, size_t outputStride, size_t rows, size_t columns) {
     if (residual)
@@ -97,7 +118,7 @@ DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t 
             copyFew(residual + row * outputStride, added, columns);
             for (size_t c = 0; c < columns; ++c) tile[row * tileStride + c] += added[c];
         }
-    activateRows<kFloats>(activation, tile, tileStride, rows, tileStride);
+    activateRows<Tag>(activation, tile, tileStride, rows, tileStride);
     for (size_t row = 0; row < rows; ++row) copyFew(tile + row * tileStride, output + row * outputStride, columns);
 }
 
@@ -110,11 +131,11 @@ DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t 
             computeTile<Tag, kRows, kVectors>(tile);                                                                  \
         }                                                                                                             \
         target static void activate(Activation activation, float* data, size_t stride, size_t rows, size_t columns) { \
-            activateRows<floats>(activation, data, stride, rows, columns);                                            \
+            activateRows<Tag>(activation, data, stride, rows, columns);                                               \
         }                                                                                                             \
         target static void finish(Activation activation, float* tile, size_t tileStride, const float* residual,       \
                                   float* output, size_t outputStride, size_t rows, size_t columns) {                  \
-            finishRows<floats>(activation, tile, tileStride, residual, output, outputStride, rows, columns);          \
+            finishRows<Tag>(activation, tile, tileStride, residual, output, outputStride, rows, columns);             \
         }                                                                                                             \
     }
 #define DUNLIN_FOR_ANY

@@ -18,6 +18,7 @@ constexpr size_t kMaxTileRows = 14;
 // the other. What a row multiplies lies in `segments` pieces of `segmentDepth` floats: of a convolution's window, the
 // rows. Strides are in floats.
 struct Tile {
+    size_t count;  // of tiles below one another
     const float* input;
     size_t inputStride;  // from one row to the next
     const size_t* segmentOffsets;
@@ -29,10 +30,16 @@ struct Tile {
     const float* residual;  // may be null
     float* output;
     size_t outputStride;  // of the residual too
-    // The results are cut to low..high; NaN passes.
-    bool isCut;
-    float low, high;
+    // What will be needed soon is asked for, a line at a time, from here on: `prefetchStep` floats further for each k.
+    const float* prefetch;
+    size_t prefetchStep;
+    Activation activation;  // None, or one that isAppliedInTiles()
 };
+
+// Functions of a few instructions are applied to the sums before they are stored, others to what was stored.
+constexpr bool isAppliedInTiles(Activation activation) {
+    return activation == Activation::Relu || activation == Activation::Relu6 || activation == Activation::HardSwish;
+}
 
 using TileFunction = void (*)(const Tile&);
 // Applies an activation to `rows` rows of `columns` floats, whole vectors, in place.

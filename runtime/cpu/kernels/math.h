@@ -53,33 +53,29 @@ DUNLIN_INLINE inline Number magnitudeOf(Number x) {
     return __builtin_bit_cast(Number, __builtin_bit_cast(Bits, x) & 0x7fffffffu);
 }
 
-// e^x to 2e-7 of itself. Below -87 it gives e^-87, about 1e-38, and above 88 e^88; NaN stays NaN.
+// e^x to 2e-7 of itself, 1e-7 with fused multiply-add. Below -87 it gives e^-87, about 1e-38, and above 88 e^88; NaN stays NaN.
 template <typename Number>
 DUNLIN_INLINE inline Number exponential(Number x) {
     using Bits = typename BitsOf<Number>::Type;
     constexpr float kLog2E = 1.44269504f;
     // ln 2 in two parts: the first has trailing zeros, so that its multiples below are exact.
     constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits.
-    constexpr float kRound = 12582912.0f;
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits: here with an exponent's bias.
+    constexpr float kRound = 12582912.0f + 127;
 
     const Number clamped = atMost(atLeast(x, -87.0f), 88.0f);
     const Number shifted = clamped * kLog2E + kRound;
     const Number whole = shifted - kRound;
     const Number rest = (clamped - whole * kLn2High) - whole * kLn2Low;  // within +- ln(2) / 2
-    // The series of e^rest; its next term is below 6e-9.
-    Number sum = splat<Number>(1.0f / 5040);
-    sum = sum * rest + 1.0f / 720;
-    sum = sum * rest + 1.0f / 120;
-    sum = sum * rest + 1.0f / 24;
-    sum = sum * rest + 1.0f / 6;
-    sum = sum * rest + 1.0f / 2;
+    // e^rest, fitted for the smallest relative error: 3e-9 before rounding.
+    Number sum = splat<Number>(0.0013814539f);
+    sum = sum * rest + 0.0083687454f;
+    sum = sum * rest + 0.041668389f;
+    sum = sum * rest + 0.16666521f;
+    sum = sum * rest + 0.49999994f;
     sum = sum * rest + 1.0f;
     sum = sum * rest + 1.0f;
-    // times 2^whole, by its exponent's bits
-    const Number power =
-        __builtin_bit_cast(Number, __builtin_bit_cast(Bits, sum) + (__builtin_bit_cast(Bits, shifted) << 23));
-    return x == x ? power : x;
+    return sum * __builtin_bit_cast(Number, __builtin_bit_cast(Bits, shifted) << 23);  // times 2^whole
 }
 
 template <typename Number>
@@ -93,7 +89,7 @@ constexpr float kVanishing = -90;
 
 template <typename Number>
 DUNLIN_INLINE inline Number silu(Number x) {
-    return atLeast(x, kVanishing) * sigmoid(x);
+    return atLeast(x, kVanishing) / (1.0f + exponential(-x));
 }
 
 template <typename Number>
@@ -129,7 +125,7 @@ DUNLIN_INLINE inline Number gelu(Number x) {
 template <typename Number>
 DUNLIN_INLINE inline Number geluTanh(Number x) {
     constexpr float kSlope = 1.59576912f, kCubic = 0.044715f * kSlope;
-    return atLeast(x, kVanishing) * sigmoid(x * (kSlope + kCubic * x * x));
+    return atLeast(x, kVanishing) / (1.0f + exponential(-x * (kSlope + kCubic * x * x)));
 }
 
 }  // namespace dunlin::cpu

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "runtime/cpu/kernels/math.h"
-#include "runtime/cpu/kernels/matrix.h"
 #include "runtime/cpu/kernels/parallel.h"
 
 namespace dunlin::cpu {
@@ -19,9 +19,27 @@ DUNLIN_INLINE inline void forEachVector(Tag, size_t begin, size_t end, Body body
         if (begin < end) forEachVector(VectorTag<(kFloats > 4 ? kFloats / 2 : 1)>(), begin, end, body);
 }
 
+template <typename Tag, size_t... indices>
+DUNLIN_INLINE inline float sumAcross(Tag, const typename Tag::Vector& vector, std::index_sequence<indices...>) {
+    constexpr size_t kHalf = sizeof...(indices);
+    using Half = VectorTag<kHalf>;
+    const typename Half::Vector sum = __builtin_shufflevector(vector, vector, indices...) +
+                                      __builtin_shufflevector(vector, vector, (indices + kHalf)...);
+    if constexpr (kHalf == 1)
+        return sum[0];
+    else
+        return sumAcross(Half(), sum, std::make_index_sequence<kHalf / 2>());
+}
+
+// The sum of a vector's floats, in pairs of those that are half a vector apart.
+template <typename Tag>
+DUNLIN_INLINE inline float sumAcross(Tag tag, const typename Tag::Vector& vector) {
+    return sumAcross(tag, vector, std::make_index_sequence<Tag::kFloats / 2>());
+}
+
 // The sum of function(x[i]) for i < count, in kLanes partial sums.
 template <typename Tag, typename Function>
-DUNLIN_INLINE inline float sumOver(Tag, const float* x, size_t count, Function function) {
+DUNLIN_INLINE inline float sumOver(Tag tag, const float* x, size_t count, Function function) {
     using Vector = typename Tag::Vector;
     Vector sums[Tag::kInLanes] = {};
     const size_t whole = count / kLanes * kLanes;
@@ -31,10 +49,10 @@ DUNLIN_INLINE inline float sumOver(Tag, const float* x, size_t count, Function f
             Tag::load(numbers, x + i + v * Tag::kFloats);
             sums[v] += function(numbers);
         }
-    float lanes[kLanes];
-    for (size_t v = 0; v < Tag::kInLanes; ++v) Tag::store(lanes + v * Tag::kFloats, sums[v]);
-    for (size_t i = whole; i < count; ++i) lanes[i - whole] += function(x[i]);
-    return sumOfLanes(lanes);
+    for (size_t v = 1; v < Tag::kInLanes; ++v) sums[0] += sums[v];
+    float sum = sumAcross(tag, sums[0]);
+    for (size_t i = whole; i < count; ++i) sum += function(x[i]);
+    return sum;
 }
 
 template <typename Tag>
