@@ -4,9 +4,8 @@
 //   shader_cost [--json]
 //
 // On the best device that there is, which must count as RADV does. Exit status 0; 1 where a pipeline of a default plan
-// spills registers; 2 for wrong use; 4 where there is no such device, or it fails.
+// spills registers; others as the command's (exit_status.h).
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -69,17 +68,16 @@ bool reportSpills(std::span<const CompiledPipeline> pipelines) {
 }
 
 cli::Outcome<ExitStatus> run(bool asJson) {
-    DUNLIN_CLI_ASSIGN(const Device opened, openDevice());
+    DUNLIN_CLI_ASSIGN(Device device, openDevice());
+    // Never freed: without hardware RADV crashes when it waits for the queue of a device that is destroyed.
+    const Device& opened = *new Device(std::move(device));
     DUNLIN_CLI_ASSIGN(const std::vector<CompiledPipeline> pipelines, compileAll(opened));
     const vulkan::Capabilities& capabilities = opened.device->capabilities();
     const std::string driver = capabilities.driverName + " " + capabilities.driverInfo;
     const std::string text = asJson ? json(capabilities.name, driver, pipelines).dump(1) + "\n"
                                     : markdown(capabilities.name, driver, pipelines);
     std::fputs(text.c_str(), stdout);
-    const ExitStatus status = reportSpills(pipelines) ? ExitStatus::No : ExitStatus::Done;
-    // Without hardware RADV crashes when it waits for the queue of a device that is destroyed: the process ends first.
-    std::fflush(nullptr);
-    std::_Exit(static_cast<int>(status));
+    return reportSpills(pipelines) ? ExitStatus::No : ExitStatus::Done;
 }
 
 }  // namespace
@@ -94,5 +92,5 @@ int main(int argc, char** argv) {
     const auto status = dunlin::shader_cost::run(asJson);
     if (status.ok()) return static_cast<int>(*status);
     std::fprintf(stderr, "shader_cost: %s\n", status.failure().message.c_str());
-    std::_Exit(static_cast<int>(dunlin::cli::ExitStatus::DeviceFailed));
+    return static_cast<int>(status.failure().status);
 }
