@@ -54,6 +54,12 @@ Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload
     return header;
 }
 
+// In words, because this is megabytes at every start.
+uint64_t hashWords(std::span<const uint32_t> words, uint64_t hash) {
+    for (uint32_t word : words) hash = (hash ^ word) * 0x100000001b3;
+    return hash;
+}
+
 uint64_t hashOfAllShaders() {
     uint64_t hash = kFnvStart;
     Variant variant;
@@ -66,7 +72,7 @@ uint64_t hashOfAllShaders() {
                 for (const auto& tile : kernel.tiles) {
                     variant.tileX = tile[0];
                     variant.tileY = tile[1];
-                    hash = fnv1a64(std::as_bytes(spirv(variant)), hash);
+                    hash = hashWords(spirv(variant), hash);
                 }
             }
         }
