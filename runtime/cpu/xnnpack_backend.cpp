@@ -49,6 +49,7 @@ class XnnpackSession final : public Session {
     Status chooseOutputs(const Graph& graph, const SessionOptions& options);
     Status compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads);
     Status check(const HostInput& input, std::span<const std::byte> output) const;
+    void fillInput(const PixelView& picture, const Shape& image);
     void copyOutputs(int image, std::span<std::byte> output);
     Shape oneImage(Shape shape) const {
         shape.n = 1;
@@ -169,6 +170,18 @@ Status XnnpackSession::check(const HostInput& input, std::span<const std::byte> 
     return {};
 }
 
+// By all threads: for a small network a picture is a good part of the work.
+void XnnpackSession::fillInput(const PixelView& picture, const Shape& image) {
+    const int threads = pool_ ? static_cast<int>(pool_->size()) : 1;
+    const int bands = threads == 1 ? 1 : std::min(2 * threads, image.h);
+    const std::span<float> out(inputData_, static_cast<size_t>(image.elementCount()));
+    cpu::forEach({.pool = pool_.get()}, static_cast<size_t>(bands), [&](size_t index) {
+        const int band = static_cast<int>(index);
+        preprocess(preprocess_, picture, image.w, image.h, image.c, out,
+                   {band * image.h / bands, (band + 1) * image.h / bands});
+    });
+}
+
 Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) try {
     DUNLIN_TRY(check(input, output));
     const Shape image = oneImage(input_);
@@ -176,7 +189,7 @@ Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) 
     for (int n = 0; n < input_.n; ++n) {
         const auto index = static_cast<size_t>(n);
         if (input.tensor.empty())
-            preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c, {inputData_, imageElements});
+            fillInput(input.pictures[index], image);
         else
             fromPlanes(input.tensor.data() + index * imageElements, image, inputData_);
         DUNLIN_TRY(network_.run());

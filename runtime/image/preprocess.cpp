@@ -5,12 +5,12 @@
 #include <cmath>
 #include <vector>
 
+#include "runtime/image/resize_rows.h"
+
 namespace dunlin {
 namespace {
 
-constexpr int kPixelBytes = 4;  // RGBA8
 constexpr int kColours = 3;
-constexpr int kCoefficientBits = 22;  // Pillow's: 32 bits less 8 for the byte and 2 for overshoot
 // No resized side is larger, so that sums of coordinates stay within an int. Reached only by aspect ratios over a
 // million.
 constexpr double kMaxResizedSide = 1 << 30;
@@ -39,6 +39,7 @@ struct AxisFilter {
     const int32_t* taps(int i) const {
         return weights.data() + static_cast<size_t>(i) * static_cast<size_t>(tapsPerOutput);
     }
+    RowTaps rowTaps() const { return {first, count, weights.data(), static_cast<size_t>(tapsPerOutput)}; }
 };
 
 // One output's weights in fixed point, normalised to a sum of one before rounding.
@@ -85,24 +86,6 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
     return axis;
 }
 
-uint8_t clipToByte(int32_t sum) {
-    return static_cast<uint8_t>(std::clamp(sum >> kCoefficientBits, 0, 255));
-}
-
-constexpr int32_t kHalf = 1 << (kCoefficientBits - 1);  // rounds the final shift to nearest
-
-void resizeRow(const AxisFilter& axis, const uint8_t* source, uint8_t* out) {
-    for (int i = 0; i < axis.outputs(); ++i) {
-        const int32_t* taps = axis.taps(i);
-        const uint8_t* pixel = source + static_cast<size_t>(axis.first[static_cast<size_t>(i)]) * kPixelBytes;
-        int32_t sum[kPixelBytes] = {kHalf, kHalf, kHalf, kHalf};
-        for (int tap = 0; tap < axis.count[static_cast<size_t>(i)]; ++tap, pixel += kPixelBytes) {
-            for (int c = 0; c < kPixelBytes; ++c) sum[c] += taps[tap] * pixel[c];
-        }
-        for (int c = 0; c < kPixelBytes; ++c) *out++ = clipToByte(sum[c]);
-    }
-}
-
 // The horizontally resized rows that the vertical filter still needs: computed once each, in order, in a ring.
 class RowRing {
   public:
@@ -116,7 +99,7 @@ class RowRing {
     // Rows [first, first + count) may be asked for until the next call; `first` never goes back.
     void advanceTo(int first, int count) {
         for (next_ = std::max(next_, first); next_ < first + count; ++next_) {
-            resizeRow(horizontal_, source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
+            resizeRow(horizontal_.rowTaps(), source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
                       ring_.data() + slot(next_));
         }
     }
@@ -145,10 +128,6 @@ NormalisedValues normalisedValues(const PreprocessSpec& spec) {
         }
     }
     return values;
-}
-
-void addWeightedRow(int32_t weight, std::span<const uint8_t> row, int32_t* sums) {
-    for (size_t i = 0; i < row.size(); ++i) sums[i] += weight * row[i];
 }
 
 void fillWithZeroColour(const NormalisedValues& values, int channels, std::span<float> out) {
@@ -202,6 +181,12 @@ ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int s
 
 void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
                 std::span<float> out) {
+    preprocess(spec, source, outWidth, outHeight, channels, out, {0, outHeight});
+}
+
+void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
+                std::span<float> out, RowRange range) {
+    assert(0 <= range.begin && range.begin <= range.end && range.end <= outHeight);
     assert(channels >= kColours);
     assert(out.size() ==
            static_cast<size_t>(outWidth) * static_cast<size_t>(outHeight) * static_cast<size_t>(channels));
@@ -212,23 +197,28 @@ void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidt
         makeAxisFilter(spec.interpolation, source.height, geometry.resizedHeight, geometry.cropY, outHeight);
     const NormalisedValues values = normalisedValues(spec);
     const size_t step = static_cast<size_t>(channels), outRow = static_cast<size_t>(outWidth) * step;
-    if (horizontal.outputs() < outWidth || vertical.outputs() < outHeight) fillWithZeroColour(values, channels, out);
+    if (horizontal.outputs() < outWidth || vertical.outputs() < outHeight)
+        fillWithZeroColour(values, channels,
+                           out.subspan(static_cast<size_t>(range.begin) * outRow,
+                                       static_cast<size_t>(range.end - range.begin) * outRow));
 
     RowRing rows(horizontal, source, vertical.tapsPerOutput);
-    std::vector<int32_t> sums(rows.rowBytes());
-    for (int i = 0; i < vertical.outputs(); ++i) {
+    std::vector<uint8_t> resized(rows.rowBytes());
+    std::vector<const uint8_t*> taken;
+    const size_t red = spec.swapRedBlue ? 2 : 0;
+    const int lastOutput = std::min(vertical.outputs(), range.end - vertical.begin);
+    for (int i = std::max(0, range.begin - vertical.begin); i < lastOutput; ++i) {
         const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
         rows.advanceTo(first, count);
-        std::fill(sums.begin(), sums.end(), kHalf);
-        for (int tap = 0; tap < count; ++tap) {
-            addWeightedRow(vertical.taps(i)[tap], {rows.row(first + tap), rows.rowBytes()}, sums.data());
-        }
+        taken.clear();
+        for (int tap = 0; tap < count; ++tap) taken.push_back(rows.row(first + tap));
+        sumRows(taken, vertical.taps(i), resized.size(), resized.data());
         float* pixel = out.data() + static_cast<size_t>(vertical.begin + i) * outRow +
                        static_cast<size_t>(horizontal.begin) * step;
-        for (size_t at = 0; at < sums.size(); at += kPixelBytes, pixel += step) {
-            for (size_t c = 0; c < kColours; ++c) {
-                pixel[c] = values[c][clipToByte(sums[at + (spec.swapRedBlue ? 2 - c : c)])];
-            }
+        for (size_t at = 0; at < resized.size(); at += kPixelBytes, pixel += step) {
+            pixel[0] = values[0][resized[at + red]];
+            pixel[1] = values[1][resized[at + 1]];
+            pixel[2] = values[2][resized[at + 2 - red]];
             for (size_t c = kColours; c < step; ++c) pixel[c] = 0.0f;
         }
     }

@@ -41,9 +41,17 @@ struct PixelView {
     size_t rowBytes = 0;
 };
 
+// Rows of an output: begin <= y < end.
+struct RowRange {
+    int begin = 0, end = 0;
+};
+
 // One image, normalised, into outHeight * outWidth * channels floats (NHWC); channels past the third are set to zero.
 // Matches Pillow's fixed-point resize to 1/255 of a pixel's range. Thread-safe.
 void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
                 std::span<float> out);
+// As much of it as these rows of `out`, the others are left alone: several threads may each do some.
+void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
+                std::span<float> out, RowRange range);
 
 }  // namespace dunlin

@@ -164,6 +164,19 @@ TEST(Preprocess, SurroundsATooSmallPictureWithBlack) {
     }
 }
 
+TEST(Preprocess, InBandsOfRowsIsWhatItIsAtOnce) {
+    for (const Golden& golden : kGolden) {
+        const PreprocessSpec spec = plainSpec(golden.cropFraction, golden.interpolation);
+        const Picture picture = formulaPicture(golden.width, golden.height);
+        const std::vector<float> whole = preprocessed(spec, picture, golden.outWidth, golden.outHeight);
+        std::vector<float> banded(whole.size(), -99.0f);
+        const int height = golden.outHeight;
+        for (const RowRange range : {RowRange{height / 2, height}, {0, height / 3}, {height / 3, height / 2}})
+            preprocess(spec, picture.view(), golden.outWidth, height, 3, banded, range);
+        EXPECT_EQ(banded, whole) << golden.width << "x" << golden.height;
+    }
+}
+
 TEST(Preprocess, ReadsRowsAtTheirPitch) {
     // Given a picture of 7x5 that lies inside wider rows,
     const Picture tight = formulaPicture(7, 5);
