@@ -119,8 +119,8 @@ void addNeedOfSteps(const Graph& graph, const cpu::Schedule& schedule, size_t th
     for (const cpu::Step& step : schedule) {
         const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
         if (step.kind == cpu::Step::Kind::Kernel) {
-            const cpu::KernelNeed kernel = cpu::kernelNeed(graph, nodes[0], threads, step.fusion);
-            need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, nodes[0]));
+            const cpu::KernelNeed kernel = cpu::kernelNeed(graph, step, threads);
+            for (const Node& node : nodes) need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, node));
             need.weightBytes += kernel.constantBytes;
             scratchBytes = std::max(scratchBytes, kernel.scratchBytes);
         } else if (step.kind == cpu::Step::Kind::Xnnpack) {

@@ -76,7 +76,7 @@ class Network::Compiler {
         const Node& node = graph_.nodes()[compiled.firstNode];
         if (!goOn(compiled.firstNode))
             return Status(StatusCode::Cancelled, "the caller cancelled the creation of the session");
-        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, node, weights_, compiled.fusion);
+        Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph_, compiled, weights_);
         if (!kernel.ok()) return kernel.status().withContext(node.name);
         KernelStep step{*std::move(kernel), {}, network_.data(writtenBy(graph_, compiled).front())};
         for (ValueId value : readBy(graph_, compiled)) step.inputs.push_back(network_.data(value));
@@ -106,8 +106,7 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
     uint64_t scratchBytes = 0;
     for (const Step& step : schedule)
         if (step.kind == Step::Kind::Kernel)
-            scratchBytes = std::max(
-                scratchBytes, kernelNeed(graph, graph.nodes()[step.firstNode], threads, step.fusion).scratchBytes);
+            scratchBytes = std::max(scratchBytes, kernelNeed(graph, step, threads).scratchBytes);
     network.scratch_ = allocate(scratchBytes);
 
     if (threads > 1 && std::ranges::count(schedule, Step::Kind::Xnnpack, &Step::kind) > 0) {

@@ -58,7 +58,7 @@ class Scheduler {
         const size_t nodes = graph_.nodes().size();
         std::vector<Step> kernels(nodes);
         for (size_t index = 0; index < nodes; ++index)
-            if (hasKernel(graph_, graph_.nodes()[index])) kernels[index] = kernelStep(index);
+            if (!isFused_[index] && hasKernel(graph_, graph_.nodes()[index])) kernels[index] = kernelStep(index);
 
         Schedule schedule;
         bool continuesRuntime = false;
@@ -87,11 +87,32 @@ class Scheduler {
 
     Step kernelStep(size_t index) {
         const Node& node = graph_.nodes()[index];
-        Step step = {Step::Kind::Kernel, index, 1};
+        Step step = {Step::Kind::Kernel, index, blockLength(index)};
+        if (step.nodeCount > 1) {
+            const size_t last = index + step.nodeCount - 1;
+            for (size_t later = index + 1; later <= last; ++later) isFused_[later] = true;
+            const Node& end = graph_.nodes()[last];
+            if (hasFusion(graph_, end) && activationOf(end.op) == Activation::None)
+                fuseResidual(end.output, index, step);
+            return step;
+        }
         if (!hasFusion(graph_, node)) return step;
         fuseGate(inputsOf(node.op)[0], index, step);
         if (activationOf(node.op) == Activation::None) fuseResidual(node.output, index, step);
         return step;
+    }
+
+    // The longest block that begins here: nodes next to one another, each read by the next alone.
+    size_t blockLength(size_t index) const {
+        const std::span<const Node> nodes = graph_.nodes();
+        size_t linked = 1, length = 1;
+        constexpr size_t kLongest = 3;
+        while (linked < kLongest && index + linked < nodes.size() &&
+               isOnlyReadBy(nodes[index + linked - 1].output, index + linked)) {
+            ++linked;
+            if (hasKernelOfBlock(graph_, nodes.subspan(index, linked))) length = linked;
+        }
+        return length;
     }
 
     void fuseGate(ValueId input, size_t index, Step& step) {
@@ -139,7 +160,9 @@ Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept) {
 
 std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
     std::vector<ValueId> values;
-    for (size_t index = step.firstNode; index < step.firstNode + step.nodeCount; ++index)
+    // A block reads what its first node does.
+    const size_t readers = step.kind == Step::Kind::Kernel ? 1 : step.nodeCount;
+    for (size_t index = step.firstNode; index < step.firstNode + readers; ++index)
         for (ValueId value : inputsOf(graph.nodes()[index].op)) values.push_back(value);
     if (step.gated != kNoValue) values.front() = step.gated;
     if (step.fusion.gate != kNoValue) values.push_back(step.fusion.gate);
@@ -150,10 +173,23 @@ std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
 std::vector<ValueId> writtenBy(const Graph& graph, const Step& step) {
     std::vector<ValueId> values;
     if (step.kind == Step::Kind::Activation) return values;
+    const size_t last = step.firstNode + step.nodeCount - 1;
+    if (step.kind == Step::Kind::Kernel) return {step.output != kNoValue ? step.output : graph.nodes()[last].output};
     for (size_t index = step.firstNode; index < step.firstNode + step.nodeCount; ++index)
         values.push_back(graph.nodes()[index].output);
-    if (step.output != kNoValue) values.front() = step.output;
     return values;
+}
+
+KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers) {
+    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    return nodes.size() > 1 ? kernelNeedOfBlock(graph, nodes, workers)
+                            : kernelNeed(graph, nodes[0], workers, step.fusion);
+}
+
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights) {
+    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    return nodes.size() > 1 ? makeKernelOfBlock(graph, nodes, weights, step.fusion)
+                            : makeKernel(graph, nodes[0], weights, step.fusion);
 }
 
 bool isOneRuntime(const Schedule& schedule) {

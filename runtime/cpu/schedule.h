@@ -15,7 +15,7 @@ namespace dunlin::cpu {
 struct Step {
     enum class Kind {
         Xnnpack,     // nodes as one XNNPACK runtime
-        Kernel,      // a node by a kernel of our own
+        Kernel,      // a node by a kernel of our own, or several that one kernel computes as a block
         Activation,  // the activation of a node that XNNPACK computed without it in the step before, in place
     };
     Kind kind;
@@ -30,9 +30,13 @@ struct Step {
 using Schedule = std::vector<Step>;
 
 // The longest runs of nodes that XNNPACK computes, and what lies between them. `kept` values can be read after a run.
-// A Mul by a gate goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies
-// between them.
+// Blocks of convolutions that one kernel computes are one step. A Mul by a gate goes into the convolution behind it, an
+// Add into the one before it, where nobody else reads what lies between them.
 Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
+
+// What a step's kernel needs, and the kernel; for Kernel steps.
+KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers);
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights);
 
 // What a step reads, a kernel's in the order of Kernel::run; and what it writes. Of XNNPACK's nodes, also what they
 // write and read among themselves.

@@ -81,6 +81,29 @@ TEST(CpuSchedule, GatesNoConvolutionOfNeighbours) {
     EXPECT_EQ(scheduleOf(gated({.outChannels = 24, .groups = 24}), {}).back(), (Step{Kind::Kernel, 3, 1}));
 }
 
+TEST(CpuSchedule, ComputesABlockAsOneStepUnlessItsInsideIsAskedFor) {
+    Graph graph({1, 56, 56, 24});
+    const auto pointwise = [&](const char* name, ValueId input, int channels) {
+        return graph.add(name, Conv2d{.input = input, .outChannels = channels, .parameters = named(name)});
+    };
+    const ValueId expanded = pointwise("expand", graph.input(), 144);
+    const ValueId depthwise = graph.add("depthwise", Conv2d{.input = expanded,
+                                                            .outChannels = 144,
+                                                            .kernelH = 3,
+                                                            .kernelW = 3,
+                                                            .padding = {1, 1, 1, 1},
+                                                            .groups = 144,
+                                                            .parameters = named("depthwise")});
+    const ValueId projected = pointwise("project", depthwise, 24);
+    graph.setOutput(graph.add("add", Add{graph.input(), projected, Activation::Relu}));
+    const Step block = {Kind::Kernel, 0, 3, {.residual = 0, .activation = Activation::Relu}, kNoValue, 4};
+    EXPECT_EQ(scheduleOf(graph, {}), (Schedule{block}));
+    EXPECT_EQ(readBy(graph, block), (std::vector<ValueId>{0, 0}));
+    EXPECT_EQ(writtenBy(graph, block), (std::vector<ValueId>{4}));
+    EXPECT_EQ(scheduleOf(graph, {&depthwise, 1}).front(), (Step{Kind::Kernel, 0, 2}));
+    EXPECT_EQ(scheduleOf(graph, {&expanded, 1}).front(), (Step{Kind::Kernel, 0, 1}));
+}
+
 TEST(CpuSchedule, WhatXnnpackComputesAloneIsOneRuntime) {
     Graph graph({1, 8, 8, 16});
     const ValueId silu = graph.add("silu", Activate{0, Activation::Silu});
