@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "runtime/cpu/kernels/kernel.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -17,7 +16,7 @@ struct Lifetime {
 std::vector<Lifetime> lifetimesOf(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
     std::vector<Lifetime> lifetimes(graph.values().size());
     for (size_t index = 0; index < schedule.size(); ++index) {
-        for (ValueId value : writtenBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)] = {index, index};
+        lifetimes[static_cast<size_t>(writtenBy(graph, schedule[index]))] = {index, index};
         for (ValueId value : readBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)].last = index;
     }
     // The input is filled before a run and, like what is kept, may be read after it.
@@ -56,26 +55,12 @@ class Scheduler {
 
     Schedule schedule() {
         const size_t nodes = graph_.nodes().size();
-        std::vector<Step> kernels(nodes);
+        std::vector<Step> steps(nodes);
         for (size_t index = 0; index < nodes; ++index)
-            if (!isFused_[index] && hasKernel(graph_, graph_.nodes()[index])) kernels[index] = kernelStep(index);
-
+            if (!isFused_[index]) steps[index] = stepOf(index);
         Schedule schedule;
-        bool continuesRuntime = false;
-        for (size_t index = 0; index < nodes; ++index) {
-            const Node& node = graph_.nodes()[index];
-            if (isFused_[index]) continue;
-            const bool isKernel = hasKernel(graph_, node);
-            const bool hasPass = !isKernel && leavesActivation(activationOf(node.op));
-            if (isKernel)
-                schedule.push_back(kernels[index]);
-            else if (continuesRuntime && schedule.back().firstNode + schedule.back().nodeCount == index)
-                ++schedule.back().nodeCount;
-            else
-                schedule.push_back({Step::Kind::Xnnpack, index, 1});
-            if (hasPass) schedule.push_back({Step::Kind::Activation, index, 1});
-            continuesRuntime = !isKernel && !hasPass;
-        }
+        for (size_t index = 0; index < nodes; ++index)
+            if (!isFused_[index]) schedule.push_back(steps[index]);
         return schedule;
     }
 
@@ -85,9 +70,9 @@ class Scheduler {
         return readers_[indexOf(value)] == std::vector<size_t>{node};
     }
 
-    Step kernelStep(size_t index) {
+    Step stepOf(size_t index) {
         const Node& node = graph_.nodes()[index];
-        Step step = {Step::Kind::Kernel, index, blockLength(index)};
+        Step step = {.node = index, .nodeCount = blockLength(index)};
         if (step.nodeCount > 1) {
             const size_t last = index + step.nodeCount - 1;
             for (size_t later = index + 1; later <= last; ++later) isFused_[later] = true;
@@ -104,9 +89,9 @@ class Scheduler {
 
     // The longest block that begins here: nodes next to one another, each read by the next alone.
     size_t blockLength(size_t index) const {
+        constexpr size_t kLongest = 3;
         const std::span<const Node> nodes = graph_.nodes();
         size_t linked = 1, length = 1;
-        constexpr size_t kLongest = 3;
         while (linked < kLongest && index + linked < nodes.size() &&
                isOnlyReadBy(nodes[index + linked - 1].output, index + linked)) {
             ++linked;
@@ -160,55 +145,34 @@ Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept) {
 
 std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
     std::vector<ValueId> values;
-    // A block reads what its first node does.
-    const size_t readers = step.kind == Step::Kind::Kernel ? 1 : step.nodeCount;
-    for (size_t index = step.firstNode; index < step.firstNode + readers; ++index)
-        for (ValueId value : inputsOf(graph.nodes()[index].op)) values.push_back(value);
+    for (ValueId value : inputsOf(graph.nodes()[step.node].op)) values.push_back(value);
     if (step.gated != kNoValue) values.front() = step.gated;
     if (step.fusion.gate != kNoValue) values.push_back(step.fusion.gate);
     if (step.fusion.residual != kNoValue) values.push_back(step.fusion.residual);
     return values;
 }
 
-std::vector<ValueId> writtenBy(const Graph& graph, const Step& step) {
-    std::vector<ValueId> values;
-    if (step.kind == Step::Kind::Activation) return values;
-    const size_t last = step.firstNode + step.nodeCount - 1;
-    if (step.kind == Step::Kind::Kernel) return {step.output != kNoValue ? step.output : graph.nodes()[last].output};
-    for (size_t index = step.firstNode; index < step.firstNode + step.nodeCount; ++index)
-        values.push_back(graph.nodes()[index].output);
-    return values;
+ValueId writtenBy(const Graph& graph, const Step& step) {
+    return step.output != kNoValue ? step.output : graph.nodes()[step.node + step.nodeCount - 1].output;
 }
 
 KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers) {
-    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    const auto nodes = std::span(graph.nodes()).subspan(step.node, step.nodeCount);
     return nodes.size() > 1 ? kernelNeedOfBlock(graph, nodes, workers)
                             : kernelNeed(graph, nodes[0], workers, step.fusion);
 }
 
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights) {
-    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    const auto nodes = std::span(graph.nodes()).subspan(step.node, step.nodeCount);
     return nodes.size() > 1 ? makeKernelOfBlock(graph, nodes, weights, step.fusion)
                             : makeKernel(graph, nodes[0], weights, step.fusion);
 }
 
-bool isOneRuntime(const Schedule& schedule) {
-    return schedule.size() == 1 && schedule.front().kind == Step::Kind::Xnnpack;
-}
-
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
-    std::vector<ValueId> values;
-    if (isOneRuntime(schedule)) {
-        values.assign(kept.begin(), kept.end());
-        if (std::ranges::find(values, graph.input()) == values.end()) values.push_back(graph.input());
-    } else {
-        values.push_back(graph.input());
-        for (const Step& step : schedule)
-            for (ValueId value : writtenBy(graph, step)) values.push_back(value);
-    }
+    std::vector<ValueId> values = {graph.input()};
+    for (const Step& step : schedule) values.push_back(writtenBy(graph, step));
     const auto bytesOf = [&](ValueId value) {
-        const auto bytes = static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float);
-        return roundUp(bytes + kXnnpackExtraFloats * sizeof(float), kArenaAlignment);
+        return roundUp(static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float), kArenaAlignment);
     };
     std::ranges::stable_sort(values, std::greater(), bytesOf);
 

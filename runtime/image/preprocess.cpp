@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "runtime/image/resize_rows.h"
+#include "runtime/image/resample.h"
 
 namespace dunlin {
 namespace {
@@ -39,7 +39,6 @@ struct AxisFilter {
     const int32_t* taps(int i) const {
         return weights.data() + static_cast<size_t>(i) * static_cast<size_t>(tapsPerOutput);
     }
-    RowTaps rowTaps() const { return {first, count, weights.data(), static_cast<size_t>(tapsPerOutput)}; }
 };
 
 // One output's weights in fixed point, normalised to a sum of one before rounding.
@@ -86,11 +85,44 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
     return axis;
 }
 
+// An axis' weights as resizeRow() takes them. Where the taps of an output would reach past the source's row, they begin
+// earlier, with zeros.
+class RowFilter {
+  public:
+    RowFilter(const AxisFilter& axis, int sourceSize)
+        : taps_((static_cast<size_t>(axis.tapsPerOutput) + kTapsAStep - 1) / kTapsAStep * kTapsAStep),
+          isPadded_(taps_ > static_cast<size_t>(sourceSize)),
+          weights_(axis.first.size() * taps_ * kPixelBytes) {
+        const int last = isPadded_ ? 0 : sourceSize - static_cast<int>(taps_);
+        for (int i = 0; i < axis.outputs(); ++i) {
+            const int first = axis.first[static_cast<size_t>(i)];
+            first_.push_back(std::min(first, last));
+            const auto shift = static_cast<size_t>(first - first_.back());
+            int32_t* const weights = weights_.data() + (static_cast<size_t>(i) * taps_ + shift) * kPixelBytes;
+            const auto count = static_cast<size_t>(axis.count[static_cast<size_t>(i)]) * kPixelBytes;
+            for (size_t w = 0; w < count; ++w) weights[w] = axis.taps(i)[w / kPixelBytes];
+        }
+        if (isPadded_) row_.resize(taps_ * kPixelBytes);
+    }
+
+    // `rowBytes`: of the source's pixels.
+    void resize(const uint8_t* source, size_t rowBytes, uint8_t* out) {
+        if (isPadded_) std::copy(source, source + rowBytes, row_.begin());
+        resizeRow({first_.data(), first_.size(), taps_, weights_.data()}, isPadded_ ? row_.data() : source, out);
+    }
+
+  private:
+    size_t taps_;
+    bool isPadded_;  // rows shorter than the taps are copied behind which there are zeros
+    std::vector<int32_t> first_, weights_;
+    std::vector<uint8_t> row_;
+};
+
 // The horizontally resized rows that the vertical filter still needs: computed once each, in order, in a ring.
 class RowRing {
   public:
     RowRing(const AxisFilter& horizontal, const PixelView& source, int rows)
-        : horizontal_(horizontal),
+        : horizontal_(horizontal, source.width),
           source_(source),
           ringRows_(rows),
           rowBytes_(static_cast<size_t>(horizontal.outputs()) * kPixelBytes),
@@ -98,10 +130,9 @@ class RowRing {
 
     // Rows [first, first + count) may be asked for until the next call; `first` never goes back.
     void advanceTo(int first, int count) {
-        for (next_ = std::max(next_, first); next_ < first + count; ++next_) {
-            resizeRow(horizontal_.rowTaps(), source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
-                      ring_.data() + slot(next_));
-        }
+        for (next_ = std::max(next_, first); next_ < first + count; ++next_)
+            horizontal_.resize(source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
+                               static_cast<size_t>(source_.width) * kPixelBytes, ring_.data() + slot(next_));
     }
     const uint8_t* row(int y) const { return ring_.data() + slot(y); }
     size_t rowBytes() const { return rowBytes_; }
@@ -109,7 +140,7 @@ class RowRing {
   private:
     size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowBytes_; }
 
-    const AxisFilter& horizontal_;
+    RowFilter horizontal_;
     const PixelView& source_;
     int ringRows_;
     int next_ = 0;  // first row not yet computed
@@ -204,21 +235,17 @@ void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidt
 
     RowRing rows(horizontal, source, vertical.tapsPerOutput);
     std::vector<uint8_t> resized(rows.rowBytes());
-    std::vector<const uint8_t*> taken;
-    const size_t red = spec.swapRedBlue ? 2 : 0;
+    std::vector<const uint8_t*> sources(static_cast<size_t>(vertical.tapsPerOutput));
     const int lastOutput = std::min(vertical.outputs(), range.end - vertical.begin);
     for (int i = std::max(0, range.begin - vertical.begin); i < lastOutput; ++i) {
         const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
         rows.advanceTo(first, count);
-        taken.clear();
-        for (int tap = 0; tap < count; ++tap) taken.push_back(rows.row(first + tap));
-        sumRows(taken, vertical.taps(i), resized.size(), resized.data());
+        for (int tap = 0; tap < count; ++tap) sources[static_cast<size_t>(tap)] = rows.row(first + tap);
+        addRows({vertical.taps(i), static_cast<size_t>(count)}, sources.data(), resized.size(), resized.data());
         float* pixel = out.data() + static_cast<size_t>(vertical.begin + i) * outRow +
                        static_cast<size_t>(horizontal.begin) * step;
         for (size_t at = 0; at < resized.size(); at += kPixelBytes, pixel += step) {
-            pixel[0] = values[0][resized[at + red]];
-            pixel[1] = values[1][resized[at + 1]];
-            pixel[2] = values[2][resized[at + 2 - red]];
+            for (size_t c = 0; c < kColours; ++c) pixel[c] = values[c][resized[at + (spec.swapRedBlue ? 2 - c : c)]];
             for (size_t c = kColours; c < step; ++c) pixel[c] = 0.0f;
         }
     }
