@@ -257,8 +257,13 @@ Status createBackend(const DunlinDeviceOptions& options, Device& device) {
             callback(userData, isInfo ? DUNLIN_MESSAGE_INFO : DUNLIN_MESSAGE_WARNING, text.c_str());
         };
     }
-    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, textOrEmpty(options.cacheDirectory),
-                                                                std::move(listener)));
+    const std::string folder = textOrEmpty(options.cacheDirectory);
+    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, folder, listener));
+    tuning::VerdictSources sources;
+    sources.shipped = {static_cast<const std::byte*>(options.tuningCacheData), options.tuningCacheDataBytes};
+    sources.shippedPath = textOrEmpty(options.tuningCache);
+    sources.folder = folder;
+    device.tuner = std::make_unique<tuning::Tuner>(*device.backend, sources, std::move(listener));
     return {};
 }
 
@@ -269,6 +274,7 @@ Status createById(const DunlinDeviceOptions& options, Device& device) {
     if (status.ok()) status = createBackend(options, device);
     if (status.ok() || options.id || options.validation) return status;
     notify(options, DUNLIN_MESSAGE_WARNING, "the CPU is used, since no GPU could be opened: " + status.message());
+    device.tuner.reset();
     device.backend.reset();
     device.vulkan.reset();
     device.id = "cpu";
@@ -280,6 +286,8 @@ Status create(const DunlinDeviceOptions& options, Device& device) {
         return error(StatusCode::InvalidArgument, "%u threads were asked for, at most %d are possible", options.threads,
                      kMaxThreads);
     }
+    if (options.tuningCacheDataBytes > 0)
+        DUNLIN_TRY(checkPresent(options.tuningCacheData, "DunlinDeviceOptions::tuningCacheData"));
     DUNLIN_ASSIGN(device.threads, resolveThreads(static_cast<int>(options.threads)));
     const void* borrowed = findExtension(options.pNext, DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE);
     if (!borrowed) return createById(options, device);

@@ -57,7 +57,7 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept,
     for (const cpu::Step& step : schedule) {
         const cpu::KernelNeed kernel = cpu::kernelNeed(graph, step, threads);
         need.weightBytes += kernel.constantBytes;
-        for (const Node& node : std::span(graph.nodes()).subspan(step.node, step.nodeCount))
+        for (const Node& node : std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount))
             need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, node));
         scratchBytes = std::max(scratchBytes, kernel.scratchBytes);
     }

@@ -17,9 +17,8 @@ AlignedBytes allocate(uint64_t bytes) {
 }  // namespace
 
 Status Network::add(const Graph& graph, const WeightsSource& weights, const Step& step) {
-    const Node& node = graph.nodes()[step.node];
     Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph, step, weights);
-    if (!kernel.ok()) return kernel.status().withContext(node.name);
+    if (!kernel.ok()) return kernel.status().withContext(graph.nodes()[step.firstNode].name);
     RunnableStep runnable{*std::move(kernel), {}, data(writtenBy(graph, step))};
     for (ValueId value : readBy(graph, step)) runnable.inputs.push_back(data(value));
     steps_.push_back(std::move(runnable));
@@ -42,7 +41,7 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
     const Status cancelled(StatusCode::Cancelled, "the caller cancelled the creation of the session");
     for (const Step& step : schedule) {
         const auto nodes = static_cast<float>(graph.nodes().size());
-        if (!goesOn(static_cast<float>(step.node) / (nodes + 1))) return cancelled;
+        if (!goesOn(static_cast<float>(step.firstNode) / (nodes + 1))) return cancelled;
         DUNLIN_TRY(network.add(graph, weights, step));
     }
     if (!goesOn(1)) return cancelled;

@@ -11,20 +11,19 @@
 
 namespace dunlin::cpu {
 
-// One step after the other computes the graph: each a node by a kernel, which may compute the nodes before and behind
-// it too, or several nodes as a block. What lies between those has no memory.
+// One step after the other computes the graph: each a node by a kernel, or several that one kernel computes as a block,
+// which may compute the nodes before and behind them too. What lies between those has no memory.
 struct Step {
-    size_t node;
+    size_t firstNode = 0, nodeCount = 1;
     Fusion fusion = {};
     ValueId gated = kNoValue;   // what the gate multiplies: read in place of the node's input
-    ValueId output = kNoValue;  // of the Add; else the last node's own
-    size_t nodeCount = 1;       // of a block, from `node` on
+    ValueId output = kNoValue;  // of the Add; else the node's own
     bool operator==(const Step&) const = default;
 };
 
 using Schedule = std::vector<Step>;
 
-// `kept` values can be read after a run. Convolutions that one kernel computes as a block are one step. A Mul by a gate
+// `kept` values can be read after a run. Blocks of convolutions that one kernel computes are one step. A Mul by a gate
 // goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies between them.
 Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "runtime/graph/tensor.h"
@@ -41,17 +42,32 @@ struct PixelView {
     size_t rowBytes = 0;
 };
 
-// Rows of an output: begin <= y < end.
-struct RowRange {
-    int begin = 0, end = 0;
+// One image's way into a network, row by row: threads may compute different rows at once. The rows do not depend on who
+// computes them. Borrows the picture.
+class Preprocessing {
+  public:
+    Preprocessing(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels);
+    ~Preprocessing();
+    Preprocessing(const Preprocessing&) = delete;
+    Preprocessing& operator=(const Preprocessing&) = delete;
+
+    // Rows [begin, end) of the whole image `out`, as preprocess() gives them.
+    void computeRows(int begin, int end, std::span<float> out) const;
+
+  private:
+    struct Filters;
+
+    PixelView source_;
+    size_t outWidth_;
+    int outHeight_;
+    size_t channels_;
+    bool swapRedBlue_;
+    std::unique_ptr<const Filters> filters_;
 };
 
 // One image, normalised, into outHeight * outWidth * channels floats (NHWC); channels past the third are set to zero.
 // Matches Pillow's fixed-point resize to 1/255 of a pixel's range. Thread-safe.
 void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
                 std::span<float> out);
-// As much of it as these rows of `out`, the others are left alone: several threads may each do some.
-void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
-                std::span<float> out, RowRange range);
 
 }  // namespace dunlin

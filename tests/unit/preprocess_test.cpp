@@ -171,8 +171,9 @@ TEST(Preprocess, InBandsOfRowsIsWhatItIsAtOnce) {
         const std::vector<float> whole = preprocessed(spec, picture, golden.outWidth, golden.outHeight);
         std::vector<float> banded(whole.size(), -99.0f);
         const int height = golden.outHeight;
-        for (const RowRange range : {RowRange{height / 2, height}, {0, height / 3}, {height / 3, height / 2}})
-            preprocess(spec, picture.view(), golden.outWidth, height, 3, banded, range);
+        const Preprocessing preprocessing(spec, picture.view(), golden.outWidth, height, 3);
+        for (const auto& [begin, end] : {std::pair(height / 2, height), {0, height / 3}, {height / 3, height / 2}})
+            preprocessing.computeRows(begin, end, banded);
         EXPECT_EQ(banded, whole) << golden.width << "x" << golden.height;
     }
 }

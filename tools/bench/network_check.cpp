@@ -19,6 +19,7 @@ SessionOptions optionsOf(const ModelRun& run, Precision precision) {
     options.width = run.input.w;
     options.precision = precision;
     options.fusion = run.fusion;
+    options.forms = run.forms;
     return options;
 }
 

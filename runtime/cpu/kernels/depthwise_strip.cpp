@@ -82,7 +82,6 @@ DUNLIN_INLINE inline void computeStrip(const Strip& strip) {
         }
         storeSums<Tag, kOutputs>(strip, channel, sums);
     });
-    activateStrip(strip);
 }
 
 // Kernels of any width and stride.
@@ -108,7 +107,6 @@ DUNLIN_INLINE inline void computeAnyStrip(const Strip& strip) {
             }
         storeSums<Tag, kOutputs>(strip, channel, sums);
     });
-    activateStrip(strip);
 }
 
 // With fewer channels than a vector has floats.
@@ -125,16 +123,26 @@ DUNLIN_INLINE inline void computeNarrowStrip(const Strip& strip) {
 #define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                    \
     struct name {                                                                                       \
         using Tag = VectorTag<floats>;                                                                  \
+        /* Once for each processor: inside every kernel below it would be most of the library. */       \
+        target [[gnu::noinline]] static void activate(const Strip& strip) { activateStrip(strip); }     \
         template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
         target static void inside(const Strip& strip) {                                                 \
             computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                 \
+            activate(strip);                                                                            \
         }                                                                                               \
         template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
         target static void any(const Strip& strip) {                                                    \
             computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                \
+            activate(strip);                                                                            \
         }                                                                                               \
-        target static void anyKernel(const Strip& strip) { computeAnyStrip<Tag, 4>(strip); }            \
-        target static void narrow(const Strip& strip) { computeNarrowStrip<floats>(strip); }            \
+        target static void anyKernel(const Strip& strip) {                                              \
+            computeAnyStrip<Tag, 4>(strip);                                                             \
+            activate(strip);                                                                            \
+        }                                                                                               \
+        target static void narrow(const Strip& strip) {                                                 \
+            computeNarrowStrip<floats>(strip);                                                          \
+            activate(strip);                                                                            \
+        }                                                                                               \
         template <size_t kOutputs>                                                                      \
         static StripFunctions choose(size_t kernelWidth, size_t stride) {                               \
             const auto of = [](auto kernel, auto step) -> StripFunctions {                              \

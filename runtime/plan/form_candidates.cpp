@@ -1,0 +1,223 @@
+#include "runtime/plan/form_candidates.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "runtime/plan/kernels.h"
+#include "shaders/include/params.h"
+
+namespace dunlin {
+namespace {
+
+constexpr uint32_t kFloatGroupBytes = 16;
+constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
+
+uint32_t mostInvocations(const DeviceLimits& limits) {
+    return std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
+}
+
+// Shared memory that the kernel takes in this form; the kernels that are left out take none.
+uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
+    constexpr uint64_t kFloatBytes = 4;
+    switch (kernelOf(call)) {
+        case Kernel::Depthwise:
+            return std::get<DepthwiseCall>(call).sums ? form.localSize * kFloatGroupBytes : 0;
+        case Kernel::Pool:
+        case Kernel::SeparableAttention:
+            return form.localSize * kFloatGroupBytes;
+        case Kernel::PooledLinear:
+            return 2 * form.localSize * kFloatGroupBytes;
+        case Kernel::LayerNorm:
+        case Kernel::Moments:
+            return form.localSize * kFloatBytes;
+        case Kernel::Head:
+            return 2 * form.localSize * kFloatBytes;
+        case Kernel::Attention:
+            return form.groupLanes < form.localSize ? form.localSize * (2 * kFloatGroupBytes + 2 * kFloatBytes) : 0;
+        case Kernel::InvertedResidual:
+            return invertedResidualSharedBytes(std::get<InvertedResidualCall>(call), form);
+        default:
+            return 0;
+    }
+}
+
+// Wide tiles of wide heads, most of all with shared keys, take software drivers seconds to compile.
+bool isQuicklyCompiled(const AttentionCall& call, const KernelForm& form) {
+    const int registers = form.tileX * channelGroups(call.headChannels);
+    const int most = form.localSize != form.groupLanes ? 16 : form.load == LoadPath::Storage ? 32 : 64;
+    return registers <= most;
+}
+
+// Every strip of four pixels is taken by equally many invocations, which hold few enough sums.
+bool isPossibleProjection(const InvertedResidualCall& call, const KernelForm& form) {
+    const uint32_t strips = uint32_t{form.tileX} * form.tileY / 4;
+    return form.localSize % strips == 0 && projectedGroups(channelGroups(call.out.shape.c), form).has_value();
+}
+
+// Whether the kernel can be run so at all. The ranges and workgroups of its dispatch are not looked at.
+bool isPossible(const KernelCall& call, const KernelForm& form, const DeviceLimits& limits) {
+    if (form.groupLanes == 0 || form.localSize > mostInvocations(limits)) return false;
+    if (sharedBytes(call, form) > limits.sharedMemoryBytes) return false;
+    if (const auto* block = std::get_if<InvertedResidualCall>(&call))
+        return !block->projectWeights || isPossibleProjection(*block, form);
+    if (form.localSize % form.groupLanes != 0) return false;
+    if (const auto* squeeze = std::get_if<SqueezeExciteCall>(&call))
+        return squeezeExciteChunk(limits, form.localSize, squeeze->reducedChannels) > 0;
+    return true;
+}
+
+using Workgroup = std::array<uint32_t, 2>;  // invocations, group lanes
+
+// Other workgroups than the default's, where they may pay.
+std::vector<Workgroup> otherWorkgroups(const KernelCall& call, const KernelForm& usual) {
+    const uint32_t local = usual.localSize, lanes = usual.groupLanes;
+    switch (kernelOf(call)) {
+        case Kernel::Conv2d:
+        case Kernel::Pointwise:
+            return {{16, 1}, {32, 1}, {64, 1}, {128, 1}, {256, 1}};
+        case Kernel::Depthwise:
+            if (!std::get<DepthwiseCall>(call).sums) return {{32, 1}, {128, 1}, {256, 1}};
+            return {{local, lanes / 2}, {local, lanes * 2}, {2 * local, lanes}};
+        case Kernel::SqueezeExcite:
+        case Kernel::Head:
+        case Kernel::Moments:
+            return {{16, 1}, {32, 1}, {64, 1}, {128, 1}};
+        case Kernel::Pool:
+        case Kernel::SeparableAttention:
+        case Kernel::LayerNorm:
+            return {{local, lanes / 2}, {local, lanes * 2}, {2 * local, lanes}};
+        case Kernel::Attention:
+            return {{local, local / 2}, {local, local / 4}, {2 * local, 2 * local}};
+        case Kernel::PooledLinear:
+            return {{local, lanes / 2}, {local, lanes * 2}, {2 * local, lanes}, {local / 2, lanes}};
+        case Kernel::InvertedResidual:
+            return {{local, 2}, {local, 4}, {local, 8}, {2 * local, lanes}};
+        case Kernel::Preprocess:
+            return {{local, 1}, {local, 2}, {local, 4}, {local, 8}, {128, lanes}};
+        case Kernel::Export:
+        case Kernel::EmbedTokens:
+        case Kernel::Resize:
+        case Kernel::MaxPool:
+            return {{128, 1}, {256, 1}};
+    }
+    return {};
+}
+
+// The form of an inverted residual with this tile and the most channels at a time that fit.
+std::optional<KernelForm> fittingBlock(const KernelCall& call, KernelForm form, const DeviceLimits& limits) {
+    for (const uint32_t slice : {8u, 4u, 2u}) {
+        for (const uint32_t local : {form.localSize, 64u, 128u}) {
+            const KernelForm fitting = {form.load, form.tileX, form.tileY, local, slice};
+            if (isPossible(call, fitting, limits)) return fitting;
+        }
+    }
+    return std::nullopt;
+}
+
+// A squeezing kernel's partial sums: those of this dispatch alone.
+template <typename Call, typename CountPartials>
+void fitSums(Call& call, const Extent& extent, const KernelForm& form, CountPartials countPartials) {
+    call.partialBegin = 0;
+    if (call.sums) call.sums->shape.w = countPartials(call.out.shape, extent.rows, form);
+}
+
+class Candidates {
+  public:
+    explicit Candidates(const FormProblem& problem)
+        : call_(problem.call),
+          extent_(problem.extent),
+          default_(problem.defaultForm),
+          builder_(problem.limits, problem.precision),
+          limits_(problem.limits) {}
+
+    std::vector<KernelForm> run() {
+        add(default_);
+        addTiles();
+        for (const Workgroup& workgroup : otherWorkgroups(call_, default_))
+            add({default_.load, default_.tileX, default_.tileY, workgroup[0], workgroup[1]});
+        return std::move(forms_);
+    }
+
+  private:
+    void addTiles() {
+        const KernelRow& kernel = row(kernelOf(call_));
+        for (const auto& tile : kernel.tiles) {
+            for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
+                if (load == LoadPath::Texel && !hasLoadPath(kernel)) continue;
+                KernelForm form = {load, tile[0], tile[1], default_.localSize, default_.groupLanes};
+                if (kernelOf(call_) == Kernel::InvertedResidual) {
+                    const std::optional<KernelForm> block = fittingBlock(call_, form, limits_);
+                    if (!block) continue;
+                    form = *block;
+                }
+                add(form);
+            }
+        }
+    }
+
+    // Where the device takes the form. One that is there already is not added again.
+    void add(KernelForm form) {
+        if (!hasLoadPath(row(kernelOf(call_)))) form.load = LoadPath::Storage;
+        if (!isPossible(call_, form, limits_)) return;
+        const auto* attention = std::get_if<AttentionCall>(&call_);
+        const bool isSlow = limits_.family == DeviceFamily::CpuDriver && attention;
+        if (isSlow && !forms_.empty() && !isQuicklyCompiled(*attention, form)) return;
+        if (std::ranges::find(forms_, form) != forms_.end()) return;
+        const Dispatch dispatch = builder_.build(inFormAlone(call_, form, extent_), form, extent_);
+        if (dispatchFits(dispatch, limits_)) forms_.push_back(form);
+    }
+
+    const KernelCall& call_;
+    const Extent& extent_;
+    const KernelForm& default_;
+    DispatchBuilder builder_;
+    const DeviceLimits& limits_;
+    std::vector<KernelForm> forms_;
+};
+
+}  // namespace
+
+KernelCall inFormAlone(const KernelCall& call, const KernelForm& form, const Extent& extent) {
+    KernelCall formed = call;
+    if (auto* depthwise = std::get_if<DepthwiseCall>(&formed))
+        fitSums(*depthwise, extent, form, DispatchBuilder::partialCount);
+    if (auto* block = std::get_if<InvertedResidualCall>(&formed))
+        fitSums(*block, extent, form, DispatchBuilder::invertedResidualPartials);
+    return formed;
+}
+
+std::vector<KernelForm> formCandidates(const FormProblem& problem) {
+    return Candidates(problem).run();
+}
+
+FormChoice chooseForm(const FormTable& table, const std::string& key, const FormProblem& problem) {
+    const auto named = table.forms.find(key);
+    if (named == table.forms.end()) return {problem.defaultForm, {}};
+    const Kernel kernel = kernelOf(problem.call);
+    if (formName(kernel, problem.defaultForm) == named->second) return {problem.defaultForm, {}};
+    for (KernelForm form : formCandidates(problem)) {
+        const bool isOtherSource = kernel == Kernel::Preprocess && form.tileX != problem.defaultForm.tileX;
+        if (isOtherSource || formName(kernel, form) != named->second) continue;
+        if (!hasLoadPath(row(kernel))) form.load = problem.defaultForm.load;  // equal pipelines stay one
+        return {form, {}};
+    }
+    return {problem.defaultForm, "the form '" + named->second + "' of " + key + " is none that this device can run"};
+}
+
+std::string formName(Kernel kernel, const KernelForm& form) {
+    constexpr uint32_t kUsualLocal = 64;
+    const KernelRow& its = row(kernel);
+    std::string text;
+    const auto append = [&](const std::string& part) { text += (text.empty() ? "" : "-") + part; };
+    if (kernel == Kernel::Preprocess) {
+        append(kSourceNames[form.tileX]);
+    } else if (its.tiles.size() > 1) {
+        append("tile" + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
+    }
+    if (hasLoadPath(its)) append(form.load == LoadPath::Texel ? "texel" : "storage");
+    if (form.localSize != kUsualLocal) append("local" + std::to_string(form.localSize));
+    if (form.groupLanes != 1) append("lanes" + std::to_string(form.groupLanes));
+    return text;
+}
+
+}  // namespace dunlin
