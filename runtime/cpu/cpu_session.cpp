@@ -13,12 +13,12 @@
 namespace dunlin {
 namespace {
 
-// One image, from planes to pixels.
-void fromPlanes(const float* nchw, const Shape& image, float* nhwc) {
+// Some of an image's pixels, from planes.
+void fromPlanes(const float* nchw, const Shape& image, size_t first, size_t end, float* nhwc) {
     const size_t pixels = static_cast<size_t>(image.h) * static_cast<size_t>(image.w);
     const auto channels = static_cast<size_t>(image.c);
     for (size_t c = 0; c < channels; ++c)
-        for (size_t pixel = 0; pixel < pixels; ++pixel) nhwc[pixel * channels + c] = nchw[c * pixels + pixel];
+        for (size_t pixel = first; pixel < end; ++pixel) nhwc[pixel * channels + c] = nchw[c * pixels + pixel];
 }
 
 class CpuSession final : public Session {
@@ -42,6 +42,7 @@ class CpuSession final : public Session {
     Status chooseOutputs(const Graph& graph, const SessionOptions& options);
     Status compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads);
     Status check(const HostInput& input, std::span<const std::byte> output) const;
+    void fillInput(const HostInput& input, size_t index);
     void copyOutputs(int image, std::span<std::byte> output);
     Shape oneImage(Shape shape) const {
         shape.n = 1;
@@ -163,20 +164,36 @@ Status CpuSession::check(const HostInput& input, std::span<const std::byte> outp
 
 Status CpuSession::run(const HostInput& input, std::span<std::byte> output) try {
     DUNLIN_TRY(check(input, output));
-    const Shape image = oneImage(input_);
-    const auto imageElements = static_cast<size_t>(image.elementCount());
     for (int n = 0; n < input_.n; ++n) {
-        const auto index = static_cast<size_t>(n);
-        if (input.tensor.empty())
-            preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c, {inputData_, imageElements});
-        else
-            fromPlanes(input.tensor.data() + index * imageElements, image, inputData_);
+        fillInput(input, static_cast<size_t>(n));
         network_.run();
         copyOutputs(n, output);
     }
     return {};
 } catch (const std::bad_alloc&) {
     return Status(StatusCode::OutOfHostMemory, "the machine's memory is used up");
+}
+
+// In bands of rows: a few more than threads, which may not be equally fast.
+void CpuSession::fillInput(const HostInput& input, size_t index) {
+    const Shape image = oneImage(input_);
+    const size_t elements = static_cast<size_t>(image.elementCount()), height = static_cast<size_t>(image.h);
+    const size_t threads = pool_ ? pool_->size() : 1, bands = threads == 1 ? 1 : std::min(2 * threads, height);
+    const cpu::Workers workers = {.pool = pool_.get(), .count = threads};
+    const auto forEachBand = [&](auto compute) {
+        cpu::forEach(workers, bands, [=](size_t band) { compute(height * band / bands, height * (band + 1) / bands); });
+    };
+    if (input.tensor.empty()) {
+        const Preprocessing picture(preprocess_, input.pictures[index], image.w, image.h, image.c);
+        forEachBand([&](size_t begin, size_t end) {
+            picture.computeRows(static_cast<int>(begin), static_cast<int>(end), {inputData_, elements});
+        });
+    } else {
+        const float* const planes = input.tensor.data() + index * elements;
+        const auto width = static_cast<size_t>(image.w);
+        forEachBand(
+            [&](size_t begin, size_t end) { fromPlanes(planes, image, begin * width, end * width, inputData_); });
+    }
 }
 
 void CpuSession::copyOutputs(int image, std::span<std::byte> output) {

@@ -55,10 +55,10 @@ HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept,
     HostMemoryNeed need;
     uint64_t scratchBytes = 0;
     for (const cpu::Step& step : schedule) {
-        const Node& node = graph.nodes()[step.node];
-        const cpu::KernelNeed kernel = cpu::kernelNeed(graph, node, threads, step.fusion);
+        const cpu::KernelNeed kernel = cpu::kernelNeed(graph, step, threads);
         need.weightBytes += kernel.constantBytes;
-        need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, node));
+        for (const Node& node : std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount))
+            need.foldedBytes = std::max(need.foldedBytes, foldedBytes(graph, node));
         scratchBytes = std::max(scratchBytes, kernel.scratchBytes);
     }
     need.activationBytes = cpu::planArena(graph, schedule, kept).bytes + scratchBytes;

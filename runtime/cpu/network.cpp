@@ -17,9 +17,8 @@ AlignedBytes allocate(uint64_t bytes) {
 }  // namespace
 
 Status Network::add(const Graph& graph, const WeightsSource& weights, const Step& step) {
-    const Node& node = graph.nodes()[step.node];
-    Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph, node, weights, step.fusion);
-    if (!kernel.ok()) return kernel.status().withContext(node.name);
+    Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph, step, weights);
+    if (!kernel.ok()) return kernel.status().withContext(graph.nodes()[step.firstNode].name);
     RunnableStep runnable{*std::move(kernel), {}, data(writtenBy(graph, step))};
     for (ValueId value : readBy(graph, step)) runnable.inputs.push_back(data(value));
     steps_.push_back(std::move(runnable));
@@ -35,15 +34,14 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
     network.arena_ = allocate(network.plan_.bytes);
     uint64_t scratchBytes = 0;
     for (const Step& step : schedule)
-        scratchBytes =
-            std::max(scratchBytes, kernelNeed(graph, graph.nodes()[step.node], threads, step.fusion).scratchBytes);
+        scratchBytes = std::max(scratchBytes, kernelNeed(graph, step, threads).scratchBytes);
     network.scratch_ = allocate(scratchBytes);
 
     const auto goesOn = [&](float share) { return !progress || progress(share); };
     const Status cancelled(StatusCode::Cancelled, "the caller cancelled the creation of the session");
     for (const Step& step : schedule) {
         const auto nodes = static_cast<float>(graph.nodes().size());
-        if (!goesOn(static_cast<float>(step.node) / (nodes + 1))) return cancelled;
+        if (!goesOn(static_cast<float>(step.firstNode) / (nodes + 1))) return cancelled;
         DUNLIN_TRY(network.add(graph, weights, step));
     }
     if (!goesOn(1)) return cancelled;

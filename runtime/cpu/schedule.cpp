@@ -56,7 +56,8 @@ class Scheduler {
     Schedule schedule() {
         const size_t nodes = graph_.nodes().size();
         std::vector<Step> steps(nodes);
-        for (size_t index = 0; index < nodes; ++index) steps[index] = stepOf(index);
+        for (size_t index = 0; index < nodes; ++index)
+            if (!isFused_[index]) steps[index] = stepOf(index);
         Schedule schedule;
         for (size_t index = 0; index < nodes; ++index)
             if (!isFused_[index]) schedule.push_back(steps[index]);
@@ -71,11 +72,32 @@ class Scheduler {
 
     Step stepOf(size_t index) {
         const Node& node = graph_.nodes()[index];
-        Step step = {index};
+        Step step = {index, blockLength(index)};
+        if (step.nodeCount > 1) {
+            const size_t last = index + step.nodeCount - 1;
+            for (size_t later = index + 1; later <= last; ++later) isFused_[later] = true;
+            const Node& end = graph_.nodes()[last];
+            if (hasFusion(graph_, end) && activationOf(end.op) == Activation::None)
+                fuseResidual(end.output, index, step);
+            return step;
+        }
         if (!hasFusion(graph_, node)) return step;
         fuseGate(inputsOf(node.op)[0], index, step);
         if (activationOf(node.op) == Activation::None) fuseResidual(node.output, index, step);
         return step;
+    }
+
+    // The longest block that begins here: nodes next to one another, each read by the next alone.
+    size_t blockLength(size_t index) const {
+        const std::span<const Node> nodes = graph_.nodes();
+        size_t linked = 1, length = 1;
+        constexpr size_t kLongest = 3;
+        while (linked < kLongest && index + linked < nodes.size() &&
+               isOnlyReadBy(nodes[index + linked - 1].output, index + linked)) {
+            ++linked;
+            if (hasKernelOfBlock(graph_, nodes.subspan(index, linked))) length = linked;
+        }
+        return length;
     }
 
     void fuseGate(ValueId input, size_t index, Step& step) {
@@ -123,7 +145,8 @@ Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept) {
 
 std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
     std::vector<ValueId> values;
-    for (ValueId value : inputsOf(graph.nodes()[step.node].op)) values.push_back(value);
+    // A block reads what its first node does.
+    for (ValueId value : inputsOf(graph.nodes()[step.firstNode].op)) values.push_back(value);
     if (step.gated != kNoValue) values.front() = step.gated;
     if (step.fusion.gate != kNoValue) values.push_back(step.fusion.gate);
     if (step.fusion.residual != kNoValue) values.push_back(step.fusion.residual);
@@ -131,7 +154,19 @@ std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
 }
 
 ValueId writtenBy(const Graph& graph, const Step& step) {
-    return step.output != kNoValue ? step.output : graph.nodes()[step.node].output;
+    return step.output != kNoValue ? step.output : graph.nodes()[step.firstNode + step.nodeCount - 1].output;
+}
+
+KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers) {
+    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    return nodes.size() > 1 ? kernelNeedOfBlock(graph, nodes, workers)
+                            : kernelNeed(graph, nodes[0], workers, step.fusion);
+}
+
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights) {
+    const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
+    return nodes.size() > 1 ? makeKernelOfBlock(graph, nodes, weights, step.fusion)
+                            : makeKernel(graph, nodes[0], weights, step.fusion);
 }
 
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {

@@ -11,10 +11,10 @@
 
 namespace dunlin::cpu {
 
-// One step after the other computes the graph: each a node by a kernel, which may compute the nodes before and behind
-// it too. What lies between those has no memory.
+// One step after the other computes the graph: each a node by a kernel, or several that one kernel computes as a block,
+// which may compute the nodes before and behind them too. What lies between those has no memory.
 struct Step {
-    size_t node;
+    size_t firstNode = 0, nodeCount = 1;
     Fusion fusion = {};
     ValueId gated = kNoValue;   // what the gate multiplies: read in place of the node's input
     ValueId output = kNoValue;  // of the Add; else the node's own
@@ -23,9 +23,13 @@ struct Step {
 
 using Schedule = std::vector<Step>;
 
-// `kept` values can be read after a run. A Mul by a gate goes into the convolution behind it, an Add into the one
-// before it, where nobody else reads what lies between them.
+// `kept` values can be read after a run. Blocks of convolutions that one kernel computes are one step. A Mul by a gate
+// goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies between them.
 Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
+
+// What a step's kernel needs, and the kernel.
+KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers);
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights);
 
 // What a step reads, in the order of Kernel::run, and what it writes.
 std::vector<ValueId> readBy(const Graph& graph, const Step& step);

@@ -89,63 +89,69 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
 // earlier, with zeros.
 class RowFilter {
   public:
-    RowFilter(const AxisFilter& axis, int sourceSize)
-        : taps_((static_cast<size_t>(axis.tapsPerOutput) + kTapsAStep - 1) / kTapsAStep * kTapsAStep),
-          isPadded_(taps_ > static_cast<size_t>(sourceSize)),
-          weights_(axis.first.size() * taps_ * kPixelBytes) {
-        const int last = isPadded_ ? 0 : sourceSize - static_cast<int>(taps_);
-        for (int i = 0; i < axis.outputs(); ++i) {
-            const int first = axis.first[static_cast<size_t>(i)];
-            first_.push_back(std::min(first, last));
-            const auto shift = static_cast<size_t>(first - first_.back());
-            int32_t* const weights = weights_.data() + (static_cast<size_t>(i) * taps_ + shift) * kPixelBytes;
-            const auto count = static_cast<size_t>(axis.count[static_cast<size_t>(i)]) * kPixelBytes;
-            for (size_t w = 0; w < count; ++w) weights[w] = axis.taps(i)[w / kPixelBytes];
+    RowFilter(const AxisFilter& axis, int sourceSize) : sourceSize_(static_cast<size_t>(sourceSize)) {
+        const int largest = axis.count.empty() ? 1 : *std::ranges::max_element(axis.count);
+        taps_ = (static_cast<size_t>(std::max(largest, 1)) + kTapsAStep - 1) / kTapsAStep * kTapsAStep;
+        weights_.resize(axis.first.size() * taps_ * kPixelBytes);
+        const int last = isPadded() ? 0 : sourceSize - static_cast<int>(taps_);
+        for (size_t i = 0; i < axis.first.size(); ++i) {
+            first_.push_back(std::min(axis.first[i], last));
+            const auto shift = static_cast<size_t>(axis.first[i] - first_.back());
+            int32_t* const weights = weights_.data() + (i * taps_ + shift) * kPixelBytes;
+            const int32_t* const taps = axis.taps(static_cast<int>(i));
+            for (size_t w = 0; w < static_cast<size_t>(axis.count[i]) * kPixelBytes; ++w)
+                weights[w] = taps[w / kPixelBytes];
         }
-        if (isPadded_) row_.resize(taps_ * kPixelBytes);
     }
 
-    // `rowBytes`: of the source's pixels.
-    void resize(const uint8_t* source, size_t rowBytes, uint8_t* out) {
-        if (isPadded_) std::copy(source, source + rowBytes, row_.begin());
-        resizeRow({first_.data(), first_.size(), taps_, weights_.data()}, isPadded_ ? row_.data() : source, out);
+    size_t outputs() const { return first_.size(); }
+    // Pixels of scratch, zeros at first, that resize() needs for rows shorter than the taps.
+    size_t scratchPixels() const { return isPadded() ? taps_ : 0; }
+
+    void resize(const uint8_t* source, std::span<uint8_t> scratch, int32_t* out) const {
+        if (isPadded()) {
+            std::copy_n(source, sourceSize_ * kPixelBytes, scratch.data());
+            source = scratch.data();
+        }
+        resizeRow({first_.data(), first_.size(), taps_, weights_.data()}, source, out);
     }
 
   private:
-    size_t taps_;
-    bool isPadded_;  // rows shorter than the taps are copied behind which there are zeros
+    bool isPadded() const { return taps_ > sourceSize_; }
+
+    size_t sourceSize_, taps_;
     std::vector<int32_t> first_, weights_;
-    std::vector<uint8_t> row_;
 };
 
 // The horizontally resized rows that the vertical filter still needs: computed once each, in order, in a ring.
 class RowRing {
   public:
-    RowRing(const AxisFilter& horizontal, const PixelView& source, int rows)
-        : horizontal_(horizontal, source.width),
+    RowRing(const RowFilter& horizontal, const PixelView& source, int rows)
+        : horizontal_(horizontal),
           source_(source),
           ringRows_(rows),
-          rowBytes_(static_cast<size_t>(horizontal.outputs()) * kPixelBytes),
-          ring_(rowBytes_ * static_cast<size_t>(rows)) {}
+          rowInts_(horizontal.outputs() * kPixelBytes),
+          ring_(rowInts_ * static_cast<size_t>(rows)),
+          scratch_(horizontal.scratchPixels() * kPixelBytes) {}
 
     // Rows [first, first + count) may be asked for until the next call; `first` never goes back.
     void advanceTo(int first, int count) {
         for (next_ = std::max(next_, first); next_ < first + count; ++next_)
-            horizontal_.resize(source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
-                               static_cast<size_t>(source_.width) * kPixelBytes, ring_.data() + slot(next_));
+            horizontal_.resize(source_.pixels + static_cast<size_t>(next_) * source_.rowBytes, scratch_,
+                               ring_.data() + slot(next_));
     }
-    const uint8_t* row(int y) const { return ring_.data() + slot(y); }
-    size_t rowBytes() const { return rowBytes_; }
+    const int32_t* row(int y) const { return ring_.data() + slot(y); }
 
   private:
-    size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowBytes_; }
+    size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowInts_; }
 
-    RowFilter horizontal_;
+    const RowFilter& horizontal_;
     const PixelView& source_;
     int ringRows_;
     int next_ = 0;  // first row not yet computed
-    size_t rowBytes_;
-    std::vector<uint8_t> ring_;
+    size_t rowInts_;
+    std::vector<int32_t> ring_;
+    std::vector<uint8_t> scratch_;
 };
 
 // Every byte's normalised value, by output channel.
@@ -161,10 +167,15 @@ NormalisedValues normalisedValues(const PreprocessSpec& spec) {
     return values;
 }
 
-void fillWithZeroColour(const NormalisedValues& values, int channels, std::span<float> out) {
-    const size_t step = static_cast<size_t>(channels);
-    for (size_t i = 0; i + step <= out.size(); i += step) {
-        for (size_t c = 0; c < step; ++c) out[i + c] = c < kColours ? values[c][0] : 0.0f;
+// A row of pixels from colours in 0..255.
+void normaliseRow(const NormalisedValues& values, bool swapRedBlue, std::span<const int32_t> colours, size_t channels,
+                  float* out) {
+    const size_t first = swapRedBlue ? 2 : 0, last = 2 - first;
+    for (size_t at = 0; at < colours.size(); at += kPixelBytes, out += channels) {
+        out[0] = values[0][static_cast<size_t>(colours[at + first])];
+        out[1] = values[1][static_cast<size_t>(colours[at + 1])];
+        out[2] = values[2][static_cast<size_t>(colours[at + last])];
+        for (size_t c = kColours; c < channels; ++c) out[c] = 0.0f;
     }
 }
 
@@ -210,35 +221,57 @@ ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int s
     return geometry;
 }
 
-void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
-                std::span<float> out) {
+struct Preprocessing::Filters {
+    AxisFilter vertical;
+    int left;  // outputs of a row before the first that lies in the source
+    RowFilter horizontal;
+    NormalisedValues values;
+};
+
+Preprocessing::Preprocessing(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight,
+                             int channels)
+    : source_(source),
+      outWidth_(static_cast<size_t>(outWidth)),
+      outHeight_(outHeight),
+      channels_(static_cast<size_t>(channels)),
+      swapRedBlue_(spec.swapRedBlue) {
     assert(channels >= kColours);
-    assert(out.size() ==
-           static_cast<size_t>(outWidth) * static_cast<size_t>(outHeight) * static_cast<size_t>(channels));
     const ResizeGeometry geometry = resizeGeometry(spec, source.width, source.height, outWidth, outHeight);
     const AxisFilter horizontal =
         makeAxisFilter(spec.interpolation, source.width, geometry.resizedWidth, geometry.cropX, outWidth);
-    const AxisFilter vertical =
-        makeAxisFilter(spec.interpolation, source.height, geometry.resizedHeight, geometry.cropY, outHeight);
-    const NormalisedValues values = normalisedValues(spec);
-    const size_t step = static_cast<size_t>(channels), outRow = static_cast<size_t>(outWidth) * step;
-    if (horizontal.outputs() < outWidth || vertical.outputs() < outHeight) fillWithZeroColour(values, channels, out);
+    filters_ = std::make_unique<Filters>(
+        Filters{makeAxisFilter(spec.interpolation, source.height, geometry.resizedHeight, geometry.cropY, outHeight),
+                horizontal.begin, RowFilter(horizontal, source.width), normalisedValues(spec)});
+}
 
-    RowRing rows(horizontal, source, vertical.tapsPerOutput);
-    std::vector<uint8_t> resized(rows.rowBytes());
-    std::vector<const uint8_t*> sources(static_cast<size_t>(vertical.tapsPerOutput));
-    for (int i = 0; i < vertical.outputs(); ++i) {
-        const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
-        rows.advanceTo(first, count);
-        for (int tap = 0; tap < count; ++tap) sources[static_cast<size_t>(tap)] = rows.row(first + tap);
-        addRows({vertical.taps(i), static_cast<size_t>(count)}, sources.data(), resized.size(), resized.data());
-        float* pixel = out.data() + static_cast<size_t>(vertical.begin + i) * outRow +
-                       static_cast<size_t>(horizontal.begin) * step;
-        for (size_t at = 0; at < resized.size(); at += kPixelBytes, pixel += step) {
-            for (size_t c = 0; c < kColours; ++c) pixel[c] = values[c][resized[at + (spec.swapRedBlue ? 2 - c : c)]];
-            for (size_t c = kColours; c < step; ++c) pixel[c] = 0.0f;
+Preprocessing::~Preprocessing() = default;
+
+void Preprocessing::computeRows(int begin, int end, std::span<float> out) const {
+    const size_t rowFloats = outWidth_ * channels_;
+    assert(0 <= begin && end <= outHeight_ && out.size() == rowFloats * static_cast<size_t>(outHeight_));
+    const auto& [vertical, left, horizontal, values] = *filters_;
+    RowRing rows(horizontal, source_, vertical.tapsPerOutput);
+    std::vector<int32_t> colours(outWidth_ * kPixelBytes);  // zeros beside the source
+    std::vector<const int32_t*> sources(static_cast<size_t>(vertical.tapsPerOutput));
+    for (int y = begin; y < end; ++y) {
+        const int i = y - vertical.begin;
+        int32_t* const inside = colours.data() + static_cast<size_t>(left) * kPixelBytes;
+        if (i < 0 || i >= vertical.outputs()) {
+            std::ranges::fill(colours, 0);
+        } else {
+            const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
+            rows.advanceTo(first, count);
+            for (int tap = 0; tap < count; ++tap) sources[static_cast<size_t>(tap)] = rows.row(first + tap);
+            addRows({vertical.taps(i), static_cast<size_t>(count)}, sources.data(), horizontal.outputs() * kPixelBytes,
+                    inside);
         }
+        normaliseRow(values, swapRedBlue_, colours, channels_, out.data() + static_cast<size_t>(y) * rowFloats);
     }
+}
+
+void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
+                std::span<float> out) {
+    Preprocessing(spec, source, outWidth, outHeight, channels).computeRows(0, outHeight, out);
 }
 
 }  // namespace dunlin

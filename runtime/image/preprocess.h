@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "runtime/graph/tensor.h"
@@ -39,6 +40,29 @@ struct PixelView {
     const uint8_t* pixels = nullptr;
     int width = 0, height = 0;
     size_t rowBytes = 0;
+};
+
+// One image's way into a network, row by row: threads may compute different rows at once. The rows do not depend on who
+// computes them. Borrows the picture.
+class Preprocessing {
+  public:
+    Preprocessing(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels);
+    ~Preprocessing();
+    Preprocessing(const Preprocessing&) = delete;
+    Preprocessing& operator=(const Preprocessing&) = delete;
+
+    // Rows [begin, end) of the whole image `out`, as preprocess() gives them.
+    void computeRows(int begin, int end, std::span<float> out) const;
+
+  private:
+    struct Filters;
+
+    PixelView source_;
+    size_t outWidth_;
+    int outHeight_;
+    size_t channels_;
+    bool swapRedBlue_;
+    std::unique_ptr<const Filters> filters_;
 };
 
 // One image, normalised, into outHeight * outWidth * channels floats (NHWC); channels past the third are set to zero.

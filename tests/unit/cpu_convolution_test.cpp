@@ -239,5 +239,95 @@ TEST(CpuConvolution, OfEachChannelWithEveryActivation) {
     }
 }
 
+// --- blocks: several convolutions by one kernel ------------------------------------------------------------------
+
+struct Block {
+    Shape input;
+    int expanded;  // 0: no expansion
+    Window window;
+    int projected;  // 0: no projection
+    bool hasResidual = false;
+};
+
+Graph graphOf(const Block& block) {
+    const auto named = [](const std::string& name) {
+        return Parameters{.weight = name + ".weight", .bias = name + ".bias"};
+    };
+    Graph graph(block.input);
+    ValueId value = graph.input();
+    if (block.expanded != 0)
+        value = graph.add("expand", Conv2d{.input = value,
+                                           .outChannels = block.expanded,
+                                           .activation = Activation::Relu6,
+                                           .parameters = named("expand")});
+    Window window = block.window;
+    window.outputs = window.groups = graph.shape(value).c;
+    Conv2d depthwise = window.conv(Activation::HardSwish);
+    depthwise.input = value;
+    depthwise.parameters = named("depthwise");
+    value = graph.add("depthwise", depthwise);
+    if (block.projected != 0)
+        value = graph.add("project",
+                          Conv2d{.input = value, .outChannels = block.projected, .parameters = named("project")});
+    graph.setOutput(value);
+    return graph;
+}
+
+std::vector<float> computeBlock(const Graph& graph, const std::vector<float>& input, bool hasResidual,
+                                cpu::Vectors vectors, size_t threads) {
+    const cpu::Fusion fusion = {.residual = hasResidual ? 0 : kNoValue, .activation = Activation::None};
+    const auto kernel = cpu::makeKernelOfBlock(graph, graph.nodes(), *formulaWeights(), fusion);
+    EXPECT_TRUE(kernel.ok());
+    if (!kernel.ok()) return {};
+    auto pool = cpu::ThreadPool::create(threads);
+    std::vector<double> scratch(cpu::kernelNeedOfBlock(graph, graph.nodes(), threads).scratchBytes / sizeof(double),
+                                NAN);
+    const float* const inputs[] = {input.data(), input.data()};
+    std::vector<float> output(static_cast<size_t>(graph.shape(graph.output()).elementCount()), NAN);
+    (*kernel)->run({.pool = pool->get(), .count = threads, .vectors = vectors},
+                   std::span(inputs).first(hasResidual ? 2 : 1), output.data(),
+                   reinterpret_cast<std::byte*>(scratch.data()));
+    return output;
+}
+
+TEST(CpuBlock, IsItsConvolutionsOneAfterTheOther) {
+    const Window three = {{}, 0, 3, 3, 1, 1, {1, 1, 1, 1}}, halved = {{}, 0, 3, 3, 2, 2, {0, 0, 1, 1}};
+    const Window five = {{}, 0, 5, 5, 1, 1, {2, 2, 2, 2}}, unpadded = {{}, 0, 5, 5, 2, 2, {}};
+    for (const Block& block : {Block{{1, 40, 40, 16}, 96, three, 16, true}, Block{{1, 41, 37, 24}, 72, halved, 40},
+                               Block{{2, 43, 29, 17}, 61, five, 17, true}, Block{{1, 50, 47, 8}, 40, unpadded, 0},
+                               Block{{1, 56, 56, 32}, 0, three, 16}, Block{{2, 60, 60, 12}, 30, three, 0}}) {
+        SCOPED_TRACE(describe(block.input) + " to " + std::to_string(block.expanded));
+        const Graph graph = graphOf(block);
+        ASSERT_TRUE(cpu::hasKernelOfBlock(graph, graph.nodes()));
+        const std::vector<float> input = noise(static_cast<size_t>(block.input.elementCount()));
+        const ValueId wanted[] = {graph.output()};
+        auto expected =
+            reference::evaluate(graph, *formulaWeights(), reference::fromFloats(block.input, input), wanted);
+        ASSERT_TRUE(expected.ok());
+        std::vector<double>& right = expected->front().values;
+        for (size_t i = 0; i < right.size() && block.hasResidual; ++i) right[i] += input[i];
+        for (cpu::Vectors vectors : cpu::kAllVectors) {
+            if (!cpu::hasVectors(vectors)) continue;
+            const std::vector<float> output = computeBlock(graph, input, block.hasResidual, vectors, 1);
+            ASSERT_EQ(output.size(), right.size());
+            for (size_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], right[i], 2e-5) << "element " << i;
+            for (size_t threads : {2, 3})
+                ASSERT_EQ(output, computeBlock(graph, input, block.hasResidual, vectors, threads));
+        }
+    }
+}
+
+TEST(CpuBlock, IsMadeOfWhatWouldNotStayInACache) {
+    const Window three = {{}, 0, 3, 3, 1, 1, {1, 1, 1, 1}};
+    const auto isBlock = [](const Block& block) {
+        const Graph graph = graphOf(block);
+        return cpu::hasKernelOfBlock(graph, graph.nodes());
+    };
+    EXPECT_TRUE(isBlock({{1, 56, 56, 24}, 144, three, 24}));
+    EXPECT_FALSE(isBlock({{1, 7, 7, 24}, 144, three, 24})) << "small maps";
+    EXPECT_FALSE(isBlock({{1, 56, 56, 320}, 640, three, 320})) << "many weights";
+    EXPECT_FALSE(isBlock({{1, 112, 112, 64}, 0, three, 0})) << "a single node";
+}
+
 }  // namespace
 }  // namespace dunlin

@@ -27,7 +27,7 @@ Graph mlp() {
 }
 
 TEST(CpuSchedule, AddsAResidualWhereItsOtherSummandIsComputed) {
-    const Step fc2 = {2, {.residual = 0}, kNoValue, 4};
+    const Step fc2 = {2, 1, {.residual = 0}, kNoValue, 4};
     EXPECT_EQ(scheduleOf(mlp(), {}), (Schedule{{0}, {1}, fc2}));
     EXPECT_EQ(readBy(mlp(), fc2), (std::vector<ValueId>{2, 0}));
     EXPECT_EQ(writtenBy(mlp(), fc2), 4);
@@ -65,7 +65,7 @@ Graph gated(Conv2d project) {
 TEST(CpuSchedule, MultipliesByAGateWhereItsProductIsRead) {
     const Graph graph = gated({.outChannels = 16});
     const Schedule schedule = scheduleOf(graph, {});
-    EXPECT_EQ(schedule.back(), (Step{3, {.gate = 2}, 0}));
+    EXPECT_EQ(schedule.back(), (Step{3, 1, {.gate = 2}, 0}));
     EXPECT_EQ(readBy(graph, schedule.back()), (std::vector<ValueId>{0, 2}));
     const ValueId kept[] = {3};
     EXPECT_EQ(scheduleOf(graph, kept).back(), (Step{3}));
@@ -73,9 +73,32 @@ TEST(CpuSchedule, MultipliesByAGateWhereItsProductIsRead) {
 
 TEST(CpuSchedule, GatesNoConvolutionOfNeighbours) {
     const Conv2d window = {.outChannels = 16, .kernelH = 3, .kernelW = 3, .padding = {1, 1, 1, 1}};
-    EXPECT_EQ(scheduleOf(gated(window), {}).back(), (Step{3}));
-    EXPECT_EQ(scheduleOf(gated({.outChannels = 16, .strideH = 2, .strideW = 2}), {}).back(), (Step{3}));
-    EXPECT_EQ(scheduleOf(gated({.outChannels = 24, .groups = 24}), {}).back(), (Step{3}));
+    EXPECT_EQ(scheduleOf(gated(window), {}).back(), (Step{3, 1}));
+    EXPECT_EQ(scheduleOf(gated({.outChannels = 16, .strideH = 2, .strideW = 2}), {}).back(), (Step{3, 1}));
+    EXPECT_EQ(scheduleOf(gated({.outChannels = 24, .groups = 24}), {}).back(), (Step{3, 1}));
+}
+
+TEST(CpuSchedule, ComputesABlockAsOneStepUnlessItsInsideIsAskedFor) {
+    Graph graph({1, 56, 56, 24});
+    const auto pointwise = [&](const char* name, ValueId input, int channels) {
+        return graph.add(name, Conv2d{.input = input, .outChannels = channels, .parameters = named(name)});
+    };
+    const ValueId expanded = pointwise("expand", graph.input(), 144);
+    const ValueId depthwise = graph.add("depthwise", Conv2d{.input = expanded,
+                                                            .outChannels = 144,
+                                                            .kernelH = 3,
+                                                            .kernelW = 3,
+                                                            .padding = {1, 1, 1, 1},
+                                                            .groups = 144,
+                                                            .parameters = named("depthwise")});
+    const ValueId projected = pointwise("project", depthwise, 24);
+    graph.setOutput(graph.add("add", Add{graph.input(), projected, Activation::Relu}));
+    const Step block = {0, 3, {.residual = 0, .activation = Activation::Relu}, kNoValue, 4};
+    EXPECT_EQ(scheduleOf(graph, {}), (Schedule{block}));
+    EXPECT_EQ(readBy(graph, block), (std::vector<ValueId>{0, 0}));
+    EXPECT_EQ(writtenBy(graph, block), 4);
+    EXPECT_EQ(scheduleOf(graph, {&depthwise, 1}).front(), (Step{0, 2}));
+    EXPECT_EQ(scheduleOf(graph, {&expanded, 1}).front(), (Step{0, 1}));
 }
 
 // A chain of random widths in which an op may read any value before it.

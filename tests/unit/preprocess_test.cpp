@@ -164,6 +164,20 @@ TEST(Preprocess, SurroundsATooSmallPictureWithBlack) {
     }
 }
 
+TEST(Preprocess, InBandsOfRowsIsWhatItIsAtOnce) {
+    for (const Golden& golden : kGolden) {
+        const PreprocessSpec spec = plainSpec(golden.cropFraction, golden.interpolation);
+        const Picture picture = formulaPicture(golden.width, golden.height);
+        const std::vector<float> whole = preprocessed(spec, picture, golden.outWidth, golden.outHeight);
+        std::vector<float> banded(whole.size(), -99.0f);
+        const int height = golden.outHeight;
+        const Preprocessing preprocessing(spec, picture.view(), golden.outWidth, height, 3);
+        for (const auto& [begin, end] : {std::pair(height / 2, height), {0, height / 3}, {height / 3, height / 2}})
+            preprocessing.computeRows(begin, end, banded);
+        EXPECT_EQ(banded, whole) << golden.width << "x" << golden.height;
+    }
+}
+
 TEST(Preprocess, ReadsRowsAtTheirPitch) {
     // Given a picture of 7x5 that lies inside wider rows,
     const Picture tight = formulaPicture(7, 5);

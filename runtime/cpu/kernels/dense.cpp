@@ -34,6 +34,17 @@ void PackedMatrix::set(size_t k, size_t column, float weight) {
     weights_[panel * kPanelColumns * depth_ + k * panelStride(panel) + column % kPanelColumns] = weight;
 }
 
+PackedMatrix packedMatrix(const FoldedWeights& weights, size_t first, size_t columns, size_t inputs, size_t area) {
+    PackedMatrix matrix(inputs * area, columns);
+    for (size_t column = 0; column < columns; ++column) {
+        const float* const filter = weights.weight.data() + (first + column) * inputs * area;
+        matrix.setBias(column, weights.bias[first + column]);
+        for (size_t tap = 0; tap < area; ++tap)
+            for (size_t c = 0; c < inputs; ++c) matrix.set(tap * inputs + c, column, filter[c * area + tap]);
+    }
+    return matrix;
+}
+
 void PackedMatrix::multiply(const TileFunctions& tiles, const ProductRows& rows, size_t panel,
                             Activation activation) const {
     const size_t first = panel * kPanelColumns, stride = panelStride(panel);
@@ -197,26 +208,16 @@ DenseKernel::DenseKernel(const Conv2d& conv, const Shape& input, const Shape& ou
       activation_(conv.activation == Activation::None ? fusion.activation : conv.activation) {
     const Geometry& g = geometry_;
     const size_t area = g.kernelH * g.kernelW, groupInputs = g.channels / g.groups;
-    const size_t groupOutputs = g.outChannels / g.groups, depth = g.depth();
-    for (size_t group = 0; group < g.groups; ++group) {
-        PackedMatrix matrix(depth, groupOutputs);
-        for (size_t column = 0; column < groupOutputs; ++column) {
-            const size_t channel = group * groupOutputs + column;
-            const float* const filter = weights.weight.data() + channel * depth;
-            matrix.setBias(column, weights.bias[channel]);
-            for (size_t tap = 0; tap < area; ++tap)
-                for (size_t c = 0; c < groupInputs; ++c)
-                    matrix.set(tap * groupInputs + c, column, filter[c * area + tap]);
-        }
-        groups_.push_back(std::move(matrix));
-    }
+    const size_t groupOutputs = g.outChannels / g.groups;
+    for (size_t group = 0; group < g.groups; ++group)
+        groups_.push_back(packedMatrix(weights, group * groupOutputs, groupOutputs, groupInputs, area));
 
     // Without groups the window's rows are contiguous; with them, its pixels.
     const size_t rowFloats = (g.isCopied ? g.copiedWidth() : g.inputWidth) * g.channels;
     for (size_t y = 0; y < g.kernelH; ++y)
         for (size_t x = 0; x < (g.groups == 1 ? 1 : g.kernelW); ++x)
             segmentOffsets_.push_back(y * rowFloats + x * g.channels);
-    segmentDepth_ = depth / segmentOffsets_.size();
+    segmentDepth_ = g.depth() / segmentOffsets_.size();
 }
 
 // The pixels of an image times its gate.

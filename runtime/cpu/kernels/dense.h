@@ -62,6 +62,10 @@ class PackedMatrix {
     AlignedFloats weights_, bias_;
 };
 
+// The matrix of a group of a convolution: `columns` output channels from `first` on, of `inputs` channels and `area`
+// taps each. Row tap * inputs + channel.
+PackedMatrix packedMatrix(const FoldedWeights& weights, size_t first, size_t columns, size_t inputs, size_t area);
+
 // Any Conv2d but a depthwise one. A tile's rows are pixels side by side; their windows are read where they lie in the
 // input or, where padding or a gate asks for it, in a copy of some rows of the input.
 class DenseKernel final : public Kernel {

@@ -8,6 +8,7 @@
 #include "runtime/cpu/kernels/dense.h"
 #include "runtime/cpu/kernels/depthwise.h"
 #include "runtime/cpu/kernels/elementwise.h"
+#include "runtime/cpu/kernels/inverted_residual.h"
 #include "runtime/cpu/kernels/layer_norm.h"
 #include "runtime/cpu/kernels/pool.h"
 #include "runtime/cpu/kernels/rearrange.h"
@@ -95,6 +96,22 @@ bool hasGate(const Graph& graph, const Node& node) {
     const bool isOfPixels = conv && conv->kernelH * conv->kernelW * conv->strideH * conv->strideW == 1 &&
                             conv->groups == 1 && conv->padding == Padding();
     return std::holds_alternative<Linear>(node.op) || (isOfPixels && !isDepthwise(graph, *conv));
+}
+
+bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes) {
+    return asBlock(graph, nodes).has_value();
+}
+
+KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers) {
+    const std::optional<BlockNodes> block = asBlock(graph, nodes);
+    return block ? InvertedResidualKernel::need(graph, *block, workers) : KernelNeed();
+}
+
+Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,
+                                                  const WeightsSource& weights, const Fusion& fusion) {
+    const std::optional<BlockNodes> block = asBlock(graph, nodes);
+    if (!block) return error(StatusCode::Unsupported, "the CPU backend has no kernel for %zu nodes", nodes.size());
+    return InvertedResidualKernel::make(graph, *block, weights, fusion);
 }
 
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion) {

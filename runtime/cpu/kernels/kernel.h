@@ -49,6 +49,14 @@ class Kernel {
 bool hasFusion(const Graph& graph, const Node& node);
 bool hasGate(const Graph& graph, const Node& node);
 
+// Whether one kernel computes nodes that follow one another, each the only reader of the one before it, and is faster
+// than one for each.
+bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes);
+KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers);
+// The fusion has no gate.
+Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,
+                                                  const WeightsSource& weights, const Fusion& fusion);
+
 // Known from the graph alone, before anything is read or allocated.
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion = {});
 
