@@ -1,4 +1,4 @@
-// A graph compiled for the CPU: steps by XNNPACK and by kernels of our own on one arena.
+// A graph compiled for the CPU: kernels, one after the other, on one arena.
 #pragma once
 
 #include <cstddef>
@@ -6,12 +6,10 @@
 #include <memory>
 #include <new>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/schedule.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin::cpu {
 
@@ -37,26 +35,19 @@ class Network {
     }
 
     // The same input gives the same bits, on any number of threads.
-    Status run();
+    void run();
 
   private:
-    struct KernelStep {
+    struct RunnableStep {
         std::unique_ptr<Kernel> kernel;
         std::vector<const float*> inputs;
         float* output;
     };
-    struct ActivationStep {
-        Activation activation;
-        float* map;
-        size_t count;
-    };
-    using RunnableStep = std::variant<CompiledSegment, KernelStep, ActivationStep>;
 
-    class Compiler;
+    Status add(const Graph& graph, const WeightsSource& weights, const Step& step);
 
     ArenaPlan plan_;
     AlignedBytes arena_, scratch_;
-    XnnpackPool xnnpackPool_;  // before the steps, which point to it; null without such steps or on one thread
     std::vector<RunnableStep> steps_;
     Workers workers_;
 };

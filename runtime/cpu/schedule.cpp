@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "runtime/cpu/kernels/kernel.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -17,7 +16,7 @@ struct Lifetime {
 std::vector<Lifetime> lifetimesOf(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
     std::vector<Lifetime> lifetimes(graph.values().size());
     for (size_t index = 0; index < schedule.size(); ++index) {
-        for (ValueId value : writtenBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)] = {index, index};
+        lifetimes[static_cast<size_t>(writtenBy(graph, schedule[index]))] = {index, index};
         for (ValueId value : readBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)].last = index;
     }
     // The input is filled before a run and, like what is kept, may be read after it.
@@ -56,26 +55,11 @@ class Scheduler {
 
     Schedule schedule() {
         const size_t nodes = graph_.nodes().size();
-        std::vector<Step> kernels(nodes);
-        for (size_t index = 0; index < nodes; ++index)
-            if (hasKernel(graph_, graph_.nodes()[index])) kernels[index] = kernelStep(index);
-
+        std::vector<Step> steps(nodes);
+        for (size_t index = 0; index < nodes; ++index) steps[index] = stepOf(index);
         Schedule schedule;
-        bool continuesRuntime = false;
-        for (size_t index = 0; index < nodes; ++index) {
-            const Node& node = graph_.nodes()[index];
-            if (isFused_[index]) continue;
-            const bool isKernel = hasKernel(graph_, node);
-            const bool hasPass = !isKernel && leavesActivation(activationOf(node.op));
-            if (isKernel)
-                schedule.push_back(kernels[index]);
-            else if (continuesRuntime && schedule.back().firstNode + schedule.back().nodeCount == index)
-                ++schedule.back().nodeCount;
-            else
-                schedule.push_back({Step::Kind::Xnnpack, index, 1});
-            if (hasPass) schedule.push_back({Step::Kind::Activation, index, 1});
-            continuesRuntime = !isKernel && !hasPass;
-        }
+        for (size_t index = 0; index < nodes; ++index)
+            if (!isFused_[index]) schedule.push_back(steps[index]);
         return schedule;
     }
 
@@ -85,9 +69,9 @@ class Scheduler {
         return readers_[indexOf(value)] == std::vector<size_t>{node};
     }
 
-    Step kernelStep(size_t index) {
+    Step stepOf(size_t index) {
         const Node& node = graph_.nodes()[index];
-        Step step = {Step::Kind::Kernel, index, 1};
+        Step step = {index};
         if (!hasFusion(graph_, node)) return step;
         fuseGate(inputsOf(node.op)[0], index, step);
         if (activationOf(node.op) == Activation::None) fuseResidual(node.output, index, step);
@@ -139,40 +123,22 @@ Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept) {
 
 std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
     std::vector<ValueId> values;
-    for (size_t index = step.firstNode; index < step.firstNode + step.nodeCount; ++index)
-        for (ValueId value : inputsOf(graph.nodes()[index].op)) values.push_back(value);
+    for (ValueId value : inputsOf(graph.nodes()[step.node].op)) values.push_back(value);
     if (step.gated != kNoValue) values.front() = step.gated;
     if (step.fusion.gate != kNoValue) values.push_back(step.fusion.gate);
     if (step.fusion.residual != kNoValue) values.push_back(step.fusion.residual);
     return values;
 }
 
-std::vector<ValueId> writtenBy(const Graph& graph, const Step& step) {
-    std::vector<ValueId> values;
-    if (step.kind == Step::Kind::Activation) return values;
-    for (size_t index = step.firstNode; index < step.firstNode + step.nodeCount; ++index)
-        values.push_back(graph.nodes()[index].output);
-    if (step.output != kNoValue) values.front() = step.output;
-    return values;
-}
-
-bool isOneRuntime(const Schedule& schedule) {
-    return schedule.size() == 1 && schedule.front().kind == Step::Kind::Xnnpack;
+ValueId writtenBy(const Graph& graph, const Step& step) {
+    return step.output != kNoValue ? step.output : graph.nodes()[step.node].output;
 }
 
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
-    std::vector<ValueId> values;
-    if (isOneRuntime(schedule)) {
-        values.assign(kept.begin(), kept.end());
-        if (std::ranges::find(values, graph.input()) == values.end()) values.push_back(graph.input());
-    } else {
-        values.push_back(graph.input());
-        for (const Step& step : schedule)
-            for (ValueId value : writtenBy(graph, step)) values.push_back(value);
-    }
+    std::vector<ValueId> values = {graph.input()};
+    for (const Step& step : schedule) values.push_back(writtenBy(graph, step));
     const auto bytesOf = [&](ValueId value) {
-        const auto bytes = static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float);
-        return roundUp(bytes + kXnnpackExtraFloats * sizeof(float), kArenaAlignment);
+        return roundUp(static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float), kArenaAlignment);
     };
     std::ranges::stable_sort(values, std::greater(), bytesOf);
 

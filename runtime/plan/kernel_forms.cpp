@@ -54,15 +54,22 @@ Tile largestFillingTile(const DeviceLimits& limits, std::span<const Tile> tiles,
     return tiles.back();
 }
 
-std::span<const Tile> pointwiseTiles(const DeviceLimits& limits, int outGroups) {
+// Whether tiles of four output groups pay on a CPU driver: where it was measured, six of them took as long as eleven of
+// two, and every core should get several workgroups.
+bool prefersFour(int64_t pixels, int outGroups) {
+    constexpr int64_t kFewestTiles = 256;
+    const int fours = divideUp(outGroups, 4), twos = divideUp(outGroups, 2);
+    return 11 * fours < 6 * twos && divideUp(pixels, int64_t{8}) * fours >= kFewestTiles;
+}
+
+std::span<const Tile> pointwiseTiles(const DeviceLimits& limits, int64_t pixels, int outGroups) {
     static constexpr Tile kLarge[] = {{8, 2}, {4, 1}}, kLargest[] = {{8, 4}, {4, 1}};
     // Two tiles a family: each further one multiplies the pipelines of a network.
     static constexpr Tile kMedium[] = {{4, 2}, {1, 1}};
     static constexpr Tile kSmall[] = {{4, 1}, {1, 1}};
     switch (limits.family) {
         case DeviceFamily::CpuDriver:
-            // Where it was measured, six tiles of four output groups took as long as eleven of two.
-            return 11 * divideUp(outGroups, 4) < 6 * divideUp(outGroups, 2) ? kLargest : kLarge;
+            return prefersFour(pixels, outGroups) ? kLargest : kLarge;
         case DeviceFamily::Mali:
         case DeviceFamily::PowerVr:
             return kSmall;
@@ -142,7 +149,7 @@ KernelForm pointwiseForm(const DeviceLimits& limits, const Shape& in, const Shap
         const uint32_t local = limits.family == DeviceFamily::CpuDriver ? kCpuWorkgroup : kWorkgroup;
         return {preferredLoad(limits), 1, 1, local, 1};
     }
-    const Tile tile = largestFillingTile(limits, pointwiseTiles(limits, outGroups), [&](Tile t) {
+    const Tile tile = largestFillingTile(limits, pointwiseTiles(limits, pixels, outGroups), [&](Tile t) {
         return divideUp(pixels, int64_t{t.x}) * divideUp(outGroups, int{t.y});
     });
     KernelForm form = formOf(limits, tile);
@@ -157,7 +164,9 @@ KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out) {
     const Tile tile = largestFillingTile(limits, isCpu ? tiles : tiles.subspan(1), [&](Tile t) {
         return out.pixelCount() / t.x * divideUp(channelGroups(out.c), int{t.y});
     });
-    return formOf(limits, tile);
+    KernelForm form = formOf(limits, tile);
+    if (isCpu) form.localSize = kCpuWorkgroup;
+    return form;
 }
 
 KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kernelSide, bool squeeze) {
@@ -165,7 +174,11 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kerne
         return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
     });
     KernelForm form = formOf(limits, tile);
-    if (squeeze) form.groupLanes = groupLanes(channelGroups(out.c));
+    if (!squeeze) return form;
+    // A CPU has no more lanes to fill than those of a vector, and layers that are alike share a pipeline.
+    constexpr uint32_t kCpuLanes = 8;
+    form.groupLanes = groupLanes(channelGroups(out.c));
+    if (limits.family == DeviceFamily::CpuDriver) form.groupLanes = std::min(form.groupLanes, kCpuLanes);
     return form;
 }
 

@@ -9,9 +9,12 @@ namespace {
 
 using Written = std::map<TensorId, std::vector<std::byte>>;
 
-// Samples of each form in the race. The quartiles of nine are the third and the seventh.
-constexpr int kRounds = 9, kFewestRounds = 5;
-// A form that takes so much longer than the fastest so far, at first sight or by the median of its samples, will not
+// Samples of each form in the race; more where the machine does other things meanwhile, which the default's show.
+constexpr size_t kFewestRounds = 5, kRounds = 9, kNoisyRounds = 25;
+constexpr double kNoise = 0.1;  // interquartile range over the median
+// Of all rounds, in which a winner must be faster than the default was in the same one.
+constexpr double kWonRounds = 0.6;
+// A form that takes so much longer than the fastest so far, at first sight or by its samples, will not
 // win.
 constexpr double kHopelessAtOnce = 1.6, kHopeless = 1.25;
 
@@ -34,8 +37,14 @@ double quantile(std::vector<double> values, double share) {
     return values[static_cast<size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
 }
 
-double median(const std::vector<double>& values) {
-    return quantile(values, 0.5);
+// What disturbs a measurement only adds to it: on a quiet machine this is the median but for nothing, on a busy one it
+// is nearer to the truth.
+double typicalNs(const std::vector<double>& samplesNs) {
+    return quantile(samplesNs, 0.25);
+}
+
+bool isNoisy(const std::vector<double>& samplesNs) {
+    return quantile(samplesNs, 0.75) - quantile(samplesNs, 0.25) > kNoise * quantile(samplesNs, 0.5);
 }
 
 // What has nothing to do with the form.
@@ -158,18 +167,20 @@ class CaseTuning {
     // A first idea of its time.
     Status glance(Lane& lane) const {
         DUNLIN_ASSIGN(lane.repeats, repeatsFor(*lane.runner, tools_.sampleNs));
-        DUNLIN_ASSIGN(const double one, lane.runner->timeNs(lane.repeats));
-        DUNLIN_ASSIGN(const double other, lane.runner->timeNs(lane.repeats));
-        lane.quickNs = std::max(std::min(one, other), kShortestNs);
+        lane.quickNs = INFINITY;
+        for (int i = 0; i < 3; ++i) {
+            DUNLIN_ASSIGN(const double ns, lane.runner->timeNs(lane.repeats));
+            lane.quickNs = std::min(lane.quickNs, std::max(ns, kShortestNs));
+        }
         return {};
     }
 
     // Samples of each in turn, begun with another one each time: what comes after a rest is no better off.
     Status race() {
         if (lanes_.size() < 2) return {};
-        for (size_t round = 0; round < kRounds; ++round) {
+        for (size_t round = 0; round < kNoisyRounds; ++round) {
             const bool isLate = tools_.nowMs() > deadlineMs_ && !isDefaultWrong_;
-            if (isLate && round > 0) break;
+            if ((isLate && round > 0) || isDecided(round)) break;
             for (size_t i = 0; i < lanes_.size(); ++i) {
                 Lane& lane = lanes_[(i + round) % lanes_.size()];
                 if (!lane.isRacing) continue;
@@ -182,24 +193,32 @@ class CaseTuning {
         return {};
     }
 
+    // Whether so many rounds suffice. The first lane always takes part: the default, where that is right.
+    bool isDecided(size_t rounds) const {
+        if (rounds < kRounds) return false;
+        const bool isAlone = std::ranges::count_if(lanes_, &Lane::isRacing) < 2;
+        return isAlone || !isNoisy(lanes_.front().samplesNs);
+    }
+
     void dropHopeless() {
         double fastest = INFINITY;
         for (const Lane& lane : lanes_) {
-            if (lane.isRacing) fastest = std::min(fastest, median(lane.samplesNs));
+            if (lane.isRacing) fastest = std::min(fastest, typicalNs(lane.samplesNs));
         }
         for (Lane& lane : lanes_) {
-            if (!isDefault(lane) && median(lane.samplesNs) > kHopeless * fastest) lane.isRacing = false;
+            if (!isDefault(lane) && typicalNs(lane.samplesNs) > kHopeless * fastest) lane.isRacing = false;
         }
     }
 
-    static double timeOf(const Lane& lane) { return lane.samplesNs.empty() ? lane.quickNs : median(lane.samplesNs); }
+    static double timeOf(const Lane& lane) { return lane.samplesNs.empty() ? lane.quickNs : typicalNs(lane.samplesNs); }
 
-    // By more than its share, and in three of four rounds: those samples were taken next to each other.
+    // By more than its share, and in most rounds, whose samples were taken next to each other.
     bool beats(const Lane& lane, const Lane& usual) const {
         if (lane.samplesNs.size() < kFewestRounds || usual.samplesNs.size() < lane.samplesNs.size()) return false;
         std::vector<double> ratios;
         for (size_t i = 0; i < lane.samplesNs.size(); ++i) ratios.push_back(lane.samplesNs[i] / usual.samplesNs[i]);
-        return quantile(ratios, 0.75) < 1 && median(ratios) <= 1 - kWinningShare;
+        const bool isFaster = typicalNs(lane.samplesNs) <= (1 - kWinningShare) * typicalNs(usual.samplesNs);
+        return isFaster && quantile(ratios, kWonRounds) < 1;
     }
 
     // The fastest of those that win against the default and are right once more; the default where there is none.

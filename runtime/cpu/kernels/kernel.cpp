@@ -23,38 +23,6 @@ bool isDepthwise(const Graph& graph, const Conv2d& conv) {
     return conv.groups == channels && conv.outChannels == channels && channels > 1;
 }
 
-bool isPartial(const Graph& graph, const GlobalAvgPool& pool) {
-    const Shape& input = graph.shape(pool.input);
-    return pool.begin != 0 || (pool.count != 0 && pool.count != input.h * input.w);
-}
-
-bool isUnlikeXnnpacks(const MaxPool& pool) {
-    const Padding& padding = pool.padding;
-    return pool.kernelH * pool.kernelW == 1 || std::max(padding.top, padding.bottom) >= pool.kernelH ||
-           std::max(padding.left, padding.right) >= pool.kernelW;
-}
-
-struct HasKernel {
-    const Graph& graph;
-    bool operator()(const Conv2d&) const { return true; }
-    bool operator()(const Linear&) const { return true; }
-    bool operator()(const GlobalAvgPool& pool) const { return isPartial(graph, pool); }
-    bool operator()(const MaxPool& pool) const { return isUnlikeXnnpacks(pool); }
-    bool operator()(const Activate& op) const {
-        return op.activation == Activation::Gelu || op.activation == Activation::GeluTanh;
-    }
-    bool operator()(const LayerNorm&) const { return true; }
-    bool operator()(const Attention&) const { return true; }
-    bool operator()(const SeparableAttention&) const { return true; }
-    bool operator()(const Concat&) const { return true; }
-    bool operator()(const SpaceToDepth&) const { return true; }
-    bool operator()(const EmbedTokens&) const { return true; }
-    template <typename Other>
-    bool operator()(const Other&) const {
-        return false;
-    }
-};
-
 struct Need {
     const Graph& graph;
     const Shape& output;
@@ -113,10 +81,6 @@ struct Make {
     Made operator()(const EmbedTokens& op) {
         return std::make_unique<EmbedTokensKernel>(op, output, std::move(weights));
     }
-    template <typename Other>
-    Made operator()(const Other&) {
-        return nullptr;
-    }
 };
 
 }  // namespace
@@ -133,10 +97,6 @@ bool hasGate(const Graph& graph, const Node& node) {
     return std::holds_alternative<Linear>(node.op) || (isOfPixels && !isDepthwise(graph, *conv));
 }
 
-bool hasKernel(const Graph& graph, const Node& node) {
-    return std::visit(HasKernel{graph}, node.op);
-}
-
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion) {
     return std::visit(Need{graph, graph.shape(node.output), workers, fusion}, node.op);
 }
@@ -144,10 +104,7 @@ KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, cons
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
                                            const Fusion& fusion) {
     DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
-    std::unique_ptr<Kernel> kernel =
-        std::visit(Make{graph, graph.shape(node.output), std::move(folded), fusion}, node.op);
-    if (!kernel) return error(StatusCode::Unsupported, "the CPU backend has no kernel for %s", name(node.op));
-    return kernel;
+    return std::visit(Make{graph, graph.shape(node.output), std::move(folded), fusion}, node.op);
 }
 
 }  // namespace dunlin::cpu

@@ -43,6 +43,19 @@ enum class Vectors : uint8_t {
 };
 constexpr Vectors kAllVectors[] = {Vectors::Of4, Vectors::Of8, Vectors::Of16};
 
+// "AVX-512", "AVX2", or what every processor of this architecture has: "SSE2", "NEON".
+inline const char* name(Vectors vectors) {
+    if (vectors == Vectors::Of16) return "AVX-512";
+    if (vectors == Vectors::Of8) return "AVX2";
+#if defined(__x86_64__)
+    return "SSE2";
+#elif defined(__aarch64__)
+    return "NEON";
+#else
+    return "scalar";
+#endif
+}
+
 // Whether this processor, and the system on it, can run what is compiled for `vectors`.
 inline bool hasVectors(Vectors vectors) {
     if (vectors == Vectors::Of4) return true;
