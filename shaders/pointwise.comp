@@ -11,6 +11,7 @@
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
 // Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross
 //            images. Channel tiles are adjacent in the flat index, so that neighbours share their input pixels.
+//            Other methods: pointwise_shared.comp, pointwise_split.comp, pointwise_matrix.comp.
 // Needs      nothing to be divisible: pixels and groups past the end are loaded clamped and not stored. Padding lanes
 //            of the input are zero or meet zero weights; padding lanes of the output are written as zero.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
@@ -18,10 +19,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
-#include "include/activation.glsl"
-#include "include/index.glsl"
-#include "include/params.h"
-#include "include/window_norm.glsl"
+#include "include/pointwise.glsl"
 
 #ifndef TILE_X
 #define TILE_X 4
@@ -29,19 +27,6 @@
 #ifndef TILE_Y
 #define TILE_Y 2
 #endif
-
-layout(constant_id = 2) const uint kActivation = 0u;
-layout(constant_id = 3) const uint kResidual = 0u;
-layout(constant_id = 4) const uint kGate = 0u;
-layout(constant_id = 5) const uint kNorm = 0u;
-
-layout(push_constant) uniform Push { PointwiseParams p; };
-
-READS(0, loadInput)
-READS(1, loadWeights)
-READS(2, loadResidual)
-READS_TEXELS(3, loadGate)
-WRITES(4, storeOutput)
 
 // For kNorm only, of each pixel: sums and sums of squares of how far its channels are from the pivot.
 float pivots[TILE_X];
@@ -53,21 +38,10 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     Element4 values[TILE_X];
     float scales[TILE_X];  // of the values, for kNorm only
     [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = loadInput(inputs[x] + group);
-    if (kGate == 1u) {
-        const Element4 gate = loadGate(gateIndex + group);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] *= gate;
-    }
-    if (kGate == 2u) {
-        const vec4 moments = vec4(loadGate(gateIndex));
-        const float mean = moments.x + moments.y, factor = 1.0 / (moments.z + moments.w);
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) values[x] = Element4((vec4(values[x]) - mean) * factor);
-    }
-    if (kNorm == 1u) {
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-            const vec4 distances = keepChannels(vec4(values[x]) - pivots[x], uint(group), p.inChannels);
-            addMoments(moments[x], distances);
-            values[x] = blockOf(distances, scales[x]);
-        }
+    const Gate gate = loadGateOf(gateIndex, group);
+    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+        values[x] = gated(values[x], gate);
+        if (kNorm == 1u) values[x] = normed(values[x], pivots[x], group, moments[x], scales[x]);
     }
     [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
         Element4 rows[4];
@@ -79,28 +53,18 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     }
 }
 
-// Of output x, y of the tile: at `index`.
-vec4 finish(vec4 sum, uint x, vec4 bias, int index, uint group) {
-    const float scale = kNorm == 1u ? inverseDeviation(moments[x], float(p.inChannels), p.epsilon) : 1.0;
-    vec4 value = sum * scale + bias;
-    if (kResidual == 2u) value += vec4(loadResidual(index + p.residualBase));
-    value = activate(value, kActivation);
-    if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
-    return keepChannels(value, group, p.outChannels);
-}
-
 // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
 // branch around each.
 void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[TILE_Y],
                vec4 sums[TILE_X * TILE_Y]) {
     const int firstIndex = int((imageBegin + firstPixel) * p.outGroups + firstGroup);
-    const vec4 first = finish(sums[0], 0, biases[0], firstIndex, firstGroup);
+    const vec4 first = finish(sums[0], deviationScale(moments[0]), biases[0], firstIndex, firstGroup);
     storeOutput(firstIndex + p.outBase, first);
     [[unroll]] for (uint i = 1; i < TILE_X * TILE_Y; ++i) {
         const uint x = i / TILE_Y, y = i % TILE_Y;
         const bool inside = firstPixel + x < p.pixelsPerImage && firstGroup + y < p.outGroups;
         const int index = inside ? firstIndex + int(x * p.outGroups + y) : firstIndex;
-        const vec4 value = finish(sums[i], x, biases[y], index, firstGroup + y);
+        const vec4 value = finish(sums[i], deviationScale(moments[x]), biases[y], index, firstGroup + y);
         storeOutput(index + p.outBase, inside ? value : first);
     }
 }
@@ -130,8 +94,7 @@ void main() {
         moments[x] = vec2(0.0);
         pivots[x] = kNorm == 1u ? pivotOf(loadInput(inputs[x])) : 0.0;
     }
-    const int gateGroups = kGate == 2u ? 1 : int(p.inGroups);
-    const int gateIndex = int(p.gateImageBegin + image) * gateGroups + p.gateBase;
+    const int gateIndex = gateOf(image);
     // The test is at the end, because some drivers run a loop's body once more, for nothing, where it is at the beginning.
     int group = 0;
     do {

@@ -13,6 +13,25 @@ namespace {
 constexpr uint kGroupsStep = 256, kReducedStep = 64;
 constexpr int kThreeColours = 3;
 
+// What is computed together, and how much of it by a workgroup.
+struct PointwiseTile {
+    int64_t pixels, groups;
+    int64_t tilesAWorkgroup;
+};
+
+PointwiseTile pointwiseTile(const KernelForm& form) {
+    const int64_t shareLanes = form.localSize / form.groupLanes;
+    switch (form.method) {
+        case Method::SharedTiles:
+            return {form.tileX * shareLanes, int64_t{form.tileY} * form.groupLanes, 1};
+        case Method::SplitK:
+            return {form.tileX, form.tileY, form.groupLanes};
+        case Method::Registers:
+            break;
+    }
+    return {form.tileX, form.tileY, form.localSize};
+}
+
 uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder order) {
     if (!residual) return 0;
     return order == ResidualOrder::AfterActivation ? 1 : 2;
@@ -29,6 +48,7 @@ Variant DispatchBuilder::variant(Kernel kernel, const KernelForm& form) const {
     variant.tileY = form.tileY;
     variant.constants[0] = form.localSize;
     variant.constants[1] = form.groupLanes;
+    variant.method = form.method;
     return variant;
 }
 
@@ -80,7 +100,8 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     params.pixelBegin = asUint((int64_t{extent.imageBegin} * out.h + extent.rowBegin) * out.w);
     params.pixelsPerImage = asUint(pixelsPerImage);
     params.images = asUint(images);
-    params.tilesPerImage = asUint(divideUp(pixelsPerImage, int64_t{form.tileX}));
+    const PointwiseTile tile = pointwiseTile(form);
+    params.tilesPerImage = asUint(divideUp(pixelsPerImage, tile.pixels));
     params.inGroups = asUint(inGroups);
     params.outGroups = asUint(outGroups);
     params.outChannels = asUint(out.c);
@@ -103,9 +124,9 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     chosen.constants[constant_id::kGate] = call.imageMoments ? 2 : call.gate.has_value();
     chosen.constants[constant_id::kNorm] = call.normEpsilon.has_value();
     const Binding weights = bindAll(call.weights, int64_t{outGroups} * (1 + int64_t{inGroups} * kChannelGroup));
-    const int64_t outTiles = divideUp(outGroups, int{form.tileY});
+    const int64_t tiles = divideUp(int64_t{outGroups}, tile.groups) * params.tilesPerImage * images;
     return dispatchOf(chosen, {in.binding, weights, residual.binding, gate.binding, result.binding},
-                      PushConstants::of(params), flatWorkgroups(outTiles * params.tilesPerImage * images, form));
+                      PushConstants::of(params), spreadWorkgroups(divideUp(tiles, tile.tilesAWorkgroup)));
 }
 
 Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form, const Extent& extent) const {

@@ -21,7 +21,10 @@
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
 //   preprocess      flat: column, strip of group lanes rows, of one image
 //   conv2d          flat: out tile (tileY groups), column tile, row, image
-//   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image
+//   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image; by shared tiles, workgroups
+//   numbered
+//                   likewise, whose tiles are localSize / group lanes and group lanes times as large; by split-K,
+//                   workgroups of group lanes tiles
 //   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups at [ceil(groups / group lanes),
 //                   partial, image] take as many tiles as group lanes leave room for, and each makes one partial
 //   squeeze_excite  workgroup.x = image
@@ -67,8 +70,10 @@ struct KernelForm {
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
     // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
     // Inverted residual: groups of hidden channels in shared memory at a time. Preprocess: rows of pixels that an
-    // invocation computes. Divides localSize.
+    // invocation computes. Pointwise by shared tiles: how many take output groups side by side; the rest
+    // take pixels. Split-K: how many tiles a workgroup has; the rest share the input groups of each. Divides localSize.
     uint32_t groupLanes = 1;
+    Method method = Method::Registers;
 
     bool operator==(const KernelForm&) const = default;
 };

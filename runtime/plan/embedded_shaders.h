@@ -9,15 +9,17 @@
 
 namespace dunlin {
 
-// The modules of one kernel, precision and load path, in the order of their tiles and one behind the other in one gzip
-// stream.
+// The modules of one kernel, precision, load path and method, in the order of their tiles and one behind the other in
+// one gzip stream.
 struct EmbeddedShaders {
     Kernel kernel;
     Precision precision;
     LoadPath load;  // Storage for kernels without a choice
+    Method method;
     std::span<const std::array<uint8_t, 2>> tiles;
     std::span<const uint32_t> words;  // of each module
-    std::span<const uint8_t> gzip;
+    uint32_t textBytes;               // of what `gzip` holds
+    std::span<const uint8_t> gzip;    // cmake/write_compressed_modules.cmake says of what
 };
 
 std::span<const EmbeddedShaders> embeddedShaders();

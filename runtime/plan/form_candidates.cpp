@@ -16,6 +16,23 @@ uint32_t mostInvocations(const DeviceLimits& limits) {
     return std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
 }
 
+// Of float32, which takes twice as much as float16.
+uint64_t pointwiseSharedBytes(const PointwiseCall& call, const KernelForm& form) {
+    constexpr uint64_t kSlabGroups = 4, kMomentBytes = 8;
+    const uint64_t lanes = form.groupLanes, shareLanes = form.localSize / form.groupLanes;
+    switch (form.method) {
+        case Method::SharedTiles:
+            return kSlabGroups * kFloatGroupBytes * (form.tileX * shareLanes + kChannelGroup * form.tileY * lanes);
+        case Method::SplitK: {
+            const uint64_t moments = call.normEpsilon ? kMomentBytes * form.tileX : 0;
+            return form.localSize * (uint64_t{form.tileX} * form.tileY * kFloatGroupBytes + moments);
+        }
+        case Method::Registers:
+            break;
+    }
+    return 0;
+}
+
 // Shared memory that the kernel takes in this form; the kernels that are left out take none.
 uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
     constexpr uint64_t kFloatBytes = 4;
@@ -34,6 +51,8 @@ uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
             return 2 * form.localSize * kFloatBytes;
         case Kernel::Attention:
             return form.groupLanes < form.localSize ? form.localSize * (2 * kFloatGroupBytes + 2 * kFloatBytes) : 0;
+        case Kernel::Pointwise:
+            return pointwiseSharedBytes(std::get<PointwiseCall>(call), form);
         case Kernel::InvertedResidual:
             return invertedResidualSharedBytes(std::get<InvertedResidualCall>(call), form);
         default:
@@ -135,6 +154,7 @@ class Candidates {
         addTiles();
         for (const Workgroup& workgroup : otherWorkgroups(call_, default_))
             add({default_.load, default_.tileX, default_.tileY, workgroup[0], workgroup[1]});
+        addMethods();
         return std::move(forms_);
     }
 
@@ -152,6 +172,16 @@ class Candidates {
                 }
                 add(form);
             }
+        }
+    }
+
+    // Not on software drivers: there shared tiles took four to eight times as long where it was measured, split-K
+    // three.
+    void addMethods() {
+        if (limits_.family == DeviceFamily::CpuDriver) return;
+        for (const MethodRow& way : row(kernelOf(call_)).methods) {
+            for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage})
+                add({load, way.tile[0], way.tile[1], way.localSize, way.groupLanes, way.method});
         }
     }
 
@@ -212,7 +242,7 @@ std::string formName(Kernel kernel, const KernelForm& form) {
     if (kernel == Kernel::Preprocess) {
         append(kSourceNames[form.tileX]);
     } else if (its.tiles.size() > 1) {
-        append("tile" + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
+        append(tileName(form.method) + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
     }
     if (hasLoadPath(its)) append(form.load == LoadPath::Texel ? "texel" : "storage");
     if (form.localSize != kUsualLocal) append("local" + std::to_string(form.localSize));

@@ -122,7 +122,27 @@ KernelForm formOf(const DeviceLimits& limits, Tile tile) {
 
 }  // namespace
 
-KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups) {
+namespace {
+
+std::optional<KernelForm> splitForm(const DeviceLimits& limits, const Shape& in, const Shape& out) {
+    // One number of shares, because each further one multiplies the pipelines of a network. Each of them takes two
+    // input groups at least, or what they save goes into adding up.
+    constexpr uint32_t kShares = 16;
+    const int64_t pixels = int64_t{out.h} * out.w, outGroups = channelGroups(out.c);
+    if (!isDesktop(limits) || pixels * outGroups >= fillingInvocations(limits)) return std::nullopt;
+    if (channelGroups(in.c) < 2 * static_cast<int>(kShares)) return std::nullopt;
+    KernelForm form = formOf(limits, pixels < 4 ? Tile{1, 1} : Tile{4, 1});
+    form.method = Method::SplitK;
+    form.groupLanes = kWorkgroup / kShares;
+    return form;
+}
+
+}  // namespace
+
+KernelForm pointwiseForm(const DeviceLimits& limits, const Shape& in, const Shape& out) {
+    if (const std::optional<KernelForm> split = splitForm(limits, in, out)) return *split;
+    const int64_t pixels = out.pixelCount();
+    const int outGroups = channelGroups(out.c);
     // A vector of features: one output group an invocation; on a CPU in small workgroups, so that every core gets some.
     constexpr int64_t kFewPixels = 2;
     if (pixels <= kFewPixels) {

@@ -9,7 +9,11 @@
 
 namespace dunlin {
 
-KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGroups);
+// Where even single outputs of one image are too few for a desktop GPU, neighbours share the input channels (split-K).
+// The batch does not count in that, so that an image's bits do not hang on it. RADV for navi21, 7x7 160->960 in
+// float16: one output an invocation has 11,760 of them for the 32,768 that fill the device, each of which waits for 40
+// groups in a row; 4x1 tiles in 16 shares are 49,920 and wait for three.
+KernelForm pointwiseForm(const DeviceLimits& limits, const Shape& in, const Shape& out);
 KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out);
 KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kernelSide, bool squeeze);
 KernelForm squeezeExciteForm(const DeviceLimits& limits);

@@ -25,14 +25,10 @@ constexpr BindingRow kConv2dBindings[] = {{"input", BindingKind::Activation, fal
                                           {"weights", Weights, false},
                                           {"other", BindingKind::Activation, false},
                                           {"output", BindingKind::Storage, true}};
-constexpr ConstantRow kConv2dConstants[] = {{"activation", ConstantKind::Activation},
-                                            {"other", ConstantKind::Option},
-                                            {"kernel_h", ConstantKind::Number},
-                                            {"kernel_w", ConstantKind::Number},
-                                            {"stride_h", ConstantKind::Number},
-                                            {"stride_w", ConstantKind::Number},
-                                            {"norm", ConstantKind::Option},
-                                            {"colours", ConstantKind::Flag}};
+constexpr ConstantRow kConv2dConstants[] = {
+    {"activation", ConstantKind::Activation}, {"other", ConstantKind::Option},    {"kernel_h", ConstantKind::Number},
+    {"kernel_w", ConstantKind::Number},       {"stride_h", ConstantKind::Number}, {"stride_w", ConstantKind::Number},
+    {"norm", ConstantKind::Option},           {"colours", ConstantKind::Flag}};
 constexpr Tile kConv2dTiles[] = {{1, 1}, {4, 1}, {8, 2}};
 
 constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, false},
@@ -45,6 +41,12 @@ constexpr ConstantRow kPointwiseConstants[] = {{"activation", ConstantKind::Acti
                                                {"gate", ConstantKind::Option},
                                                {"norm", ConstantKind::Option}};
 constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}, {8, 4}};
+
+// 32 and 64 pixels and channels a workgroup; 8 to 32 shares, of tiles that reuse each load or of single outputs.
+constexpr MethodRow kPointwiseMethods[] = {{Method::SharedTiles, {4, 1}, 64, 8}, {Method::SharedTiles, {4, 2}, 128, 8},
+                                           {Method::SplitK, {4, 1}, 64, 8},      {Method::SplitK, {4, 1}, 64, 4},
+                                           {Method::SplitK, {1, 1}, 64, 8},      {Method::SplitK, {1, 1}, 64, 4},
+                                           {Method::SplitK, {1, 1}, 64, 2}};
 
 constexpr BindingRow kDepthwiseBindings[] = {{"input", BindingKind::Activation, false},
                                              {"weights", Weights, false},
@@ -116,7 +118,7 @@ constexpr KernelRow kTable[] = {
     {Kernel::Preprocess, "preprocess", kPreprocessBindings, sizeof(params::PreprocessParams), {}, kPreprocessSources},
     {Kernel::Conv2d, "conv2d", kConv2dBindings, sizeof(params::Conv2dParams), kConv2dConstants, kConv2dTiles},
     {Kernel::Pointwise, "pointwise", kPointwiseBindings, sizeof(params::PointwiseParams), kPointwiseConstants,
-     kPointwiseTiles},
+     kPointwiseTiles, kPointwiseMethods},
     {Kernel::Depthwise, "depthwise", kDepthwiseBindings, sizeof(params::DepthwiseParams), kDepthwiseConstants,
      kDepthwiseTiles},
     {Kernel::SqueezeExcite, "squeeze_excite", kSqueezeExciteBindings, sizeof(params::SqueezeExciteParams),
@@ -181,10 +183,31 @@ bool hasLoadPath(const KernelRow& kernel) {
     return false;
 }
 
+namespace {
+
+// The first bytes of all words, then the second ones, and so on. cmake/write_compressed_modules.cmake says how they
+// were written.
+std::vector<uint8_t> unpackBytes(const EmbeddedShaders& shaders) {
+    constexpr uint8_t kZero = 1, kFlipped = 255, kFlip = 0x80;
+    std::vector<uint8_t> bytes(shaders.textBytes);
+    if (!inflateGzip(shaders.gzip, std::as_writable_bytes(std::span(bytes)))) return {};
+    size_t count = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+        uint8_t value = bytes[i] == kZero ? 0 : bytes[i];
+        if (bytes[i] == kFlipped && i + 1 < bytes.size()) value = bytes[++i] ^ kFlip;
+        bytes[count++] = value;
+    }
+    bytes.resize(count);
+    return bytes;
+}
+
+}  // namespace
+
 std::vector<uint32_t> unpackSpirv(const Variant& variant) {
     const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
     const auto isOf = [&](const EmbeddedShaders& shaders) {
-        return shaders.kernel == variant.kernel && shaders.precision == variant.precision && shaders.load == load;
+        return shaders.kernel == variant.kernel && shaders.precision == variant.precision && shaders.load == load &&
+               shaders.method == variant.method;
     };
     const auto shaders = std::ranges::find_if(embeddedShaders(), isOf);
     if (shaders == embeddedShaders().end()) return {};
@@ -193,10 +216,27 @@ std::vector<uint32_t> unpackSpirv(const Variant& variant) {
     const auto module = static_cast<size_t>(tile - shaders->tiles.begin());
     const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
     const uint32_t before = std::accumulate(begin, its, 0u);
-    std::vector<uint32_t> words(before + *its);
-    if (!inflateGzip(shaders->gzip, std::as_writable_bytes(std::span(words)))) return {};
-    words.erase(words.begin(), words.begin() + before);
-    return words;
+    const std::vector<uint8_t> bytes = unpackBytes(*shaders);
+    const size_t stride = bytes.size() / sizeof(uint32_t);
+    if (stride < before + *its) return {};
+    std::vector<uint32_t> result(*its);
+    for (size_t i = 0; i < result.size(); ++i) {
+        for (size_t byte = 0; byte < sizeof(uint32_t); ++byte)
+            result[i] |= uint32_t{bytes[byte * stride + before + i]} << (8 * byte);
+    }
+    return result;
+}
+
+const char* tileName(Method method) {
+    switch (method) {
+        case Method::Registers:
+            return "tile";
+        case Method::SharedTiles:
+            return "shared";
+        case Method::SplitK:
+            return "split";
+    }
+    return "unknown";
 }
 
 std::string moduleName(const Variant& variant) {
@@ -209,7 +249,8 @@ std::string moduleName(const Variant& variant) {
     }
     if (hasLoadPath(kernel)) result.append(variant.load == LoadPath::Texel ? ".texel" : ".storage");
     if (kernel.tiles.size() == 1) return result;
-    return result.append(".").append(std::to_string(variant.tileX)).append("x").append(std::to_string(variant.tileY));
+    result.append(".").append(variant.method == Method::Registers ? "" : tileName(variant.method));
+    return result.append(std::to_string(variant.tileX)).append("x").append(std::to_string(variant.tileY));
 }
 
 std::string describe(const Variant& variant) {

@@ -40,6 +40,13 @@ struct ConstantRow {
     ConstantKind kind;
 };
 
+// A way to run a kernel by another method than Registers, compiled like its tiles.
+struct MethodRow {
+    Method method;
+    std::array<uint8_t, 2> tile;
+    uint32_t localSize, groupLanes;
+};
+
 struct KernelRow {
     Kernel kernel;
     const char* name;                      // also the shader's file name: shaders/<name>.comp
@@ -48,6 +55,7 @@ struct KernelRow {
     std::span<const ConstantRow> constants;  // from constant_id 2 on: 0 and 1 are the same in every kernel
     // Tiles that are compiled, as tileX, tileY pairs; the shader gets them as TILE_X and TILE_Y.
     std::span<const std::array<uint8_t, 2>> tiles;
+    std::span<const MethodRow> methods = {};
 };
 
 // Binding numbers are positions in KernelRow::bindings:
@@ -111,8 +119,10 @@ constexpr uint32_t kSqueezeExciteChunk = 512;
 // The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds. Empty if it was not
 // compiled (a bug). Thread-safe.
 std::vector<uint32_t> unpackSpirv(const Variant& variant);
-// "pointwise.f32.texel.8x2", "head.f16.storage", "preprocess.f32.image": the module's name, in messages, tests and
-// benchmarks.
+// "tile" of Method::Registers, else "shared" or "split": what tiles are called after.
+const char* tileName(Method method);
+// "pointwise.f32.texel.8x2", "pointwise.f32.storage.shared4x2", "head.f16.storage", "preprocess.f32.image": the
+// module's name, in messages, tests and benchmarks.
 std::string moduleName(const Variant& variant);
 
 }  // namespace dunlin

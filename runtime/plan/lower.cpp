@@ -263,7 +263,7 @@ class Lowering {
         if (step.normNode >= 0) setNorm(call, step.normNode);
         call.out = newValue(step.output, node.name);
         call.activation = step.activation;
-        const KernelForm form = pointwiseForm(limits_, out.pixelCount(), channelGroups(out.c));
+        const KernelForm form = pointwiseForm(limits_, call.in.shape, out);
         return emitSplit(node.name, out, form, call);
     }
 

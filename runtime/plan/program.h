@@ -39,11 +39,19 @@ enum class Kernel : uint8_t {
 // elements) or storage buffers.
 enum class LoadPath : uint8_t { Texel, Storage };
 
+// How a kernel's work is shared out, where there is more than one way: pointwise. shaders/README.md says when each
+// pays.
+enum class Method : uint8_t {
+    Registers,    // an invocation computes a tile by itself
+    SharedTiles,  // a workgroup loads inputs and weights into shared memory for all of its invocations
+    SplitK,       // neighbours share out the input channels of a tile
+};
+
 // Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are
 // listed by kernel in kernels.h.
 constexpr size_t kMaxConstants = 16;
 
-// One pipeline: a SPIR-V module (kernel, precision, load path, tile) and its specialization constants.
+// One pipeline: a SPIR-V module (kernel, precision, load path, method, tile) and its specialization constants.
 struct Variant {
     Kernel kernel = Kernel::Preprocess;
     Precision precision = Precision::Fp32;
@@ -53,6 +61,7 @@ struct Variant {
     // kernels without tiles. By one workgroup: inverted_residual, columns x rows.
     uint8_t tileX = 1, tileY = 1;
     std::array<uint32_t, kMaxConstants> constants{};
+    Method method = Method::Registers;
 
     bool operator==(const Variant&) const = default;
     auto operator<=>(const Variant&) const = default;

@@ -376,14 +376,16 @@ const char* precisionName(Precision precision) {
 
 std::string describe(const KernelForm& form, Precision precision) {
     return std::string(precisionName(precision)) + (form.load == LoadPath::Texel ? ".texel." : ".storage.") +
-           std::to_string(form.tileX) + "x" + std::to_string(form.tileY) + " local=" + std::to_string(form.localSize) +
-           " lanes=" + std::to_string(form.groupLanes);
+           tileName(form.method) + std::to_string(form.tileX) + "x" + std::to_string(form.tileY) +
+           " local=" + std::to_string(form.localSize) + " lanes=" + std::to_string(form.groupLanes);
 }
 
 std::vector<KernelForm> formsOf(Kernel kernel, uint32_t localSize, uint32_t groupLanes) {
     std::vector<KernelForm> forms;
     for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
         for (const auto& tile : row(kernel).tiles) forms.push_back({load, tile[0], tile[1], localSize, groupLanes});
+        for (const MethodRow& way : row(kernel).methods)
+            forms.push_back({load, way.tile[0], way.tile[1], way.localSize, way.groupLanes, way.method});
     }
     return forms;
 }

@@ -1,7 +1,6 @@
 // The table of kernels against what the build embedded, and the names of variants.
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <set>
 
 #include "runtime/plan/embedded_shaders.h"
@@ -18,9 +17,10 @@ std::vector<Variant> everyVariant() {
     for (const KernelRow& kernel : kernelTable()) {
         for (Precision precision : {Precision::Fp32, Precision::Fp16}) {
             for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
-                for (const auto& tile : kernel.tiles) {
+                for (const auto& tile : kernel.tiles)
                     variants.push_back({kernel.kernel, precision, load, tile[0], tile[1], {}});
-                }
+                for (const MethodRow& way : kernel.methods)
+                    variants.push_back({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method});
             }
         }
     }
@@ -61,9 +61,8 @@ TEST(KernelTable, aModuleEndsWithItsLastInstruction) {
 
 TEST(KernelTable, aDamagedStreamIsNotUnpacked) {
     const EmbeddedShaders& shaders = embeddedShaders().front();
-    const auto words = std::accumulate(shaders.words.begin(), shaders.words.end(), size_t{0});
     std::vector<uint8_t> gzip(shaders.gzip.begin(), shaders.gzip.end());
-    std::vector<std::byte> bytes(words * sizeof(uint32_t));
+    std::vector<std::byte> bytes(shaders.textBytes);
     ASSERT_TRUE(inflateGzip(gzip, bytes));
     std::vector<std::byte> oneMore(bytes.size() + 1);
     EXPECT_FALSE(inflateGzip(gzip, oneMore));
@@ -87,6 +86,8 @@ TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
 
 TEST(KernelTable, modulesAreNamedByKernelPrecisionLoadPathAndTile) {
     EXPECT_EQ(moduleName({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 8, 2, {}}), "pointwise.f32.texel.8x2");
+    EXPECT_EQ(moduleName({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 4, 2, {}, Method::SharedTiles}),
+              "pointwise.f32.texel.shared4x2");
     EXPECT_EQ(moduleName({Kernel::Head, Precision::Fp16, LoadPath::Storage, 1, 1, {}}), "head.f16.storage");
     EXPECT_EQ(moduleName({Kernel::Preprocess, Precision::Fp32, LoadPath::Storage, 0, 1, {}}), "preprocess.f32.image");
 }

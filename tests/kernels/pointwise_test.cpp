@@ -114,41 +114,77 @@ class PointwisePartsTest : public KernelTest, public ::testing::WithParamInterfa
     }
 };
 
+// One form of each method.
+const KernelForm kOfEachMethod[] = {{LoadPath::Storage, 4, 2, 64, 1},
+                                    {LoadPath::Texel, 8, 2, 64, 1},
+                                    {LoadPath::Storage, 4, 2, 128, 8, Method::SharedTiles},
+                                    {LoadPath::Texel, 4, 1, 64, 8, Method::SplitK}};
+
 TEST_P(PointwisePartsTest, rowsByRowsIsTheWhole) {
-    // given the result of one dispatch
     const PointwiseProblem problem(kCase, GetParam());
     PointwiseBuffers buffers(kCase, problem, GetParam());
     const DispatchBuilder builder(device().limits(), GetParam());
-    const KernelForm form = {LoadPath::Storage, 4, 2, 64, 1};
-    ASSERT_NO_FATAL_FAILURE(buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape))));
-    const std::vector<std::byte> whole = buffers.bytes(buffers.call.out);
-    // when every image is computed in strips of 4, 4 and 3 rows, each bound to its part of the tensors only
-    std::vector<Dispatch> strips;
-    for (int image = 0; image < kCase.input.n; ++image) {
-        for (int row = 0; row < kCase.input.h; row += 4) {
-            const Extent extent = {image, 1, row, std::min(4, kCase.input.h - row)};
-            strips.push_back(builder.pointwise(buffers.call, form, extent));
+    for (const KernelForm& form : kOfEachMethod) {
+        SCOPED_TRACE(describe(form, GetParam()));
+        // given the result of one dispatch
+        ASSERT_NO_FATAL_FAILURE(buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape))));
+        const std::vector<std::byte> whole = buffers.bytes(buffers.call.out);
+        // when every image is computed in strips of 4, 4 and 3 rows, each bound to its part of the tensors only
+        std::vector<Dispatch> strips;
+        for (int image = 0; image < kCase.input.n; ++image) {
+            for (int row = 0; row < kCase.input.h; row += 4) {
+                const Extent extent = {image, 1, row, std::min(4, kCase.input.h - row)};
+                strips.push_back(builder.pointwise(buffers.call, form, extent));
+            }
         }
+        EXPECT_GT(strips.back().bindings[0].offsetBytes, 0u);
+        ASSERT_NO_FATAL_FAILURE(buffers.run(strips));
+        // then the bits are the same
+        EXPECT_EQ(buffers.bytes(buffers.call.out), whole);
     }
-    EXPECT_GT(strips.back().bindings[0].offsetBytes, 0u);
-    ASSERT_NO_FATAL_FAILURE(buffers.run(strips));
-    // then the bits are the same
-    EXPECT_EQ(buffers.bytes(buffers.call.out), whole);
 }
 
 TEST_P(PointwisePartsTest, imageByImageIsTheBatch) {
     const PointwiseProblem problem(kCase, GetParam());
     PointwiseBuffers buffers(kCase, problem, GetParam());
     const DispatchBuilder builder(device().limits(), GetParam());
-    const KernelForm form = {LoadPath::Texel, 8, 2, 64, 1};
-    ASSERT_NO_FATAL_FAILURE(buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape))));
-    const std::vector<std::byte> whole = buffers.bytes(buffers.call.out);
-    std::vector<Dispatch> images;
-    for (int image = 0; image < kCase.input.n; ++image) {
-        images.push_back(builder.pointwise(buffers.call, form, {image, 1, 0, kCase.input.h}));
+    for (const KernelForm& form : kOfEachMethod) {
+        SCOPED_TRACE(describe(form, GetParam()));
+        ASSERT_NO_FATAL_FAILURE(buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape))));
+        const std::vector<std::byte> whole = buffers.bytes(buffers.call.out);
+        std::vector<Dispatch> images;
+        for (int image = 0; image < kCase.input.n; ++image)
+            images.push_back(builder.pointwise(buffers.call, form, {image, 1, 0, kCase.input.h}));
+        ASSERT_NO_FATAL_FAILURE(buffers.run(images));
+        EXPECT_EQ(buffers.bytes(buffers.call.out), whole);
     }
-    ASSERT_NO_FATAL_FAILURE(buffers.run(images));
-    EXPECT_EQ(buffers.bytes(buffers.call.out), whole);
+}
+
+TEST_P(PointwisePartsTest, sharedTilesGiveTheBitsOfRegisters) {
+    const PointwiseProblem problem(kCase, GetParam());
+    PointwiseBuffers buffers(kCase, problem, GetParam());
+    const DispatchBuilder builder(device().limits(), GetParam());
+    const auto bitsOf = [&](const KernelForm& form) {
+        buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape)));
+        return buffers.bytes(buffers.call.out);
+    };
+    EXPECT_EQ(bitsOf({LoadPath::Storage, 4, 1, 64, 8, Method::SharedTiles}), bitsOf({LoadPath::Storage, 4, 1, 64, 1}));
+}
+
+TEST_P(PointwisePartsTest, everyWorkgroupOfAMethodAgreesWithTheOracle) {
+    const PointwiseProblem problem(kCase, GetParam());
+    PointwiseBuffers buffers(kCase, problem, GetParam());
+    DeviceLimits narrow = device().limits();
+    narrow.maxWorkgroupCount[0] = 3;  // the grid has to grow along y
+    const DispatchBuilder builder(narrow, GetParam());
+    for (const Method method : {Method::SharedTiles, Method::SplitK}) {
+        for (const auto& [localSize, groupLanes] : {std::pair{64u, 64u}, {64u, 1u}, {48u, 3u}, {128u, 16u}, {8u, 8u}}) {
+            const KernelForm form = {LoadPath::Storage, 4, 1, localSize, groupLanes, method};
+            SCOPED_TRACE(describe(form, GetParam()));
+            ASSERT_NO_FATAL_FAILURE(buffers.run(builder.pointwise(buffers.call, form, everything(problem.outShape))));
+            expectClose(buffers.read(buffers.call.out), problem.expected.values, problem.tolerance);
+        }
+    }
 }
 
 TEST_P(PointwisePartsTest, workgroupSizeAndGridDoNotMatter) {

@@ -191,9 +191,15 @@ TEST(KernelForms, ofOneNetworkOfEachFamilyReachEveryModule) {
                 for (const FormedCase& form : formsOf(problem, limits))
                     reached.insert(moduleName(form.dispatch.variant));
             for (const KernelRow& kernel : kernelTable())
-                for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage})
+                for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
                     for (const auto& tile : kernel.tiles)
                         all.insert(moduleName({kernel.kernel, precision, load, tile[0], tile[1], {}}));
+                    // Other methods are no use on software drivers.
+                    if (limits.family == DeviceFamily::CpuDriver) continue;
+                    for (const MethodRow& way : kernel.methods)
+                        all.insert(
+                            moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
+                }
         }
         EXPECT_EQ(reached, all);
     }
@@ -240,7 +246,8 @@ TEST(KernelForms, areNamedByTileLoadPathAndUnusualWorkgroups) {
     const KernelCase head = caseOf({"mobilenetv1_100", 224}, "head");
     expectContains(variantsOf(head, kCpuDriver), {"texel", "storage", "texel-local128"});
     const KernelCase preprocess = caseOf({"mobilenetv1_100", 224}, "preprocess");
-    expectContains(variantsOf(preprocess, kCpuDriver), {"pixels-lanes4", "image-lanes4", "pixels", "pixels-local128-lanes4"});
+    expectContains(variantsOf(preprocess, kCpuDriver),
+                   {"pixels-lanes4", "image-lanes4", "pixels", "pixels-local128-lanes4"});
     const KernelCase pool = caseOf({"mobilenetv1_100", 224}, "pool", kNvidia);
     expectContains(variantsOf(pool, kNvidia), {"storage-lanes16", "storage-lanes32", "storage-lanes8"});
 }

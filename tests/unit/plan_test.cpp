@@ -403,5 +403,39 @@ TEST(KernelForms, tilesOfADepthwiseShrinkWithItsFilter) {
         EXPECT_EQ(tileOf(family, 7), 4);
 }
 
+DeviceLimits limitsOf(DeviceFamily family) {
+    DeviceLimits limits;
+    limits.family = family;
+    return limits;
+}
+
+TEST(KernelForms, pointwiseOfFewPixelsIsSplitOnDesktopGpusOnly) {
+    const Shape in = {1, 7, 7, 160}, out = {1, 7, 7, 960};
+    for (const DeviceFamily family : {DeviceFamily::Nvidia, DeviceFamily::Amd}) {
+        const KernelForm form = pointwiseForm(limitsOf(family), in, out);
+        EXPECT_EQ(form.method, Method::SplitK);
+        const int64_t tiles = divideUp(int64_t{7 * 7}, int64_t{form.tileX}) * 240;
+        EXPECT_GE(tiles * form.localSize / form.groupLanes, 32768);
+    }
+    for (const DeviceFamily family : {DeviceFamily::CpuDriver, DeviceFamily::Adreno, DeviceFamily::Mali})
+        EXPECT_EQ(pointwiseForm(limitsOf(family), in, out).method, Method::Registers);
+}
+
+TEST(KernelForms, pointwiseIsNotSplitWherePixelsOrChannelsDoNotAskForIt) {
+    const DeviceLimits limits = limitsOf(DeviceFamily::Nvidia);
+    // many pixels fill the device
+    EXPECT_EQ(pointwiseForm(limits, {1, 56, 56, 64}, {1, 56, 56, 128}).method, Method::Registers);
+    // and few input channels leave the shares nothing to do
+    EXPECT_EQ(pointwiseForm(limits, {1, 7, 7, 96}, {1, 7, 7, 960}).method, Method::Registers);
+}
+
+TEST(KernelForms, whetherPointwiseIsSplitDoesNotHangOnTheBatch) {
+    const DeviceLimits limits = limitsOf(DeviceFamily::Nvidia);
+    for (const int batch : {1, 3, 64}) {
+        const KernelForm form = pointwiseForm(limits, {batch, 7, 7, 160}, {batch, 7, 7, 960});
+        EXPECT_EQ(form, pointwiseForm(limits, {1, 7, 7, 160}, {1, 7, 7, 960})) << batch;
+    }
+}
+
 }  // namespace
 }  // namespace dunlin

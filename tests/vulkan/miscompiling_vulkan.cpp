@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/plan/embedded_shaders.h"
+#include "runtime/plan/kernels.h"
 
 namespace dunlin::test {
 namespace {
@@ -51,11 +52,13 @@ std::optional<Variant> variantOf(const VkComputePipelineCreateInfo& info) {
     const auto module = g_modules.find(info.stage.module);
     const VkSpecializationInfo* constants = info.stage.pSpecializationInfo;
     if (module == g_modules.end() || !constants) return std::nullopt;
-    for (const EmbeddedShader& shader : embeddedShaders()) {
-        if (!std::ranges::equal(shader.words, module->second)) continue;
-        Variant variant = {shader.kernel, shader.precision, shader.load, shader.tileX, shader.tileY, {}};
-        std::memcpy(variant.constants.data(), constants->pData, sizeof variant.constants);
-        return variant;
+    for (const EmbeddedShaders& shaders : embeddedShaders()) {
+        for (const auto& tile : shaders.tiles) {
+            Variant variant = {shaders.kernel, shaders.precision, shaders.load, tile[0], tile[1], {}, shaders.method};
+            if (unpackSpirv(variant) != module->second) continue;
+            std::memcpy(variant.constants.data(), constants->pData, sizeof variant.constants);
+            return variant;
+        }
     }
     return std::nullopt;
 }
