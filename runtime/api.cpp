@@ -130,7 +130,7 @@ void fillCpuInfo(int threads, DunlinDeviceInfo& info) {
     info = defaultsOf<DunlinDeviceInfo>(DUNLIN_STRUCTURE_TYPE_DEVICE_INFO);
     copyText("cpu", info.id);
     copyText(processorName(), info.name);
-    copyText("XNNPACK", info.driver);
+    copyText(vectorsInUse(), info.driver);
     info.type = DUNLIN_DEVICE_TYPE_CPU;
     info.usable = 1;
     info.threads = static_cast<uint32_t>(threads);

@@ -9,7 +9,7 @@
 #include "models/registry.h"
 #include "runtime/api_support.h"
 #include "runtime/backend.h"
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 
 namespace dunlin::api {
 namespace {
@@ -146,7 +146,7 @@ Status create(const DunlinSessionOptions& options, OpenSession& open) {
         DUNLIN_TRY(createOnVulkan(plain, options, open));
     } else {
         DUNLIN_TRY(checkCpuOptions(options));
-        DUNLIN_ASSIGN(open.session, createXnnpackSession(open.model->model->data, plain, open.device->threads));
+        DUNLIN_ASSIGN(open.session, createCpuSession(open.model->model->data, plain, open.device->threads));
     }
     fillInfo(plain, options, open);
     return {};

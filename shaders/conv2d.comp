@@ -10,12 +10,14 @@
 // Layouts    input, residual, output [images][height][width][groups] of 4 channels;
 //            weights [output groups][1 + kernelH * kernelW * 4 * input groups] of 4 output channels, element 0 the
 //            bias; with a second input, its groups follow those of the first within each place of the window.
-// Tile       an invocation computes TILE_X columns of one row and one channel group; channel groups are adjacent.
+// Colours    kColours 1: the input has three channels, so that the fourth weight of each place need not be loaded.
+// Tile       an invocation computes TILE_X columns of one row and TILE_Y channel groups; channel groups are adjacent.
 // Needs      nothing to be divisible: columns past the end are computed from clamped loads and not stored. Padding
 //            lanes of the output are written as zero. Reads only input rows inside the image that the rows asked for
 //            need.
-// Macros     FP16, TEXEL (include/storage.glsl), TILE_X.
-// Dispatch   at least images * rows * ceil(outWidth / TILE_X) * outGroups invocations, workgroups over x and y.
+// Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
+// Dispatch   at least images * rows * ceil(outWidth / TILE_X) * ceil(outGroups / TILE_Y) invocations, workgroups over
+//            x and y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
@@ -27,6 +29,9 @@
 #ifndef TILE_X
 #define TILE_X 4
 #endif
+#ifndef TILE_Y
+#define TILE_Y 1
+#endif
 
 layout(constant_id = 2) const uint kActivation = 0u;
 layout(constant_id = 3) const uint kOther = 0u;
@@ -35,6 +40,7 @@ layout(constant_id = 5) const int kKernelW = 3;
 layout(constant_id = 6) const int kStrideH = 1;
 layout(constant_id = 7) const int kStrideW = 1;
 layout(constant_id = 8) const uint kNorm = 0u;
+layout(constant_id = 9) const uint kColours = 0u;
 
 layout(push_constant) uniform Push { Conv2dParams p; };
 
@@ -43,102 +49,145 @@ READS(1, loadWeights)
 READS(2, loadOther)
 WRITES(3, storeOutput)
 
+const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
+
 // For kNorm only, of each output's window: sums and sums of squares of how far its inputs are from the pivot.
 float pivots[TILE_X];
 vec2 moments[TILE_X];
 
-void multiplyGroup(Element4 value, uint group, uint x, Element4 rows[4], inout vec4 sums[TILE_X]) {
-    if (kNorm == 0u) {
-        accumulate(sums[x], value, rows);
-        return;
-    }
-    const vec4 distances = keepChannels(vec4(value) - pivots[x], group, p.inChannels);
-    float scale;
-    const Element4 block = blockOf(distances, scale);
-    addMoments(moments[x], distances);
-    accumulateScaled(sums[x], block, scale, rows);
-}
+// Which columns of the input the windows of a tile share: where each lies in a row, and whether the map has it.
+struct Columns {
+    int offset[kWindowW];
+    bool inside[kWindowW];
+};
 
-// One column of the filter over one row of the input; `rowBegin` counts pixels, `weights` is the filter's row and
-// column.
-void multiplyColumn(uint rowBegin, bool rowInside, int firstColumn, int weights, inout vec4 sums[TILE_X]) {
-    const int inGroups = int(p.inGroups), secondGroups = int(p.secondGroups);
-    bool inside[TILE_X];
-    int pixels[TILE_X];
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-        const int column = firstColumn + x * kStrideW;
-        inside[x] = rowInside && column >= 0 && column < int(p.inWidth);
-        pixels[x] = int(rowBegin) + clamp(column, 0, int(p.inWidth) - 1);
+// Whether a window meets column c of those; some lie between windows where the stride exceeds the filter.
+bool isMet(int c) { return c % kStrideW < kKernelW; }
+
+void multiplyGroup(Element4 value, uint group, int x, Element4 rows[4 * TILE_Y], inout vec4 sums[TILE_X * TILE_Y]) {
+    float scale = 1.0;
+    if (kNorm == 1u) {
+        const vec4 distances = keepChannels(vec4(value) - pivots[x], group, p.inChannels);
+        addMoments(moments[x], distances);
+        value = blockOf(distances, scale);
     }
-    Element4 rows[4];
-    for (int group = 0; group < inGroups; ++group) {
-        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * group + row);
-        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-            const Element4 value = loadInput(pixels[x] * inGroups + group + p.inBase);
-            multiplyGroup(inside[x] ? value : Element4(0.0), uint(group), x, rows, sums);
-        }
-    }
-    if (kOther != 3u) return;
-    for (int group = 0; group < secondGroups; ++group) {
-        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights + 4 * (inGroups + group) + row);
-        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-            const Element4 value = loadOther(pixels[x] * secondGroups + group + p.otherBase);
-            accumulate(sums[x], inside[x] ? value : Element4(0.0), rows);
-        }
+    [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+        const Element4 four[4] = Element4[](rows[4 * y], rows[4 * y + 1], rows[4 * y + 2], rows[4 * y + 3]);
+        if (kNorm == 1u) accumulateScaled(sums[x * TILE_Y + y], value, scale, four);
+        else if (kColours == 1u) accumulateThree(sums[x * TILE_Y + y], value, four);
+        else accumulate(sums[x * TILE_Y + y], value, four);
     }
 }
 
-void storeRow(uint pixelBegin, uint firstColumn, uint group, vec4 bias, vec4 sums[TILE_X]) {
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-        if (firstColumn + x >= p.outWidth) continue;
-        const int index = int((pixelBegin + firstColumn + x) * p.outGroups + group);
-        const float inputs = float(kKernelH * kKernelW) * float(p.inChannels);
-        const float scale = kNorm == 1u ? inverseDeviation(moments[x], inputs, p.epsilon) : 1.0;
-        vec4 value = sums[x] * scale + bias;
-        if (kOther == 2u) value += vec4(loadOther(index + p.otherBase));
-        value = activate(value, kActivation);
-        if (kOther == 1u) value += vec4(loadOther(index + p.otherBase));
-        storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
+// One row of the filter over one channel group of a row of the input. What several columns of the filter meet is loaded
+// once. `weights` are the first column's rows for this channel group, one place of the filter `weightStep` apart.
+void multiplyRow(Element4 window[kWindowW], uint group, int weights[TILE_Y], int weightStep,
+                 inout vec4 sums[TILE_X * TILE_Y]) {
+    [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
+        Element4 rows[4 * TILE_Y];
+        [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+            [[unroll]] for (int row = 0; row < 4; ++row) {
+                const bool isRead = kColours == 0u || row < 3;
+                rows[4 * y + row] = isRead ? loadWeights(weights[y] + kx * weightStep + row) : Element4(0.0);
+            }
+        }
+        [[unroll]] for (int x = 0; x < TILE_X; ++x) multiplyGroup(window[x * kStrideW + kx], group, x, rows, sums);
+    }
+}
+
+// The filter over the first input, or the second. One loop for rows and channel groups, with its test at the end: some
+// drivers run a body once more, for nothing, where the test is at the beginning. Others lose what invocations that leave
+// such a loop early have computed; here all leave it together.
+void convolve(bool second, uint image, int inRow, int inColumn, int filters[TILE_Y],
+              inout vec4 sums[TILE_X * TILE_Y]) {
+    const int inGroups = int(p.inGroups), groups = second ? int(p.secondGroups) : inGroups;
+    const int weightStep = 4 * int(p.inGroups + p.secondGroups);
+    const int rowGroups = int(p.inWidth) * groups;
+    const int imageBegin = int(image * p.inHeight) * rowGroups + (second ? p.otherBase : p.inBase);
+    Columns columns;
+    [[unroll]] for (int c = 0; c < kWindowW; ++c) {
+        const int column = inColumn + c;
+        columns.inside[c] = column >= 0 && column < int(p.inWidth);
+        columns.offset[c] = clamp(column, 0, int(p.inWidth) - 1) * groups;
+    }
+    int ky = 0, group = 0;
+    do {
+        const int row = clamp(inRow + ky, 0, int(p.inHeight) - 1);
+        const bool rowInside = row == inRow + ky;
+        const int rowBegin = imageBegin + row * rowGroups + group;
+        Element4 window[kWindowW];
+        [[unroll]] for (int c = 0; c < kWindowW; ++c) {
+            if (!isMet(c)) continue;
+            const int index = rowBegin + columns.offset[c];
+            const Element4 value = second ? loadOther(index) : loadInput(index);
+            window[c] = rowInside && columns.inside[c] ? value : Element4(0.0);
+        }
+        const int place = 1 + ky * kKernelW * weightStep + 4 * (second ? inGroups + group : group);
+        int weights[TILE_Y];
+        [[unroll]] for (int y = 0; y < TILE_Y; ++y) weights[y] = filters[y] + place;
+        multiplyRow(window, uint(group), weights, weightStep, sums);
+        const bool isLast = ++group == groups;
+        ky += int(isLast);
+        group = isLast ? 0 : group;
+    } while (ky < kKernelH);
+}
+
+vec4 finish(vec4 sum, uint x, vec4 bias, int index, uint group) {
+    const float inputs = float(kKernelH * kKernelW) * float(p.inChannels);
+    const float scale = kNorm == 1u ? inverseDeviation(moments[x], inputs, p.epsilon) : 1.0;
+    vec4 value = sum * scale + bias;
+    if (kOther == 2u) value += vec4(loadOther(index + p.otherBase));
+    value = activate(value, kActivation);
+    if (kOther == 1u) value += vec4(loadOther(index + p.otherBase));
+    return keepChannels(value, group, p.outChannels);
+}
+
+// The first output is always inside. It is stored again in the place of those that are not, which costs less than a
+// branch around each.
+void storeTile(uint pixelBegin, uint firstColumn, uint firstGroup, int filters[TILE_Y],
+               vec4 sums[TILE_X * TILE_Y]) {
+    vec4 biases[TILE_Y];
+    [[unroll]] for (int y = 0; y < TILE_Y; ++y) biases[y] = vec4(loadWeights(filters[y]));
+    const int firstIndex = int((pixelBegin + firstColumn) * p.outGroups + firstGroup);
+    const vec4 first = finish(sums[0], 0, biases[0], firstIndex, firstGroup);
+    storeOutput(firstIndex + p.outBase, first);
+    [[unroll]] for (uint i = 1; i < TILE_X * TILE_Y; ++i) {
+        const uint x = i / TILE_Y, y = i % TILE_Y;
+        const bool inside = firstColumn + x < p.outWidth && firstGroup + y < p.outGroups;
+        const int index = inside ? firstIndex + int(x * p.outGroups + y) : firstIndex;
+        const vec4 value = finish(sums[i], x, biases[y], index, firstGroup + y);
+        storeOutput(index + p.outBase, inside ? value : first);
     }
 }
 
 void main() {
     const uint columnTiles = (p.outWidth + TILE_X - 1) / TILE_X;
-    const uint tile = flatInvocation() / p.outGroups;
-    const uint group = flatInvocation() - tile * p.outGroups;
+    const uint groupTiles = (p.outGroups + TILE_Y - 1) / TILE_Y;
+    const uint tile = flatInvocation() / groupTiles;
+    const uint firstGroup = (flatInvocation() - tile * groupTiles) * TILE_Y;
     const uint rowIndex = tile / columnTiles;  // of all rows of all images
     if (rowIndex >= p.images * p.rows) return;
     const uint image = p.imageBegin + rowIndex / p.rows;
     const uint row = p.rowBegin + rowIndex % p.rows;
     const uint firstColumn = (tile - rowIndex * columnTiles) * TILE_X;
 
-    const int allGroups = int(p.inGroups + p.secondGroups);
-    const int filterBegin = int(group) * (1 + kKernelH * kKernelW * 4 * allGroups);
-    vec4 sums[TILE_X];
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
-        sums[x] = vec4(0.0);
-        moments[x] = vec2(0.0);
-    }
+    int filters[TILE_Y];
+    vec4 sums[TILE_X * TILE_Y];
+    const int filterSize = 1 + kKernelH * kKernelW * 4 * int(p.inGroups + p.secondGroups);
+    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) filters[y] = int(min(firstGroup + y, p.outGroups - 1)) * filterSize;
+    [[unroll]] for (int i = 0; i < TILE_X * TILE_Y; ++i) sums[i] = vec4(0.0);
 
     const int inRow = int(row) * kStrideH - p.padTop;
     const int inColumn = int(firstColumn) * kStrideW - p.padLeft;
-    // Rows outside the map add nothing, except that a LayerNorm counts them.
-    const int firstInside = max(0, -inRow), endInside = min(kKernelH, int(p.inHeight) - inRow);
-    const int kyBegin = kNorm == 1u ? 0 : firstInside, kyEnd = kNorm == 1u ? kKernelH : endInside;
     if (kNorm == 1u) {
-        const int rowBegin = int(image * p.inHeight + uint(inRow + firstInside)) * int(p.inWidth);
+        const int rowBegin = int(image * p.inHeight + uint(max(0, inRow))) * int(p.inWidth);
         [[unroll]] for (int x = 0; x < TILE_X; ++x) {
             const int pixel = rowBegin + clamp(inColumn + x * kStrideW, 0, int(p.inWidth) - 1);
             pivots[x] = pivotOf(loadInput(pixel * int(p.inGroups) + p.inBase));
+            moments[x] = vec2(0.0);
         }
     }
-    for (int ky = kyBegin; ky < kyEnd; ++ky) {
-        const bool rowInside = ky >= firstInside && ky < endInside;
-        const uint rowBegin = (image * p.inHeight + uint(inRow + clamp(ky, firstInside, endInside - 1))) * p.inWidth;
-        for (int kx = 0; kx < kKernelW; ++kx) {
-            const int weights = filterBegin + 1 + (ky * kKernelW + kx) * 4 * allGroups;
-            multiplyColumn(rowBegin, rowInside, inColumn + kx, weights, sums);
-        }
-    }
-    storeRow((image * p.outHeight + row) * p.outWidth, firstColumn, group, vec4(loadWeights(filterBegin)), sums);
+    convolve(false, image, inRow, inColumn, filters, sums);
+    if (kOther == 3u) convolve(true, image, inRow, inColumn, filters, sums);
+    storeTile((image * p.outHeight + row) * p.outWidth, firstColumn, firstGroup, filters, sums);
 }

@@ -78,6 +78,12 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
     // them.
     const int lastNeeded = int(p.rowBegin + p.rows - 1) * kStrideH - p.padTop + kKernelH - 1;
     const int lastRow = max(0, min(lastNeeded, int(p.inHeight) - 1));
+    int columns[kWindowW];  // where they lie in a row of the input
+    [[unroll]] for (int c = 0; c < kWindowW; ++c) {
+        columns[c] = clamp(firstColumn + c, 0, int(p.inWidth) - 1) * int(p.groups);
+    }
+    const int rowGroups = int(p.inWidth * p.groups);
+    const int imageBegin = int(tile.image * p.inHeight) * rowGroups + int(tile.group) + p.inBase;
     [[unroll]] for (int r = 0; r < kWindowH; ++r) {
         // A row of the filter is loaded where it is first needed: all of a 7x7 filter would take 196 registers.
         if (r < kKernelH) {
@@ -88,13 +94,12 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
         }
         const int row = firstRow + r;
         const bool rowInside = row >= 0 && row < int(p.inHeight);
-        const int rowBegin = (int(tile.image * p.inHeight) + clamp(row, 0, lastRow)) * int(p.inWidth);
+        const int rowBegin = imageBegin + clamp(row, 0, lastRow) * rowGroups;
         Element4 window[kWindowW];
         [[unroll]] for (int c = 0; c < kWindowW; ++c) {
             const int column = firstColumn + c;
             const bool inside = rowInside && column >= 0 && column < int(p.inWidth);
-            const int pixel = rowBegin + clamp(column, 0, int(p.inWidth) - 1);
-            const Element4 value = loadInput(pixel * int(p.groups) + int(tile.group) + p.inBase);
+            const Element4 value = loadInput(rowBegin + columns[c]);
             window[c] = inside ? value : Element4(0.0);
         }
         [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
@@ -111,15 +116,19 @@ vec4 computeTile(Tile tile) {
     [[unroll]] for (int i = 0; i < TILE_X * TILE_Y; ++i) outputs[i] = bias;
     convolve(tile, outputs);
 
+    // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
+    // branch around each.
+    const uint firstPixel = (tile.image * p.outHeight + tile.row) * p.outWidth + tile.column;
+    const int firstIndex = int(firstPixel * p.groups + tile.group) + p.outBase;
+    const vec4 first = keepChannels(activate(outputs[0], kActivation), tile.group, p.channels);
     vec4 sum = vec4(0.0);
     [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
         [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-            const uint row = tile.row + y, column = tile.column + x;
-            if (row >= p.rowBegin + p.rows || column >= p.outWidth) continue;
-            const uint pixel = (tile.image * p.outHeight + row) * p.outWidth + column;
+            const bool inside = tile.row + y < p.rowBegin + p.rows && tile.column + x < p.outWidth;
+            const int index = firstIndex + int((y * p.outWidth + x) * p.groups);
             const vec4 value = keepChannels(activate(outputs[y * TILE_X + x], kActivation), tile.group, p.channels);
-            storeOutput(int(pixel * p.groups + tile.group) + p.outBase, value);
-            sum += value;
+            storeOutput(inside ? index : firstIndex, inside ? value : first);
+            sum += inside ? value : vec4(0.0);
         }
     }
     return sum;

@@ -47,7 +47,7 @@ WRITES(4, storeOutput)
 float pivots[TILE_X];
 vec2 moments[TILE_X];
 
-// The products of one group of input channels with the whole tile.
+// The products of one group of input channels with the whole tile; `weights` come just before this group's.
 void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TILE_Y],
                    inout vec4 sums[TILE_X * TILE_Y]) {
     Element4 values[TILE_X];
@@ -71,7 +71,7 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     }
     [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
         Element4 rows[4];
-        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights[y] + 1 + 4 * group + row);
+        [[unroll]] for (int row = 0; row < 4; ++row) rows[row] = loadWeights(weights[y] + 1 + row);
         [[unroll]] for (int x = 0; x < TILE_X; ++x) {
             if (kNorm == 1u) accumulateScaled(sums[x * TILE_Y + y], values[x], scales[x], rows);
             else accumulate(sums[x * TILE_Y + y], values[x], rows);
@@ -79,20 +79,29 @@ void multiplyGroup(int group, int gateIndex, int inputs[TILE_X], int weights[TIL
     }
 }
 
+// Of output x, y of the tile: at `index`.
+vec4 finish(vec4 sum, uint x, vec4 bias, int index, uint group) {
+    const float scale = kNorm == 1u ? inverseDeviation(moments[x], float(p.inChannels), p.epsilon) : 1.0;
+    vec4 value = sum * scale + bias;
+    if (kResidual == 2u) value += vec4(loadResidual(index + p.residualBase));
+    value = activate(value, kActivation);
+    if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
+    return keepChannels(value, group, p.outChannels);
+}
+
+// The first output is always inside. It is stored again in the place of those that are not, which costs less than a
+// branch around each.
 void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[TILE_Y],
                vec4 sums[TILE_X * TILE_Y]) {
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-        const float scale = kNorm == 1u ? inverseDeviation(moments[x], float(p.inChannels), p.epsilon) : 1.0;
-        [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
-            const uint group = firstGroup + y;
-            if (firstPixel + x >= p.pixelsPerImage || group >= p.outGroups) continue;
-            const int index = int((imageBegin + firstPixel + x) * p.outGroups + group);
-            vec4 value = sums[x * TILE_Y + y] * scale + biases[y];
-            if (kResidual == 2u) value += vec4(loadResidual(index + p.residualBase));
-            value = activate(value, kActivation);
-            if (kResidual == 1u) value += vec4(loadResidual(index + p.residualBase));
-            storeOutput(index + p.outBase, keepChannels(value, group, p.outChannels));
-        }
+    const int firstIndex = int((imageBegin + firstPixel) * p.outGroups + firstGroup);
+    const vec4 first = finish(sums[0], 0, biases[0], firstIndex, firstGroup);
+    storeOutput(firstIndex + p.outBase, first);
+    [[unroll]] for (uint i = 1; i < TILE_X * TILE_Y; ++i) {
+        const uint x = i / TILE_Y, y = i % TILE_Y;
+        const bool inside = firstPixel + x < p.pixelsPerImage && firstGroup + y < p.outGroups;
+        const int index = inside ? firstIndex + int(x * p.outGroups + y) : firstIndex;
+        const vec4 value = finish(sums[i], x, biases[y], index, firstGroup + y);
+        storeOutput(index + p.outBase, inside ? value : first);
     }
 }
 
@@ -123,6 +132,11 @@ void main() {
     }
     const int gateGroups = kGate == 2u ? 1 : int(p.inGroups);
     const int gateIndex = int(p.gateImageBegin + image) * gateGroups + p.gateBase;
-    for (int group = 0; group < int(p.inGroups); ++group) multiplyGroup(group, gateIndex, inputs, weights, sums);
+    // The test is at the end, because some drivers run a loop's body once more, for nothing, where it is at the beginning.
+    int group = 0;
+    do {
+        multiplyGroup(group, gateIndex, inputs, weights, sums);
+        [[unroll]] for (int y = 0; y < TILE_Y; ++y) weights[y] += 4;
+    } while (++group < int(p.inGroups));
     storeTile(imageBegin, firstPixel, firstGroup, biases, sums);
 }

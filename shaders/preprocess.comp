@@ -10,8 +10,9 @@
 // SOURCE     kSourceImage 0, kSourcePixels 1, kSourceTensor 2 (params.h). A tensor is neither resized nor normalised:
 //            its outHeight rows of outWidth pixels only change layout; its planes lie sourceRowPitch * sourceHeight
 //            apart.
+// Tile       an invocation computes kGroupLanes rows of one column, and resamples each row of the source once for them.
 // Macros     FP16 (include/storage.glsl), SOURCE.
-// Dispatch   at least outWidth * outHeight invocations, workgroups over x and y.
+// Dispatch   at least outWidth * ceil(outHeight / kGroupLanes) invocations, workgroups over x and y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
@@ -23,6 +24,8 @@
 #endif
 
 layout(push_constant) uniform Push { PreprocessParams p; };
+
+const uint kRows = kGroupLanes;
 
 WRITES(1, storeOutput)
 
@@ -93,50 +96,97 @@ float weightOf(Window window, int position) {
     return x < 2.0 ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
+// Colours are in 0..255 here.
+vec3 roundIfBytes(vec3 colour) {
+    return (p.flags & kPreprocessRoundBytes) != 0 ? clamp(floor(colour + 0.5), 0.0, 255.0) : colour;
+}
+
 float totalWeight(Window window) {
     float total = 0.0;
     for (int i = window.begin; i < window.end; ++i) total += weightOf(window, i);
     return total;
 }
 
-// Colours are in 0..255 here.
-vec3 roundIfBytes(vec3 colour) {
-    return (p.flags & kPreprocessRoundBytes) != 0 ? clamp(floor(colour + 0.5), 0.0, 255.0) : colour;
-}
+// The columns that a resized pixel is made of, with the weights of the first few: all there are where nothing shrinks.
+const int kKeptWeights = 4;
+struct Columns {
+    Window window;
+    float kept[kKeptWeights];
+    float inverseTotal;
+};
 
-vec3 resampleRow(Window columns, float inverseTotal, int y) {
-    vec3 sum = vec3(0.0);
-    for (int x = columns.begin; x < columns.end; ++x) sum += weightOf(columns, x) * loadColour(x, y);
-    return roundIfBytes(sum * inverseTotal);
-}
-
-vec3 resample(Window columns, Window rows) {
-    const float inverseColumns = 1.0 / totalWeight(columns);
-    vec3 sum = vec3(0.0);
-    for (int y = rows.begin; y < rows.end; ++y) {
-        sum += weightOf(rows, y) * resampleRow(columns, inverseColumns, y);
+Columns columnsOf(int position) {
+    Columns columns;
+    columns.window = windowOf(position, p.scaleX, p.sourceWidth);
+    columns.inverseTotal = 1.0 / totalWeight(columns.window);
+    [[unroll]] for (int i = 0; i < kKeptWeights; ++i) {
+        const int x = columns.window.begin + i;
+        columns.kept[i] = x < columns.window.end ? weightOf(columns.window, x) : 0.0;
     }
-    return roundIfBytes(sum / totalWeight(rows));
+    return columns;
 }
 
-vec3 resizedColour(int x, int y) {
+vec3 resampleRow(Columns columns, int y) {
+    vec3 sum = vec3(0.0);
+    [[unroll]] for (int i = 0; i < kKeptWeights; ++i) {
+        sum += columns.kept[i] * loadColour(min(columns.window.begin + i, int(p.sourceWidth) - 1), y);
+    }
+    for (int x = columns.window.begin + kKeptWeights; x < columns.window.end; ++x) {
+        sum += weightOf(columns.window, x) * loadColour(x, y);
+    }
+    return roundIfBytes(sum * columns.inverseTotal);
+}
+
+// A column of resized pixels, from row `y` on, into `colours`. Each row of the source is resampled once for all of them.
+void resample(int x, int y, out vec3 colours[kRows]) {
+    const ivec2 last = ivec2(p.sourceWidth / p.scaleX + 0.5, p.sourceHeight / p.scaleY + 0.5) - 1;
+    const Columns columns = columnsOf(clamp(x, 0, last.x));
+    Window rows[kRows];
+    float totals[kRows];
+    [[unroll]] for (uint i = 0; i < kRows; ++i) {
+        rows[i] = windowOf(clamp(y + int(i), 0, last.y), p.scaleY, p.sourceHeight);
+        colours[i] = vec3(0.0);
+        totals[i] = 0.0;
+    }
+    const int end = rows[kRows - 1].end;
+    for (int row = rows[0].begin; row < end; ++row) {
+        const vec3 colour = resampleRow(columns, row);
+        [[unroll]] for (uint i = 0; i < kRows; ++i) {
+            const float weight = row >= rows[i].begin && row < rows[i].end ? weightOf(rows[i], row) : 0.0;
+            totals[i] += weight;
+            colours[i] += weight * colour;
+        }
+    }
+    [[unroll]] for (uint i = 0; i < kRows; ++i) colours[i] = roundIfBytes(colours[i] / totals[i]);
+}
+
+bool isInside(int x, int y) {
     const int width = int(float(p.sourceWidth) / p.scaleX + 0.5), height = int(float(p.sourceHeight) / p.scaleY + 0.5);
-    if (x < 0 || y < 0 || x >= width || y >= height) return vec3(0.0);
-    return resample(windowOf(x, p.scaleX, p.sourceWidth), windowOf(y, p.scaleY, p.sourceHeight));
+    return x >= 0 && y >= 0 && x < width && y < height;
 }
 
 #endif
 
 void main() {
-    const uint pixel = flatInvocation();
-    if (pixel >= p.outWidth * p.outHeight) return;
-    const uint y = pixel / p.outWidth, x = pixel - y * p.outWidth;
-#if SOURCE == 2
-    const vec3 value = loadPlanes(x, y);
-#else
-    vec3 colour = resizedColour(p.cropX + int(x), p.cropY + int(y)) / 255.0;
-    if ((p.flags & kPreprocessSwapRedBlue) != 0) colour = colour.bgr;
-    const vec3 value = colour * vec3(p.scale[0], p.scale[1], p.scale[2]) + vec3(p.offset[0], p.offset[1], p.offset[2]);
+    const uint invocation = flatInvocation();
+    const uint strip = invocation / p.outWidth, x = invocation - strip * p.outWidth;
+    const uint firstRow = strip * kRows;
+    if (firstRow >= p.outHeight) return;
+#if SOURCE != 2
+    vec3 colours[kRows];
+    resample(p.cropX + int(x), p.cropY + int(firstRow), colours);
 #endif
-    storeOutput(int(pixel) + p.outBase, vec4(value, 0.0));
+    [[unroll]] for (uint i = 0; i < kRows; ++i) {
+        const uint y = firstRow + i;
+        if (y >= p.outHeight) continue;
+#if SOURCE == 2
+        const vec3 value = loadPlanes(x, y);
+#else
+        vec3 colour = isInside(p.cropX + int(x), p.cropY + int(y)) ? colours[i] / 255.0 : vec3(0.0);
+        if ((p.flags & kPreprocessSwapRedBlue) != 0) colour = colour.bgr;
+        const vec3 value =
+            colour * vec3(p.scale[0], p.scale[1], p.scale[2]) + vec3(p.offset[0], p.offset[1], p.offset[2]);
+#endif
+        storeOutput(int(y * p.outWidth + x) + p.outBase, vec4(value, 0.0));
+    }
 }

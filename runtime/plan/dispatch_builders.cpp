@@ -11,6 +11,7 @@ namespace {
 
 // Squeeze-excite's shared memory grows in steps, so that a network's layers share few pipelines.
 constexpr uint kGroupsStep = 256, kReducedStep = 64;
+constexpr int kThreeColours = 3;
 
 uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder order) {
     if (!residual) return 0;
@@ -138,10 +139,13 @@ Dispatch DispatchBuilder::conv2d(const Conv2dCall& call, const KernelForm& form,
     chosen.constants[constant_id::kActivation] = static_cast<uint32_t>(call.activation);
     chosen.constants[constant_id::kOther] = call.second ? 3 : residualOption(call.residual, call.residualOrder);
     chosen.constants[constant_id::kWindowNorm] = call.normEpsilon.has_value();
+    chosen.constants[constant_id::kColours] = inShape.c == kThreeColours && !call.second && !call.normEpsilon;
     setWindowConstants(chosen, call);
     const int64_t window = taps * (params.inGroups + params.secondGroups) * kChannelGroup;
     const Binding weights = bindAll(call.weights, int64_t{params.outGroups} * (1 + window));
-    const int64_t items = tilesOf(outShape, extent.rows, form).count() * params.outGroups * extent.images;
+    const int64_t tilesOfRow =
+        int64_t{divideUp(outShape.w, int{form.tileX})} * divideUp(channelGroups(outShape.c), int{form.tileY});
+    const int64_t items = tilesOfRow * extent.rows * extent.images;
     return dispatchOf(chosen, {in.binding, weights, other.binding, out.binding}, PushConstants::of(params),
                       flatWorkgroups(items, form));
 }
@@ -273,8 +277,9 @@ Dispatch DispatchBuilder::preprocess(const PreprocessCall& call, const KernelFor
     params.outHeight = asUint(out.shape.h);
     const Bound bound = bindRows(out, {image, 1, 0, out.shape.h}, true);
     params.outBase = static_cast<int>(bound.base + int64_t{image} * groupsPerImage(out.shape));
+    const int strips = divideUp(out.shape.h, static_cast<int>(form.groupLanes));
     Dispatch dispatch = dispatchOf(variant(Kernel::Preprocess, form), {Binding{}, bound.binding},
-                                   PushConstants::of(params), flatWorkgroups(int64_t{out.shape.h} * out.shape.w, form));
+                                   PushConstants::of(params), flatWorkgroups(int64_t{strips} * out.shape.w, form));
     dispatch.image = image;
     return dispatch;
 }

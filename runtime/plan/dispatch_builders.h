@@ -19,8 +19,8 @@
 //
 // Which invocation does what. "Flat" kernels number their work items, the first-named coordinate fastest, and run them
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
-//   preprocess      flat: column, row of one image
-//   conv2d          flat: out group, column tile, row tile, image
+//   preprocess      flat: column, strip of group lanes rows, of one image
+//   conv2d          flat: out tile (tileY groups), column tile, row, image
 //   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image
 //   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups at [ceil(groups / group lanes),
 //                   partial, image] take as many tiles as group lanes leave room for, and each makes one partial
@@ -66,7 +66,8 @@ struct KernelForm {
     // Depthwise with squeeze, and pool: how many of them take channel groups side by side; the rest share tiles or
     // pixels. Separable attention and layer norm too; attention: how many take queries side by side; the rest share the
     // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
-    // Inverted residual: groups of hidden channels in shared memory at a time. Divides localSize.
+    // Inverted residual: groups of hidden channels in shared memory at a time. Preprocess: rows of pixels that an
+    // invocation computes. Divides localSize.
     uint32_t groupLanes = 1;
 
     bool operator==(const KernelForm&) const = default;

@@ -74,14 +74,14 @@ std::vector<Workgroup> otherWorkgroups(const KernelCall& call, const KernelForm&
     switch (kernelOf(call)) {
         case Kernel::Conv2d:
         case Kernel::Pointwise:
-            return {{32, 1}, {128, 1}, {256, 1}};
+            return {{16, 1}, {32, 1}, {64, 1}, {128, 1}, {256, 1}};
         case Kernel::Depthwise:
             if (!std::get<DepthwiseCall>(call).sums) return {{32, 1}, {128, 1}, {256, 1}};
             return {{local, lanes / 2}, {local, lanes * 2}, {2 * local, lanes}};
         case Kernel::SqueezeExcite:
         case Kernel::Head:
         case Kernel::Moments:
-            return {{64, 1}, {128, 1}};
+            return {{16, 1}, {32, 1}, {64, 1}, {128, 1}};
         case Kernel::Pool:
         case Kernel::SeparableAttention:
         case Kernel::LayerNorm:
@@ -93,6 +93,7 @@ std::vector<Workgroup> otherWorkgroups(const KernelCall& call, const KernelForm&
         case Kernel::InvertedResidual:
             return {{local, 2}, {local, 4}, {local, 8}, {2 * local, lanes}};
         case Kernel::Preprocess:
+            return {{local, 1}, {local, 2}, {local, 4}, {local, 8}, {128, lanes}};
         case Kernel::Export:
         case Kernel::EmbedTokens:
         case Kernel::Resize:

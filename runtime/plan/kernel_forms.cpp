@@ -8,6 +8,8 @@ namespace dunlin {
 namespace {
 
 constexpr uint32_t kWorkgroup = 64;  // 64 to 256 measured alike; 64 suits every device
+// Where each invocation has much to do: cores take whole workgroups, of which a small map has few.
+constexpr uint32_t kCpuWorkgroup = 16;
 
 struct Tile {
     uint8_t x, y;
@@ -52,14 +54,22 @@ Tile largestFillingTile(const DeviceLimits& limits, std::span<const Tile> tiles,
     return tiles.back();
 }
 
-std::span<const Tile> pointwiseTiles(const DeviceLimits& limits) {
-    static constexpr Tile kLarge[] = {{8, 2}, {4, 1}};
+// Whether tiles of four output groups pay on a CPU driver: where it was measured, six of them took as long as eleven of
+// two, and every core should get several workgroups.
+bool prefersFour(int64_t pixels, int outGroups) {
+    constexpr int64_t kFewestTiles = 256;
+    const int fours = divideUp(outGroups, 4), twos = divideUp(outGroups, 2);
+    return 11 * fours < 6 * twos && divideUp(pixels, int64_t{8}) * fours >= kFewestTiles;
+}
+
+std::span<const Tile> pointwiseTiles(const DeviceLimits& limits, int64_t pixels, int outGroups) {
+    static constexpr Tile kLarge[] = {{8, 2}, {4, 1}}, kLargest[] = {{8, 4}, {4, 1}};
     // Two tiles a family: each further one multiplies the pipelines of a network.
     static constexpr Tile kMedium[] = {{4, 2}, {1, 1}};
     static constexpr Tile kSmall[] = {{4, 1}, {1, 1}};
     switch (limits.family) {
         case DeviceFamily::CpuDriver:
-            return kLarge;
+            return prefersFour(pixels, outGroups) ? kLargest : kLarge;
         case DeviceFamily::Mali:
         case DeviceFamily::PowerVr:
             return kSmall;
@@ -99,9 +109,11 @@ uint32_t groupLanes(int groups) {
     return 1;
 }
 
-// For kernels that are one workgroup an image.
+// For kernels that are one workgroup an image: as many as share the work, except on a CPU, where each vector of them
+// costs by itself, and so does each barrier.
 uint32_t largestWorkgroup(const DeviceLimits& limits) {
-    return std::min({limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0], 256u});
+    const uint32_t most = limits.family == DeviceFamily::CpuDriver ? kWorkgroup : 256;
+    return std::min({limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0], most});
 }
 
 KernelForm formOf(const DeviceLimits& limits, Tile tile) {
@@ -114,20 +126,27 @@ KernelForm pointwiseForm(const DeviceLimits& limits, int64_t pixels, int outGrou
     // A vector of features: one output group an invocation; on a CPU in small workgroups, so that every core gets some.
     constexpr int64_t kFewPixels = 2;
     if (pixels <= kFewPixels) {
-        const uint32_t local = limits.family == DeviceFamily::CpuDriver ? 16 : kWorkgroup;
+        const uint32_t local = limits.family == DeviceFamily::CpuDriver ? kCpuWorkgroup : kWorkgroup;
         return {preferredLoad(limits), 1, 1, local, 1};
     }
-    const Tile tile = largestFillingTile(limits, pointwiseTiles(limits), [&](Tile t) {
+    const Tile tile = largestFillingTile(limits, pointwiseTiles(limits, pixels, outGroups), [&](Tile t) {
         return divideUp(pixels, int64_t{t.x}) * divideUp(outGroups, int{t.y});
     });
-    return formOf(limits, tile);
+    KernelForm form = formOf(limits, tile);
+    if (limits.family == DeviceFamily::CpuDriver) form.localSize = kCpuWorkgroup;
+    return form;
 }
 
 KernelForm conv2dForm(const DeviceLimits& limits, const Shape& out) {
-    static constexpr Tile kTiles[] = {{4, 1}, {1, 1}};
-    const Tile tile =
-        largestFillingTile(limits, kTiles, [&](Tile t) { return out.pixelCount() / t.x * channelGroups(out.c); });
-    return formOf(limits, tile);
+    static constexpr Tile kLarge[] = {{8, 2}, {4, 1}, {1, 1}};
+    const std::span<const Tile> tiles(kLarge);
+    const bool isCpu = limits.family == DeviceFamily::CpuDriver;
+    const Tile tile = largestFillingTile(limits, isCpu ? tiles : tiles.subspan(1), [&](Tile t) {
+        return out.pixelCount() / t.x * divideUp(channelGroups(out.c), int{t.y});
+    });
+    KernelForm form = formOf(limits, tile);
+    if (isCpu) form.localSize = kCpuWorkgroup;
+    return form;
 }
 
 KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kernelSide, bool squeeze) {
@@ -135,7 +154,11 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kerne
         return int64_t{out.n} * divideUp(out.h, int{t.y}) * divideUp(out.w, int{t.x}) * channelGroups(out.c);
     });
     KernelForm form = formOf(limits, tile);
-    if (squeeze) form.groupLanes = groupLanes(channelGroups(out.c));
+    if (!squeeze) return form;
+    // A CPU has no more lanes to fill than those of a vector, and layers that are alike share a pipeline.
+    constexpr uint32_t kCpuLanes = 8;
+    form.groupLanes = groupLanes(channelGroups(out.c));
+    if (limits.family == DeviceFamily::CpuDriver) form.groupLanes = std::min(form.groupLanes, kCpuLanes);
     return form;
 }
 
@@ -151,6 +174,13 @@ KernelForm poolForm(const DeviceLimits& limits, const Shape& in) {
 
 KernelForm headForm(const DeviceLimits& limits) {
     return {preferredLoad(limits), 1, 1, largestWorkgroup(limits), 1};
+}
+
+KernelForm preprocessForm(const DeviceLimits& limits) {
+    KernelForm form = formOf(limits, {1, 1});
+    // Rows of a column, which share the source rows that they are made of, where few invocations fill the device.
+    if (limits.family == DeviceFamily::CpuDriver) form.groupLanes = 4;
+    return form;
 }
 
 KernelForm elementwiseForm(const DeviceLimits& limits) {

@@ -15,7 +15,8 @@ KernelForm depthwiseForm(const DeviceLimits& limits, const Shape& out, int kerne
 KernelForm squeezeExciteForm(const DeviceLimits& limits);
 KernelForm poolForm(const DeviceLimits& limits, const Shape& in);
 KernelForm headForm(const DeviceLimits& limits);
-// preprocess, export, embedTokens, resize, maxPool
+KernelForm preprocessForm(const DeviceLimits& limits);
+// export, embedTokens, resize, maxPool
 KernelForm elementwiseForm(const DeviceLimits& limits);
 // On GPUs this was reasoned from registers, not measured: an invocation holds the queries and results of whole heads,
 // 128 floats for one query of 64 channels. Four queries share each key only on desktop GPUs, where they take no more

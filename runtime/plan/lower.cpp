@@ -150,7 +150,7 @@ class Lowering {
         const Operand input = newValue(graph_.input(), "input");
         for (int image = 0; image < microBatch_; ++image) {
             const PreprocessCall call = {input, firstImage_ + image};
-            emit("preprocess", call, pieceOf(call, elementwiseForm(limits_), {}));
+            emit("preprocess", call, pieceOf(call, preprocessForm(limits_), {}));
         }
         for (const Step& step : steps_) {
             step_ = &step;

@@ -22,10 +22,12 @@ bool hasLayer(const GlobalFunctions& globals, const char* layer) {
 }
 
 bool hasInstanceExtension(const GlobalFunctions& globals, const char* layer, const char* extension) {
-    uint32_t count = 0;
-    if (globals.EnumerateInstanceExtensionProperties(layer, &count, nullptr) != VK_SUCCESS) return false;
+    // Asked once, with room for more than loaders have: each question makes the loader load and leave every driver.
+    uint32_t count = 128;
     std::vector<VkExtensionProperties> extensions(count);
-    globals.EnumerateInstanceExtensionProperties(layer, &count, extensions.data());
+    const VkResult result = globals.EnumerateInstanceExtensionProperties(layer, &count, extensions.data());
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE) return false;
+    extensions.resize(count);
     return std::any_of(extensions.begin(), extensions.end(), [&](const VkExtensionProperties& one) {
         return std::strcmp(one.extensionName, extension) == 0;
     });

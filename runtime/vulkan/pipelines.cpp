@@ -1,6 +1,9 @@
 #include "runtime/vulkan/pipelines.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <thread>
 
 #include "shaders/include/params.h"
 
@@ -100,7 +103,8 @@ Result<std::unique_ptr<Pipelines>> Pipelines::create(const VulkanDevice& device,
     pipelines->cacheFile_ = cacheFileIn(cacheFolder, device.capabilities());
     std::optional<std::vector<std::byte>> payload;
     if (!cacheFolder.empty()) {
-        payload = readPipelineCache(pipelines->cacheFile_, PipelineCacheKey::of(device.capabilities()));
+        pipelines->key_ = PipelineCacheKey::of(device.capabilities());
+        payload = readPipelineCache(pipelines->cacheFile_, pipelines->key_);
         pipelines->loadedFromFile_ = payload.has_value();
         std::error_code absent;
         if (!payload && pipelines->notify_ && std::filesystem::exists(pipelines->cacheFile_, absent)) {
@@ -123,8 +127,9 @@ Result<std::unique_ptr<Pipelines>> Pipelines::create(const VulkanDevice& device,
 
 Pipelines::~Pipelines() {
     const DeviceFunctions& vk = device_.functions();
-    for (auto& [variant, pipeline] : pipelines_) {
-        if (pipeline->handle) vk.DestroyPipeline(device_.handle(), pipeline->handle, device_.allocator());
+    for (auto& [variant, entry] : pipelines_) {
+        const VkPipeline handle = entry->pipeline.handle;
+        if (handle) vk.DestroyPipeline(device_.handle(), handle, device_.allocator());
     }
     for (auto& [key, layout] : pipelineLayouts_) {
         vk.DestroyPipelineLayout(device_.handle(), layout, device_.allocator());
@@ -160,22 +165,139 @@ Status Pipelines::addLayouts(Pipeline& pipeline) {
     return Status();
 }
 
+<<<<<<< HEAD
 Result<const Pipeline*> Pipelines::get(const Variant& variant) {
     const std::lock_guard lock(mutex_);
     if (const auto found = pipelines_.find(variant); found != pipelines_.end()) return found->second.get();
     DUNLIN_TRY(checkVariant(device_, variant));
-    const std::span<const uint32_t> code = spirv(variant);
+    const std::vector<uint32_t> code = unpackSpirv(variant);
     if (code.empty()) {
         return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
+=======
+// The variant's entry, complete or, where `isNew`, for the caller to compile.
+Result<Pipelines::Entry*> Pipelines::findOrBegin(const Variant& variant, bool* isNew) {
+    std::unique_lock lock(mutex_);
+    auto found = pipelines_.find(variant);
+    while (found != pipelines_.end() && found->second->isCompiling) {
+        compiled_.wait(lock);
+        found = pipelines_.find(variant);  // gone where another thread failed to compile it
+>>>>>>> vulkan
     }
-    auto pipeline = std::make_unique<Pipeline>();
-    pipeline->variant = variant;
-    DUNLIN_TRY(addLayouts(*pipeline));
-    DUNLIN_TRY(compile(*pipeline, code, cache_).withContext(moduleName(variant)));
-    changed_ = true;
-    const Pipeline* result = pipeline.get();
-    pipelines_.emplace(variant, std::move(pipeline));
-    return result;
+    *isNew = found == pipelines_.end();
+    if (!*isNew) return found->second.get();
+    DUNLIN_TRY(checkVariant(device_, variant));
+    auto entry = std::make_unique<Entry>();
+    entry->pipeline.variant = variant;
+    DUNLIN_TRY(addLayouts(entry->pipeline));
+    return pipelines_.emplace(variant, std::move(entry)).first->second.get();
+}
+
+Status Pipelines::compileNew(Entry& entry) {
+    const Variant variant = entry.pipeline.variant;
+    const std::span<const uint32_t> code = spirv(variant);
+    Status status;
+    try {
+        status = code.empty()
+                     ? error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str())
+                     : compile(entry.pipeline, code, cache_).withContext(moduleName(variant));
+    } catch (const std::bad_alloc&) {
+        // Other threads may wait for this one.
+        status = error(StatusCode::OutOfHostMemory, "no memory is left to compile a pipeline");
+    }
+    const std::lock_guard lock(mutex_);
+    entry.isCompiling = false;
+    if (status.ok()) {
+        changed_ = true;
+    } else {
+        pipelines_.erase(variant);
+    }
+    compiled_.notify_all();
+    return status;
+}
+
+Result<const Pipeline*> Pipelines::get(const Variant& variant) {
+    bool isNew = false;
+    DUNLIN_ASSIGN(Entry* const entry, findOrBegin(variant, &isNew));
+    if (isNew) DUNLIN_TRY(compileNew(*entry));
+    return &entry->pipeline;
+}
+
+namespace {
+
+// Variants that are taken by one thread after the other.
+struct SharedWork {
+    SharedWork(Pipelines& owner, std::span<const Variant> all) : pipelines(owner), variants(all) {}
+
+    // Does the next one that is left; false where there is none.
+    bool doNext() {
+        const size_t index = next++;
+        if (isStopped || index >= variants.size()) return false;
+        const Result<const Pipeline*> pipeline = pipelines.get(variants[index]);
+        const std::lock_guard lock(mutex);
+        if (!pipeline.ok()) {
+            isStopped = true;
+            if (index < failedIndex) {
+                failedIndex = index;
+                failure = pipeline.status();
+            }
+        }
+        ++doneCount;
+        progressed.notify_all();
+        return true;
+    }
+
+    Pipelines& pipelines;
+    std::span<const Variant> variants;
+    std::atomic<size_t> next = 0;
+    std::atomic<bool> isStopped = false;
+    std::mutex mutex;  // of what follows
+    std::condition_variable progressed;
+    size_t doneCount = 0, failedIndex = SIZE_MAX;
+    Status failure;
+};
+
+// The calling thread's part: works, waits, and reports each variant once.
+Status workAndReport(SharedWork& work, const std::function<bool(size_t)>& progress) {
+    size_t reported = 0;
+    while (reported < work.variants.size()) {
+        const bool worked = work.doNext();
+        size_t done = 0;
+        {
+            std::unique_lock lock(work.mutex);
+            if (!worked) work.progressed.wait(lock, [&] { return work.doneCount > reported || work.isStopped; });
+            if (work.isStopped) return work.failure;
+            done = work.doneCount;
+        }
+        while (reported < done) {
+            if (++reported; !progress || progress(reported)) continue;
+            work.isStopped = true;
+            return error(StatusCode::Cancelled, "cancelled after %zu of %zu pipelines", reported, work.variants.size());
+        }
+    }
+    return Status();
+}
+
+}  // namespace
+
+Status Pipelines::prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress) {
+    constexpr size_t kMostThreads = 16;
+    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
+    const size_t threads = device_.allocator() ? 1 : std::min({processors, variants.size(), kMostThreads});
+    SharedWork work(*this, variants);
+    std::vector<std::thread> helpers;
+    try {
+        while (helpers.size() + 1 < threads)
+            helpers.emplace_back([&work] {
+                while (work.doNext()) {
+                }
+            });
+    } catch (const std::exception&) {
+        // No more threads or memory: those that there are do it.
+    }
+    Status status = workAndReport(work, progress);
+    for (std::thread& helper : helpers) helper.join();
+    // A variant before the one that stopped the work may have failed only now.
+    return work.failure.ok() ? status : work.failure;
 }
 
 Result<OwnedPipeline> Pipelines::createForeign(const Variant& variant, std::span<const uint32_t> code) {
@@ -252,7 +374,7 @@ bool Pipelines::writeFile() const {
     std::vector<std::byte> payload(sizeBytes);
     if (vk.GetPipelineCacheData(device_.handle(), cache_, &sizeBytes, payload.data()) != VK_SUCCESS) return false;
     payload.resize(sizeBytes);
-    return writePipelineCache(cacheFile_, PipelineCacheKey::of(device_.capabilities()), payload);
+    return writePipelineCache(cacheFile_, key_, payload);
 }
 
 }  // namespace dunlin::vulkan

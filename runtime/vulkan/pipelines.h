@@ -1,6 +1,7 @@
 // Compute pipelines by variant, and the driver's cache of them on disk.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -42,6 +43,14 @@ enum class NoticeSeverity { Info, Warning };
 // Hears what went other than wished but is no error; from whatever thread caused it, and must not call back.
 using NoticeListener = std::function<void(NoticeSeverity severity, const std::string& text)>;
 
+// What a cache file must have been made by.
+struct PipelineCacheKey {
+    uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
+    std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
+    uint64_t shaderHash = 0;  // of all embedded SPIR-V
+    static PipelineCacheKey of(const Capabilities& capabilities);
+};
+
 // The pipelines of one device, created on first use and shared by whoever asks for the same variant. With a folder, the
 // driver's pipeline cache is read from it at creation and written by save(); a file that is foreign, cut or damaged
 // counts as absent (a notice of Info), and a folder that cannot be written costs only time (one Warning). Thread-safe.
@@ -60,8 +69,14 @@ class Pipelines {
     Pipelines(const Pipelines&) = delete;
     Pipelines& operator=(const Pipelines&) = delete;
 
-    // The pointer stays valid as long as this object. Slow on first use: the driver compiles.
+    // The pointer stays valid as long as this object. Slow on first use: the driver compiles. Threads that ask for
+    // different variants compile them at the same time; of those that ask for the same one, one compiles.
     Result<const Pipeline*> get(const Variant& variant);
+    // get() of each, on several threads at once. `progress`, optional, is called on the calling thread after each of
+    // the variants, with how many are there; where it returns false the rest is left: Cancelled. Of several failures
+    // the first variant's is returned. With an allocator of the application's only the calling thread works, since its
+    // callbacks may know but one.
+    Status prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress = {});
     // A pipeline from other SPIR-V than the library's, with the variant's layout and specialization constants; never in
     // the cache or the file. It must not outlive this object. Its bindings, push constants and capabilities must fit
     // the layout and the device: the driver is not asked to survive what does not.
@@ -76,12 +91,20 @@ class Pipelines {
 
   private:
     explicit Pipelines(const VulkanDevice& device) : device_(device) {}
+    struct Entry {
+        Pipeline pipeline;
+        bool isCompiling = true;
+    };
+    Result<Entry*> findOrBegin(const Variant& variant, bool* isNew);
+    Status compileNew(Entry& entry);
     Status addLayouts(Pipeline& pipeline);
     Status compile(Pipeline& pipeline, std::span<const uint32_t> code, VkPipelineCache cache);
     bool writeFile() const;
 
     const VulkanDevice& device_;
-    mutable std::mutex mutex_;
+    mutable std::mutex mutex_;          // of all below but what create() sets; not held while the driver compiles
+    std::condition_variable compiled_;  // an entry has ceased to be compiling, or is gone
+    PipelineCacheKey key_;
     std::filesystem::path cacheFile_;
     NoticeListener notify_;
     bool loadedFromFile_ = false, saved_ = false, saveFailed_ = false;
@@ -89,15 +112,7 @@ class Pipelines {
     VkPipelineCache cache_ = VK_NULL_HANDLE;
     std::map<std::vector<VkDescriptorType>, VkDescriptorSetLayout> setLayouts_;
     std::map<std::pair<VkDescriptorSetLayout, uint32_t>, VkPipelineLayout> pipelineLayouts_;  // by push constant bytes
-    std::map<Variant, std::unique_ptr<Pipeline>> pipelines_;
-};
-
-// What a cache file must have been made by.
-struct PipelineCacheKey {
-    uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
-    std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
-    uint64_t shaderHash = 0;  // of all embedded SPIR-V
-    static PipelineCacheKey of(const Capabilities& capabilities);
+    std::map<Variant, std::unique_ptr<Entry>> pipelines_;
 };
 
 // The payload of a cache file, or nothing where it is absent, foreign, cut or damaged.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "runtime/plan/hazards.h"
 #include "runtime/vulkan/session_slot.h"
@@ -106,33 +107,46 @@ Result<std::unique_ptr<VulkanSession>> VulkanSession::create(std::shared_ptr<con
 VulkanSession::~VulkanSession() = default;
 
 Status VulkanSession::compilePipelines() {
+    std::vector<Variant> distinct;  // in the order of their first use
+    std::set<Variant> known;
+    for (const Dispatch& dispatch : program_.dispatches) {
+        for (const Variant& variant : variantsOf(dispatch)) {
+            if (known.insert(variant).second) distinct.push_back(variant);
+        }
+    }
     const auto& progress = options_.session.progress;
-    dispatchSets_.resize(program_.dispatches.size());
-    for (size_t i = 0; i < program_.dispatches.size(); ++i) {
-        const Dispatch& dispatch = program_.dispatches[i];
-        DispatchSets& sets = dispatchSets_[i];
-        for (uint32_t kind = 0; kind < kSourceKinds; ++kind) {
-            Variant variant = dispatch.variant;
-            if (isPreprocess(dispatch)) {
-                if (!(options_.inputKinds & (1u << kind))) continue;
-                variant.tileX = static_cast<uint8_t>(kind);
-            } else if (kind > 0) {
-                sets.set[kind] = sets.set[0];
-                sets.pipeline[kind] = sets.pipeline[0];
-                continue;
-            }
+    // One step is left for what comes after.
+    const auto share = [&](size_t done) { return static_cast<float>(done) / static_cast<float>(distinct.size() + 1); };
+    DUNLIN_TRY(pipelines_->prepare(distinct, [&](size_t done) { return !progress || progress(share(done)); }));
+
+    for (const Dispatch& dispatch : program_.dispatches) {
+        DispatchSets sets;
+        for (const Variant& variant : variantsOf(dispatch)) {
+            const uint32_t kind = isPreprocess(dispatch) ? variant.tileX : 0;
             DUNLIN_ASSIGN(sets.pipeline[kind], pipelines_->get(variant));
             sets.set[kind] = setPipelines_.size();
             setPipelines_.push_back(sets.pipeline[kind]);
         }
-        const float done = static_cast<float>(i + 1) / static_cast<float>(program_.dispatches.size() + 1);
-        if (progress && !progress(done)) {
-            return error(StatusCode::Cancelled, "cancelled after the pipelines of %zu of %zu dispatches", i + 1,
-                         program_.dispatches.size());
+        for (uint32_t kind = 1; !isPreprocess(dispatch) && kind < kSourceKinds; ++kind) {
+            sets.set[kind] = sets.set[0];
+            sets.pipeline[kind] = sets.pipeline[0];
         }
+        dispatchSets_.push_back(sets);
     }
     pipelines_->save();  // a folder that cannot be written costs only time
     return Status();
+}
+
+// The dispatch's own, or for preprocess one for each kind of source that the session was asked for.
+std::vector<Variant> VulkanSession::variantsOf(const Dispatch& dispatch) const {
+    if (!isPreprocess(dispatch)) return {dispatch.variant};
+    std::vector<Variant> variants;
+    for (uint32_t kind = 0; kind < kSourceKinds; ++kind) {
+        if (!(options_.inputKinds & (1u << kind))) continue;
+        variants.push_back(dispatch.variant);
+        variants.back().tileX = static_cast<uint8_t>(kind);
+    }
+    return variants;
 }
 
 Status VulkanSession::createSlot() {

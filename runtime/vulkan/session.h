@@ -133,6 +133,7 @@ class VulkanSession final : public Session {
 
     VulkanSession() = default;
     Status compilePipelines();
+    std::vector<Variant> variantsOf(const Dispatch& dispatch) const;
     Status createSlot();
     Status writeStaticBindings(Slot& slot);
     Status writeCallerBindings(Slot& slot, uint32_t kind, const VulkanInput& input, const VulkanOutput& output);

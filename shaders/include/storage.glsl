@@ -65,6 +65,17 @@ void accumulate(inout vec4 sum, Element4 inputs, Element4 weights[4]) {
 #endif
 }
 
+// The same of three input channels.
+void accumulateThree(inout vec4 sum, Element4 inputs, Element4 weights[4]) {
+#if FP16
+    sum += vec4(inputs.x * weights[0] + inputs.y * weights[1] + inputs.z * weights[2]);
+#else
+    sum += inputs.x * weights[0];
+    sum += inputs.y * weights[1];
+    sum += inputs.z * weights[2];
+#endif
+}
+
 // The same for float16 inputs that were divided by `scale`; in float32 that is 1.
 void accumulateScaled(inout vec4 sum, Element4 inputs, float scale, Element4 weights[4]) {
 #if FP16

@@ -8,6 +8,7 @@ namespace {
 // Whether this call is the one to fail.
 bool shouldFail(const char* function) {
     FaultyVulkan& faulty = faultyVulkan();
+    const std::lock_guard lock(faulty.mutex);
     if (faulty.failAlways == function) return true;
     if (!faulty.failOnly.empty() && faulty.failOnly != function) return false;
     if (++faulty.calls != faulty.failCall) return false;
@@ -25,12 +26,12 @@ PFN_vkGetDeviceProcAddr g_getDeviceProcAddr = nullptr;
                                                     const VkAllocationCallbacks* allocator, handleType* out) { \
         if (shouldFail(#create)) return faultyVulkan().failure;                                                \
         const VkResult result = g_##create(device, info, allocator, out);                                      \
-        if (result == VK_SUCCESS) ++faultyVulkan().live[#type];                                                \
+        if (result == VK_SUCCESS) faultyVulkan().count(#type, 1);                                              \
         return result;                                                                                         \
     }                                                                                                          \
     VKAPI_ATTR void VKAPI_CALL wrapped_##destroy(VkDevice device, handleType handle,                           \
                                                  const VkAllocationCallbacks* allocator) {                     \
-        if (handle) --faultyVulkan().live[#type];                                                              \
+        if (handle) faultyVulkan().count(#type, -1);                                                           \
         g_##destroy(device, handle, allocator);                                                                \
     }
 

@@ -4,6 +4,7 @@
 #include <vulkan/vulkan.h>
 
 #include <map>
+#include <mutex>
 #include <string>
 
 namespace dunlin::test {
@@ -21,6 +22,7 @@ struct FaultyVulkan {
     bool dropsDispatches = false;  // as they are recorded
     bool stopsClock = false;       // queries give zeros
 
+    std::mutex mutex;                 // of what follows: pipelines are compiled on several threads
     int calls = 0;                    // that could fail, since reset
     std::string failed;               // the function that was made to fail
     std::map<std::string, int> live;  // objects by type
@@ -33,6 +35,10 @@ struct FaultyVulkan {
         hidesTimestamps = stopsClock = dropsDispatches = false;
         calls = 0;
         failed.clear();
+    }
+    void count(const char* type, int change) {
+        const std::lock_guard lock(mutex);
+        live[type] += change;
     }
     int liveObjects() const {
         int total = 0;

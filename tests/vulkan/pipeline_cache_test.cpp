@@ -1,5 +1,7 @@
 // The pipeline cache on disk: what is not ours, or not whole, counts as absent and never harms.
+#include <algorithm>
 #include <fstream>
+#include <thread>
 
 #include "runtime/vulkan/backend.h"
 #include "tests/vulkan/small_network.h"
@@ -208,6 +210,62 @@ TEST_F(PipelinesTest, oneVariantIsCompiledOnce) {
     ASSERT_TRUE(second.ok());
     EXPECT_EQ(*first, *second);
     EXPECT_EQ((*pipelines)->count(), 1u);
+}
+
+Variant headWith(uint32_t localSize) {
+    Variant variant;
+    variant.kernel = Kernel::Head;
+    variant.constants[0] = localSize;
+    variant.constants[1] = 1;
+    return variant;
+}
+
+TEST_F(PipelinesTest, threadsThatAskAtOnceShareEachPipeline) {
+    auto pipelines = Pipelines::create(*device_);
+    ASSERT_TRUE(pipelines.ok());
+    const std::vector<Variant> variants = {headWith(8), headWith(16), headWith(32), headWith(64)};
+    constexpr size_t kThreads = 4;
+    std::vector<std::vector<const Pipeline*>> seen(kThreads);
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < kThreads; ++i) {
+        threads.emplace_back([&, i] {
+            for (const Variant& variant : variants) {
+                const auto pipeline = (*pipelines)->get(variant);
+                seen[i].push_back(pipeline.ok() ? *pipeline : nullptr);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ((*pipelines)->count(), variants.size());
+    for (const auto& one : seen) EXPECT_EQ(one, seen[0]);
+    EXPECT_EQ(std::ranges::count(seen[0], nullptr), 0);
+}
+
+TEST_F(PipelinesTest, preparingReportsEveryVariantInOrderAndCanBeCancelledAtEach) {
+    const std::vector<Variant> variants = {headWith(8), headWith(16), headWith(32), headWith(64)};
+    for (size_t last = 1; last <= variants.size(); ++last) {
+        auto pipelines = Pipelines::create(*device_);
+        ASSERT_TRUE(pipelines.ok());
+        std::vector<size_t> reported;
+        const Status status = (*pipelines)->prepare(variants, [&](size_t done) {
+            reported.push_back(done);
+            return done < last;
+        });
+        EXPECT_EQ(status.code(), StatusCode::Cancelled);
+        ASSERT_EQ(reported.size(), last);
+        for (size_t i = 0; i < last; ++i) EXPECT_EQ(reported[i], i + 1);
+    }
+}
+
+TEST_F(PipelinesTest, preparingFailsWithTheFirstVariantThatFails) {
+    auto pipelines = Pipelines::create(*device_);
+    ASSERT_TRUE(pipelines.ok());
+    const std::vector<Variant> variants = {headWith(8), headWith(1 << 20), headWith(16), headWith(1 << 21)};
+    const Status status = (*pipelines)->prepare(variants);
+    EXPECT_EQ(status.code(), StatusCode::Unsupported);
+    EXPECT_NE(status.message().find("1048576"), std::string::npos) << status.message();
+    // and what failed is forgotten: the next to ask gets the same answer, and does not wait
+    EXPECT_EQ((*pipelines)->get(variants[1]).status().code(), StatusCode::Unsupported);
 }
 
 TEST_F(PipelinesTest, whatTheDeviceCannotRunIsRefusedBeforeTheDriverSeesIt) {

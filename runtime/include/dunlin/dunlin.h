@@ -191,7 +191,7 @@ typedef struct DunlinDeviceInfo {
     void* pNext;
     char id[32];      /* what DunlinDeviceOptions::id takes: "cpu", "vulkan:0"; "vulkan" for a borrowed device */
     char name[256];   /* "AMD Radeon RX 6800 XT", or the processor's */
-    char driver[512]; /* name and version as the driver gives them; "XNNPACK" for the CPU */
+    char driver[512]; /* name and version as the driver gives them; of the CPU, the vectors in use: "AVX2" */
     char reason[512]; /* one sentence: why it is usable with what restriction, or why it is not; may be empty */
     DunlinDeviceType type;
     DunlinBool usable;
