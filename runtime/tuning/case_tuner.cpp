@@ -9,17 +9,8 @@ namespace {
 
 using Written = std::map<TensorId, std::vector<std::byte>>;
 
-// Samples of each form in the race; more where the machine does other things meanwhile, which the default's show.
-constexpr size_t kFewestRounds = 5, kRounds = 9, kNoisyRounds = 25;
-constexpr double kNoise = 0.1;  // interquartile range over the median
-// Of all rounds, in which a winner must be faster than the default was in the same one.
-constexpr double kWonRounds = 0.6;
-// A form that takes so much longer than the fastest so far, at first sight or by its samples, will not
-// win.
-constexpr double kHopelessAtOnce = 1.6, kHopeless = 1.25;
-
-// A clock may say that nothing passed.
-constexpr double kShortestNs = 1;
+// A form that takes so much longer than the fastest so far, at first sight, takes no part in the race.
+constexpr double kHopelessAtOnce = 1.6;
 
 // A form that is being looked at.
 struct Lane {
@@ -28,24 +19,10 @@ struct Lane {
     Written first;  // what it wrote when it was right
     uint32_t repeats = 1;
     double quickNs = 0;
-    std::vector<double> samplesNs;
-    bool isRacing = true;
+    std::optional<Contender> contender;
+
+    double timeNs() const { return contender && contender->samples() > 0 ? contender->typicalNs() : quickNs; }
 };
-
-double quantile(std::vector<double> values, double share) {
-    std::ranges::sort(values);
-    return values[static_cast<size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
-}
-
-// What disturbs a measurement only adds to it: on a quiet machine this is the median but for nothing, on a busy one it
-// is nearer to the truth.
-double typicalNs(const std::vector<double>& samplesNs) {
-    return quantile(samplesNs, 0.25);
-}
-
-bool isNoisy(const std::vector<double>& samplesNs) {
-    return quantile(samplesNs, 0.75) - quantile(samplesNs, 0.25) > kNoise * quantile(samplesNs, 0.5);
-}
 
 // What has nothing to do with the form.
 bool isWantOfMemory(const Status& status) {
@@ -170,55 +147,19 @@ class CaseTuning {
         lane.quickNs = INFINITY;
         for (int i = 0; i < 3; ++i) {
             DUNLIN_ASSIGN(const double ns, lane.runner->timeNs(lane.repeats));
-            lane.quickNs = std::min(lane.quickNs, std::max(ns, kShortestNs));
+            lane.quickNs = std::min(lane.quickNs, std::max(ns, 1.0));
         }
         return {};
     }
 
-    // Samples of each in turn, begun with another one each time: what comes after a rest is no better off.
     Status race() {
-        if (lanes_.size() < 2) return {};
-        for (size_t round = 0; round < kNoisyRounds; ++round) {
-            const bool isLate = tools_.nowMs() > deadlineMs_ && !isDefaultWrong_;
-            if ((isLate && round > 0) || isDecided(round)) break;
-            for (size_t i = 0; i < lanes_.size(); ++i) {
-                Lane& lane = lanes_[(i + round) % lanes_.size()];
-                if (!lane.isRacing) continue;
-                DUNLIN_TRY(goOn());
-                DUNLIN_ASSIGN(const double ns, lane.runner->timeNs(lane.repeats));
-                lane.samplesNs.push_back(std::max(ns, kShortestNs));
-            }
-            if (round + 1 >= 3) dropHopeless();
-        }
-        return {};
-    }
-
-    // Whether so many rounds suffice. The first lane always takes part: the default, where that is right.
-    bool isDecided(size_t rounds) const {
-        if (rounds < kRounds) return false;
-        const bool isAlone = std::ranges::count_if(lanes_, &Lane::isRacing) < 2;
-        return isAlone || !isNoisy(lanes_.front().samplesNs);
-    }
-
-    void dropHopeless() {
-        double fastest = INFINITY;
-        for (const Lane& lane : lanes_) {
-            if (lane.isRacing) fastest = std::min(fastest, typicalNs(lane.samplesNs));
-        }
+        std::vector<Contender*> contenders;
         for (Lane& lane : lanes_) {
-            if (!isDefault(lane) && typicalNs(lane.samplesNs) > kHopeless * fastest) lane.isRacing = false;
+            lane.contender.emplace(std::vector<Contender::Part>{{lane.runner.get(), lane.repeats}});
+            contenders.push_back(&*lane.contender);
         }
-    }
-
-    static double timeOf(const Lane& lane) { return lane.samplesNs.empty() ? lane.quickNs : typicalNs(lane.samplesNs); }
-
-    // By more than its share, and in most rounds, whose samples were taken next to each other.
-    bool beats(const Lane& lane, const Lane& usual) const {
-        if (lane.samplesNs.size() < kFewestRounds || usual.samplesNs.size() < lane.samplesNs.size()) return false;
-        std::vector<double> ratios;
-        for (size_t i = 0; i < lane.samplesNs.size(); ++i) ratios.push_back(lane.samplesNs[i] / usual.samplesNs[i]);
-        const bool isFaster = typicalNs(lane.samplesNs) <= (1 - kWinningShare) * typicalNs(usual.samplesNs);
-        return isFaster && quantile(ratios, kWonRounds) < 1;
+        if (contenders.size() < 2) return {};
+        return tuning::race(contenders, tools_, [&] { return tools_.nowMs() > deadlineMs_ && !isDefaultWrong_; });
     }
 
     // The fastest of those that win against the default and are right once more; the default where there is none.
@@ -227,16 +168,17 @@ class CaseTuning {
         const auto usual = std::ranges::find_if(lanes_, [&](const Lane& lane) { return isDefault(lane); });
         for (Lane& lane : lanes_) {
             if (isDefault(lane)) continue;
-            if (usual == lanes_.end() || (lane.isRacing && beats(lane, *usual))) order.push_back(&lane);
+            if (usual == lanes_.end() || (lane.contender->isRacing && lane.contender->beats(*usual->contender)))
+                order.push_back(&lane);
         }
-        std::ranges::sort(order, [](const Lane* a, const Lane* b) { return timeOf(*a) < timeOf(*b); });
+        std::ranges::sort(order, [](const Lane* a, const Lane* b) { return a->timeNs() < b->timeNs(); });
         if (usual != lanes_.end()) order.push_back(&*usual);
         for (Lane* lane : order) {
             DUNLIN_ASSIGN(const bool isRight, isStillRight(*lane));
             if (!isRight) continue;
             verdict_.form = lane->form->variant;
-            verdict_.timeNs = timeOf(*lane);
-            if (usual != lanes_.end() && !isDefaultWrong_) verdict_.defaultNs = timeOf(*usual);
+            verdict_.timeNs = lane->timeNs();
+            if (usual != lanes_.end() && !isDefaultWrong_) verdict_.defaultNs = usual->timeNs();
             return {};
         }
         return {};

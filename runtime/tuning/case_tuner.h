@@ -9,18 +9,16 @@
 
 #include "runtime/tuning/dispatch_runner.h"
 #include "runtime/tuning/kernel_case.h"
+#include "runtime/tuning/race.h"
 #include "runtime/tuning/verdicts.h"
 
 namespace dunlin::tuning {
 
 // What tuning a case needs of the world. Tests put drivers in between that compute wrongly, and clocks of their own.
-struct CaseTools {
+struct CaseTools : RaceTools {
     // A runner of the form with the case's data. With `isFinal`, with the pipeline that sessions will use: it is asked
     // for again once a form has won.
     std::function<Result<std::unique_ptr<DispatchRunner>>(const FormedCase& form, bool isFinal)> createRunner;
-    std::function<double()> nowMs;                        // never falls
-    std::function<bool()> mayGoOn = [] { return true; };  // asked often; false cancels
-    double sampleNs = 0.5e6;                              // how long one sample of a time should take
     // What the same result takes in another way: once the default is found to take more than twice that, no other form
     // is looked at.
     double otherWayNs = INFINITY;
@@ -57,7 +55,6 @@ struct CaseOutcome {
 Result<CaseOutcome> tuneCase(const KernelCase& problem, const CaseData& data, const std::vector<FormedCase>& forms,
                              const CaseTools& tools, double deadlineMs, CandidatePace& pace);
 
-constexpr int kVerifyingRuns = 3;       // whose bits must be equal, before anything is timed; and one more after
-constexpr double kWinningShare = 0.05;  // of the default's time
+constexpr int kVerifyingRuns = 3;  // whose bits must be equal, before anything is timed; and one more after
 
 }  // namespace dunlin::tuning

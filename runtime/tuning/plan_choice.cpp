@@ -1,74 +1,58 @@
 #include "runtime/tuning/plan_choice.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "runtime/plan/case_id.h"
 
 namespace dunlin::tuning {
 namespace {
 
-// Of the separate dispatches' time, by which one must be faster.
-constexpr double kBlockShare = 0.1;
-
-std::string keyOf(const SourceNetwork& network, const DispatchOrigin& origin) {
-    return formKey(network.graph, origin, network.lowered.program.precision);
+std::string keyOf(const SourceNetwork& network, size_t dispatch) {
+    return formKey(network.graph, network.lowered.origins[dispatch], network.lowered.program.precision);
 }
 
-// Nothing where it was not timed.
-std::optional<double> timeNs(const Verdicts& verdicts, const std::string& key) {
-    const auto found = verdicts.problems.find(key);
-    if (found == verdicts.problems.end() || found->second.timeNs <= 0) return std::nullopt;
-    return found->second.timeNs;
+// Strips and parts of a batch have no counterparts in the other lowering.
+bool isWhole(const SourceNetwork& network, const DispatchOrigin& origin) {
+    return origin.extent.images == network.lowered.program.input.n && computesEveryRow(origin);
 }
 
-// Whether a dispatch computes this step: alike in both lowerings, but for images and rows.
-bool computes(const DispatchOrigin& origin, const Step& step) {
-    return origin.step && origin.step->parts.empty() && origin.step->kind == step.kind &&
-           origin.step->node == step.node;
-}
-
-// The sum over a step's dispatches.
-std::optional<double> separateNs(const SourceNetwork& network, const std::vector<Step>& parts,
-                                 const Verdicts& verdicts) {
-    double sumNs = 0;
-    for (const Step& part : parts) {
-        bool isThere = false;
-        for (const DispatchOrigin& origin : network.lowered.origins) {
-            if (!computes(origin, part)) continue;
-            const std::optional<double> ns = timeNs(verdicts, keyOf(network, origin));
-            if (!ns) return std::nullopt;
-            isThere = true;
-            sumNs += *ns;
-        }
-        if (!isThere) return std::nullopt;
-    }
-    return sumNs;
+// The one dispatch that computes this step; nothing where there is none, or where it is split.
+std::optional<size_t> dispatchOf(const SourceNetwork& network, const Step& step) {
+    const std::vector<DispatchOrigin>& origins = network.lowered.origins;
+    const auto computes = [&](const DispatchOrigin& origin) {
+        const std::optional<Step>& its = origin.step;
+        return its && its->parts.empty() && its->kind == step.kind && its->node == step.node;
+    };
+    const auto found = std::ranges::find_if(origins, computes);
+    if (found == origins.end() || !isWhole(network, *found)) return std::nullopt;
+    return static_cast<size_t>(found - origins.begin());
 }
 
 }  // namespace
 
-std::map<std::string, double> separateTimesNs(const SourceNetwork& usual, const SourceNetwork& joined,
-                                              const Verdicts& verdicts) {
-    std::map<std::string, double> times;
-    for (const DispatchOrigin& origin : joined.lowered.origins) {
-        if (!origin.step || origin.step->parts.empty()) continue;
-        // Strips have no parts of their own.
-        const bool isWhole = origin.extent.images == joined.lowered.program.input.n && computesEveryRow(origin);
-        const std::optional<double> ns = separateNs(usual, origin.step->parts, verdicts);
-        if (isWhole && ns) times[keyOf(joined, origin)] = *ns;
+std::vector<BlockChoice> blockChoices(const SourceNetwork& usual, const SourceNetwork& joined) {
+    std::vector<BlockChoice> choices;
+    for (size_t i = 0; i < joined.lowered.origins.size(); ++i) {
+        const DispatchOrigin& origin = joined.lowered.origins[i];
+        if (!origin.step || origin.step->parts.empty() || !isWhole(joined, origin)) continue;
+        BlockChoice choice = {keyOf(joined, i), i, {}};
+        for (const Step& part : origin.step->parts) {
+            if (const std::optional<size_t> dispatch = dispatchOf(usual, part)) choice.separate.push_back(*dispatch);
+        }
+        const bool isNew = std::ranges::count(choices, choice.key, &BlockChoice::key) == 0;
+        if (isNew && choice.separate.size() == origin.step->parts.size()) choices.push_back(std::move(choice));
     }
-    return times;
+    return choices;
 }
 
-std::map<std::string, BlockVerdict> chooseBlocks(const SourceNetwork& usual, const SourceNetwork& joined,
-                                                 const Verdicts& verdicts) {
-    std::map<std::string, BlockVerdict> blocks;
-    for (const auto& [key, separateNs] : separateTimesNs(usual, joined, verdicts)) {
-        if (const std::optional<double> ns = timeNs(verdicts, key))
-            blocks[key] = {*ns < (1 - kBlockShare) * separateNs, *ns, separateNs};
+std::optional<double> separateNs(const SourceNetwork& usual, const BlockChoice& choice, const Verdicts& verdicts) {
+    double sumNs = 0;
+    for (const size_t dispatch : choice.separate) {
+        const auto found = verdicts.problems.find(keyOf(usual, dispatch));
+        if (found == verdicts.problems.end() || found->second.timeNs <= 0) return std::nullopt;
+        sumNs += found->second.timeNs;
     }
-    return blocks;
+    return sumNs;
 }
 
 }  // namespace dunlin::tuning

@@ -1,7 +1,9 @@
 #include "runtime/tuning/tuner.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <ctime>
 #include <set>
 
 #include "runtime/plan/case_id.h"
@@ -23,6 +25,10 @@ constexpr float kTuningShare = 0.6f;
 
 double nowMs() {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double processorMs() {
+    return static_cast<double>(std::clock()) * 1e3 / CLOCKS_PER_SEC;
 }
 
 // A problem without a verdict.
@@ -111,15 +117,86 @@ class Tuning {
         if (options_.session.fusion != FusionLevel::Default || leftMs() <= 0) return {};
         // The alternatives: the same network in fewer dispatches, where that can be.
         if (!lower(FusionLevel::Max).ok()) return {};
-        DUNLIN_ASSIGN(const auto usual, lower(FusionLevel::Default));
+        DUNLIN_TRY(tuneBlocks());
+        return tunePlan(FusionLevel::Default);
+    }
+
+    // The one dispatch that might take the place of several, in its best form, against those in theirs.
+    Status tuneBlocks() {
+        DUNLIN_ASSIGN(const std::shared_ptr<const SourceNetwork> usual, lower(FusionLevel::Default));
         DUNLIN_ASSIGN(std::shared_ptr<const SourceNetwork> joined, lower(FusionLevel::Max));
-        separateNs_ = separateTimesNs(*usual, *joined, store_.verdicts());
+        std::vector<BlockChoice> choices = blockChoices(*usual, *joined);
+        std::erase_if(choices, [&](const BlockChoice& one) { return store_.verdicts().blocks.contains(one.key); });
+        for (const BlockChoice& choice : choices) {
+            if (const auto ns = separateNs(*usual, choice, store_.verdicts())) separateNs_[choice.key] = *ns;
+        }
         std::vector<Pending> alternatives = pendingOf(joined);
         std::erase_if(alternatives, [&](const Pending& one) { return !separateNs_.contains(one.key); });
         DUNLIN_TRY(tuneEach(alternatives));
-        DUNLIN_ASSIGN(joined, lower(FusionLevel::Max));
-        for (const auto& [key, verdict] : chooseBlocks(*usual, *joined, store_.verdicts())) store_.add(key, verdict);
-        return tunePlan(FusionLevel::Default);
+        for (const BlockChoice& choice : choices) DUNLIN_TRY(choose(choice, usual, joined));
+        return {};
+    }
+
+    Status choose(const BlockChoice& choice, const std::shared_ptr<const SourceNetwork>& usual,
+                  const std::shared_ptr<const SourceNetwork>& joined) {
+        const auto& problems = store_.verdicts().problems;
+        const auto separate = separateNs_.find(choice.key);
+        const auto fused = problems.find(choice.key);
+        if (separate == separateNs_.end() || fused == problems.end() || fused->second.timeNs <= 0) return {};
+        // Times that were not taken next to each other say only what is out of the question.
+        constexpr double kInQuestion = 1.5;
+        BlockVerdict verdict = {false, fused->second.timeNs, separate->second};
+        if (verdict.fusedNs < kInQuestion * verdict.separateNs) {
+            constexpr double kMostSamples = 25;
+            const double raceMs = kMostSamples * (verdict.fusedNs + verdict.separateNs) / 1e6;
+            if (raceMs > leftMs()) return {};
+            DUNLIN_TRY(compare(choice, usual, joined, verdict));
+        }
+        store_.add(choice.key, verdict);
+        return {};
+    }
+
+    // A problem in the form that its verdict names, ready to be timed.
+    struct Entrant {
+        KernelCase problem;
+        CaseData data;
+        std::unique_ptr<DispatchRunner> runner;
+    };
+    Result<Contender::Part> enter(const std::shared_ptr<const SourceNetwork>& network, size_t dispatch,
+                                  std::vector<Entrant>& entrants) {
+        Entrant entrant = {{caseId(*network, dispatch), network, dispatch, {}}, {}, nullptr};
+        const std::string key = formKey(network->graph, entrant.problem.origin(), network->lowered.program.precision);
+        DUNLIN_ASSIGN(entrant.data, makeData(entrant.problem));
+        for (const FormedCase& form : candidatesOf(entrant.problem)) {
+            if (form.variant != store_.verdicts().problems.at(key).form) continue;
+            DUNLIN_ASSIGN(const vulkan::Pipeline* pipeline, pipelines_.get(form.dispatch.variant, true));
+            DUNLIN_ASSIGN(entrant.runner, createRunner(device_, *pipeline, entrant.problem, entrant.data, form));
+            DUNLIN_ASSIGN(const uint32_t repeats, repeatsFor(*entrant.runner, sampleNs()));
+            entrants.push_back(std::move(entrant));
+            return Contender::Part{entrants.back().runner.get(), repeats};
+        }
+        return error(StatusCode::Unsupported, "the form of %s is none of this device", key.c_str());
+    }
+
+    Status compare(const BlockChoice& choice, const std::shared_ptr<const SourceNetwork>& usual,
+                   const std::shared_ptr<const SourceNetwork>& joined, BlockVerdict& verdict) {
+        std::vector<Entrant> entrants;
+        const auto prepare = [&]() -> Result<std::array<std::vector<Contender::Part>, 2>> {
+            std::array<std::vector<Contender::Part>, 2> ways;
+            DUNLIN_ASSIGN(const Contender::Part one, enter(joined, choice.joined, entrants));
+            ways[1] = {one};
+            for (const size_t dispatch : choice.separate) {
+                DUNLIN_ASSIGN(const Contender::Part part, enter(usual, dispatch, entrants));
+                ways[0].push_back(part);
+            }
+            return ways;
+        };
+        const Result<std::array<std::vector<Contender::Part>, 2>> ways = prepare();
+        if (!ways.ok()) return ways.status().code() == StatusCode::DeviceLost ? ways.status() : Status();
+        Contender separate(ways->front()), fused(ways->back());
+        DUNLIN_TRY(race({&separate, &fused}, raceTools(), [this] { return leftMs() <= 0; }));
+        verdict = {fused.beats(separate), fused.typicalNs(), separate.typicalNs()};
+        return {};
     }
 
     // Until nothing is left, or the time is up. A new form may make a new problem of the squeeze-excite that adds up
@@ -165,6 +242,17 @@ class Tuning {
         return forms;
     }
 
+    double sampleNs() const { return device_.capabilities().isSoftware() ? kSoftwareSampleNs : kGpuSampleNs; }
+
+    RaceTools raceTools() const {
+        RaceTools tools;
+        tools.nowMs = nowMs;
+        if (device_.capabilities().isSoftware()) tools.processorMs = processorMs;
+        tools.mayGoOn = [this] { return goOn(); };
+        tools.sampleNs = sampleNs();
+        return tools;
+    }
+
     Status tune(const Pending& pending) {
         if (!goOn()) return Status(StatusCode::Cancelled, "cancelled while kernels were tuned");
         const std::vector<FormedCase> forms = candidatesOf(pending.problem);
@@ -181,11 +269,9 @@ class Tuning {
             DUNLIN_ASSIGN(const vulkan::Pipeline* pipeline, pipelines_.get(form.dispatch.variant, isKept));
             return createRunner(device_, *pipeline, pending.problem, data, form);
         };
-        tools.nowMs = nowMs;
-        tools.mayGoOn = [this] { return goOn(); };
+        static_cast<RaceTools&>(tools) = raceTools();
         if (const auto found = separateNs_.find(pending.key); found != separateNs_.end())
             tools.otherWayNs = found->second;
-        tools.sampleNs = device_.capabilities().isSoftware() ? kSoftwareSampleNs : kGpuSampleNs;
         DUNLIN_ASSIGN(CaseOutcome outcome, tuneCase(pending.problem, data, forms, tools, beginMs_ + budgetMs_, pace_));
         if (!outcome.verdict) return {};
         report(pending, *outcome.verdict, outcome.isDefaultWrong);

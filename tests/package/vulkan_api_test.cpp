@@ -309,6 +309,66 @@ TEST_F(VulkanApi, ABorrowedDevicesCacheThatCannotBeWrittenIsAMessage) {
     std::filesystem::remove(blocked);
 }
 
+TEST_F(VulkanApi, WhatTuningFoundOutIsDescribedKeptAndShipped) {
+    const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "dunlin_tuned_cache";
+    std::filesystem::remove_all(folder);
+    const auto open = [](const dunlin::DeviceOptions& options) {
+        auto device = dunlin::Device::create(options);
+        EXPECT_TRUE(device) << device.error().message;
+        return *std::move(device);
+    };
+    const auto logits = [](dunlin::Session& session) {
+        const auto outputs = session.run(viewOf(pattern(5)));
+        EXPECT_TRUE(outputs);
+        const auto values = outputs->values(DUNLIN_OUTPUT_LOGITS);
+        return std::vector<float>(values.begin(), values.end());
+    };
+    const auto create = [&](const dunlin::Device& device, dunlin::SessionOptions options) {
+        options.height = options.width = kSide;
+        auto session = dunlin::Session::create(device, *model, options);
+        EXPECT_TRUE(session) << session.error().message;
+        return *std::move(session);
+    };
+    // given a session without tuning
+    const dunlin::Device device = open({.id = "vulkan", .cacheDirectory = folder.string()});
+    dunlin::Session plain = create(device, {});
+    EXPECT_EQ(plain.info()->tunedProblems, 0u);
+    // when another one may spend a few seconds on it
+    float last = 0;
+    const auto neverFalls = [&](float progress) {
+        EXPECT_GE(progress, last);
+        last = progress;
+        return true;
+    };
+    dunlin::Session tuned = create(device, {.progress = neverFalls, .tuningBudgetMs = 4000});
+    // then it says what came of it, and computes the same
+    const DunlinSessionInfo info = *tuned.info();
+    EXPECT_GT(info.tunedProblems, 0u);
+    EXPECT_LE(info.tunedProblems, info.tuningProblems);
+    EXPECT_GT(info.tuningFormsTried, info.tunedProblems);
+    EXPECT_EQ(info.tuningFormsRejected, 0u);
+    EXPECT_GT(info.tuningMs, 0u);
+    EXPECT_LT(relativeError(logits(tuned), logits(plain)), 1e-4);
+    EXPECT_EQ(last, 1.0f);
+    // and a device that was shipped the folder needs no time for it
+    const dunlin::Device shipped = open({.id = "vulkan", .tuningCache = folder.string()});
+    dunlin::Session same = create(shipped, {});
+    EXPECT_EQ(same.info()->tunedProblems, info.tunedProblems);
+    EXPECT_EQ(same.info()->tuningFormsTried, 0u);
+    EXPECT_EQ(logits(same), logits(tuned));
+    std::filesystem::remove_all(folder);
+}
+
+TEST_F(VulkanApi, ATuningCacheOfSomeBytesMustBeThere) {
+    DunlinDeviceOptions options = {};
+    options.sType = DUNLIN_STRUCTURE_TYPE_DEVICE_OPTIONS;
+    options.tuningCacheDataBytes = 5;
+    DunlinDevice device = nullptr;
+    DunlinError error;
+    EXPECT_EQ(dunlinCreateDevice(&options, &device, &error), DUNLIN_ERROR_INVALID_ARGUMENT);
+    EXPECT_STREQ(error.message, "DunlinDeviceOptions::tuningCacheData is NULL, which it must not be");
+}
+
 TEST_F(VulkanApi, ASlotThatDoesNotExistIsRefused) {
     const dunlin::Device device = borrow(app->borrowed());
     dunlin::Session session = createSession(device);

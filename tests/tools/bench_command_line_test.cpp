@@ -39,6 +39,8 @@ TEST(BenchCommandLine, modelsAreMeasuredOnceAsTheyAreByDefault) {
     EXPECT_TRUE(options.measure.devices.empty());
     EXPECT_TRUE(options.measure.ceilings);
     EXPECT_TRUE(options.starts);
+    EXPECT_EQ(options.tuneSeconds, 0);
+    EXPECT_EQ(parsed<ModelBenchOptions>({"model", "net", "--tune", "2.5"}).tuneSeconds, 2.5);
     EXPECT_FALSE(options.measure.cacheDirectory.empty());
 }
 

@@ -112,6 +112,16 @@ TEST(ParseCommandLine, InspectTakesWhatToShow) {
     EXPECT_EQ(options.batch, 4u);
 }
 
+TEST(ParseCommandLine, WhatRunsANetworkCanBeTuned) {
+    EXPECT_EQ(parsed<ClassifyOptions>({"classify", "net", "a.png"}).common.tuneSeconds, 0);
+    EXPECT_EQ(parsed<ClassifyOptions>({"classify", "net", "a.png", "--tune", "2.5"}).common.tuneSeconds, 2.5);
+    EXPECT_EQ(parsed<EvaluateOptions>({"evaluate", "net", "folder", "--tune", "1"}).common.tuneSeconds, 1);
+    EXPECT_EQ(parsed<RunOptions>({"run", "net", "--input", "x.npy", "--tune", "3"}).common.tuneSeconds, 3);
+    EXPECT_EQ(parsed<InspectOptions>({"inspect", "net", "--tune", "4"}).common.tuneSeconds, 4);
+    expectWrongUse({"inspect", "net", "--tune", "-1"}, "--tune");
+    expectWrongUse({"inspect", "net", "--tune", "soon"}, "soon");
+}
+
 TEST(ParseCommandLine, VerifyTakesReferences) {
     EXPECT_EQ(parsed<VerifyOptions>({"verify", "a.json", "b.json"}).references, (Words{"a.json", "b.json"}));
 }
