@@ -132,7 +132,7 @@ void fillCpuInfo(int threads, DunlinDeviceInfo& info) {
     info = defaultsOf<DunlinDeviceInfo>(DUNLIN_STRUCTURE_TYPE_DEVICE_INFO);
     copyText("cpu", info.id);
     copyText(processorName(), info.name);
-    copyText("XNNPACK", info.driver);
+    copyText(vectorsInUse(), info.driver);
     info.type = DUNLIN_DEVICE_TYPE_CPU;
     info.usable = 1;
     info.threads = static_cast<uint32_t>(threads);
@@ -279,8 +279,13 @@ Status createBackend(const DunlinDeviceOptions& options, Device& device) {
             callback(userData, isInfo ? DUNLIN_MESSAGE_INFO : DUNLIN_MESSAGE_WARNING, text.c_str());
         };
     }
-    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, textOrEmpty(options.cacheDirectory),
-                                                                std::move(listener)));
+    const std::string folder = textOrEmpty(options.cacheDirectory);
+    DUNLIN_ASSIGN(device.backend, vulkan::VulkanBackend::create(device.vulkan, folder, listener));
+    tuning::VerdictSources sources;
+    sources.shipped = {static_cast<const std::byte*>(options.tuningCacheData), options.tuningCacheDataBytes};
+    sources.shippedPath = textOrEmpty(options.tuningCache);
+    sources.folder = folder;
+    device.tuner = std::make_unique<tuning::Tuner>(*device.backend, sources, std::move(listener));
     return {};
 }
 
@@ -291,6 +296,7 @@ Status createById(const DunlinDeviceOptions& options, Device& device) {
     if (status.ok()) status = createBackend(options, device);
     if (status.ok() || options.id || options.validation) return status;
     notify(options, DUNLIN_MESSAGE_WARNING, "the CPU is used, since no GPU could be opened: " + status.message());
+    device.tuner.reset();
     device.backend.reset();
     device.vulkan.reset();
     device.id = "cpu";
@@ -302,6 +308,8 @@ Status create(const DunlinDeviceOptions& options, Device& device) {
         return error(StatusCode::InvalidArgument, "%u threads were asked for, at most %d are possible", options.threads,
                      kMaxThreads);
     }
+    if (options.tuningCacheDataBytes > 0)
+        DUNLIN_TRY(checkPresent(options.tuningCacheData, "DunlinDeviceOptions::tuningCacheData"));
     DUNLIN_ASSIGN(device.threads, resolveThreads(static_cast<int>(options.threads)));
     const void* borrowed = findExtension(options.pNext, DUNLIN_STRUCTURE_TYPE_VULKAN_BORROWED_DEVICE);
     if (!borrowed) return createById(options, device);

@@ -9,7 +9,7 @@
 #include "models/registry.h"
 #include "runtime/api_support.h"
 #include "runtime/backend.h"
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 
 namespace dunlin::api {
 namespace {
@@ -108,6 +108,11 @@ void fillInfo(const SessionOptions& plain, const DunlinSessionOptions& options, 
     info.dispatches = static_cast<uint32_t>(details.dispatches);
     info.barriers = static_cast<uint32_t>(details.barriers);
     info.pipelines = static_cast<uint32_t>(details.pipelines);
+    info.tuningProblems = static_cast<uint32_t>(open.tuning.problems);
+    info.tunedProblems = static_cast<uint32_t>(open.tuning.tuned);
+    info.tuningFormsTried = static_cast<uint32_t>(open.tuning.formsTried);
+    info.tuningFormsRejected = static_cast<uint32_t>(open.tuning.formsRejected);
+    info.tuningMs = static_cast<uint32_t>(open.tuning.milliseconds);
 }
 
 uint32_t vulkanInputKinds(uint32_t inputKinds) {
@@ -126,10 +131,12 @@ Status createOnVulkan(const SessionOptions& plain, const DunlinSessionOptions& o
     if (options.memoryLimitBytes) vulkanOptions.memoryLimitBytes = options.memoryLimitBytes;
     const std::shared_ptr<const Model>& model = open.model->model;
     const std::shared_ptr<const ModelData> data(model, &model->data);
-    DUNLIN_ASSIGN(std::unique_ptr<vulkan::VulkanSession> session,
-                  open.device->backend->createSession(data, vulkanOptions));
-    open.vulkan = session.get();
-    open.session = std::move(session);
+    DUNLIN_ASSIGN(tuning::TunedSession tuned,
+                  tuning::createTunedSession(*open.device->backend, *open.device->tuner, data, vulkanOptions,
+                                             static_cast<double>(options.tuningBudgetMs)));
+    open.vulkan = tuned.session.get();
+    open.session = std::move(tuned.session);
+    open.tuning = tuned.report;
     return {};
 }
 
@@ -139,7 +146,7 @@ Status create(const DunlinSessionOptions& options, OpenSession& open) {
         DUNLIN_TRY(createOnVulkan(plain, options, open));
     } else {
         DUNLIN_TRY(checkCpuOptions(options));
-        DUNLIN_ASSIGN(open.session, createXnnpackSession(open.model->model->data, plain, open.device->threads));
+        DUNLIN_ASSIGN(open.session, createCpuSession(open.model->model->data, plain, open.device->threads));
     }
     fillInfo(plain, options, open);
     return {};

@@ -15,6 +15,7 @@
 #include "models/model.h"
 #include "runtime/backend.h"
 #include "runtime/status.h"
+#include "runtime/tuning/tuner.h"
 #include "runtime/vulkan/backend.h"
 #include "runtime/vulkan/device.h"
 #include "runtime/vulkan/session.h"
@@ -26,6 +27,7 @@ struct Device {
     std::optional<VkAllocationCallbacks> allocator;  // a copy of the caller's; first, since `vulkan` frees with it
     std::shared_ptr<vulkan::VulkanDevice> vulkan;
     std::unique_ptr<vulkan::VulkanBackend> backend;  // of `vulkan`
+    std::unique_ptr<tuning::Tuner> tuner;            // of `backend`
     std::string id;
     int threads = 0;
 };
@@ -42,6 +44,7 @@ struct OpenSession {
     std::shared_ptr<const OpenModel> model;
     std::unique_ptr<Session> session;
     vulkan::VulkanSession* vulkan = nullptr;
+    tuning::TuningReport tuning;
     DunlinSessionInfo info{};
 };
 

@@ -15,8 +15,7 @@ namespace dunlin {
 struct HostMemoryNeed {
     uint64_t weightBytes = 0;  // packed weights, and what kernels have made of theirs
     uint64_t foldedBytes = 0;  // the most of them that exist twice while a session is created: as folded and as packed
-    // The largest sum of maps that are alive at one op and of those that are kept to the end; scratch, and tables of
-    // where pixels lie.
+    // The arena of the maps, those that are kept to the end included, and scratch.
     uint64_t activationBytes = 0;
     uint64_t peakBytes() const { return weightBytes + foldedBytes + activationBytes; }
 };

@@ -1,19 +1,15 @@
-// A graph compiled for the CPU: steps by XNNPACK and by kernels of our own on one arena.
+// A graph compiled for the CPU: kernels, one after the other, on one arena.
 #pragma once
-
-#include <pthreadpool.h>
 
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <new>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/schedule.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin::cpu {
 
@@ -31,7 +27,7 @@ class Network {
     // and must outlive the result. `progress` is called with 0..1 and may be empty; returning false cancels. Folded
     // weights are released step by step.
     static Result<Network> create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                  pthreadpool_t pool, size_t threads, const std::function<bool(float)>& progress);
+                                  ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress);
 
     // Where the input, NHWC, is to be written before a run, and where a kept value lies after it.
     float* data(ValueId value) const {
@@ -39,22 +35,16 @@ class Network {
     }
 
     // The same input gives the same bits, on any number of threads.
-    Status run();
+    void run();
 
   private:
-    struct KernelStep {
+    struct RunnableStep {
         std::unique_ptr<Kernel> kernel;
         std::vector<const float*> inputs;
         float* output;
     };
-    struct ActivationStep {
-        Activation activation;
-        float* map;
-        size_t count;
-    };
-    using RunnableStep = std::variant<CompiledSegment, KernelStep, ActivationStep>;
 
-    class Compiler;
+    Status add(const Graph& graph, const WeightsSource& weights, const Step& step);
 
     ArenaPlan plan_;
     AlignedBytes arena_, scratch_;

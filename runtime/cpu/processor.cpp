@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "runtime/cpu/kernels/parallel.h"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
@@ -42,6 +44,10 @@ std::string processorName() {
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const std::string name = modelNameOf(text);
     return name.empty() ? architectureName() : name;
+}
+
+const char* vectorsInUse() {
+    return cpu::name(cpu::longestVectors());
 }
 
 uint64_t machineMemoryBytes() {

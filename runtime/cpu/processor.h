@@ -10,6 +10,9 @@ namespace dunlin {
 // "AMD EPYC 7763 64-Core Processor"; the architecture where the system does not say.
 std::string processorName();
 
+// What the CPU backend computes with: "AVX-512", "AVX2", or what every processor of the architecture has.
+const char* vectorsInUse();
+
 // The first "model name" of a text like /proc/cpuinfo; empty where there is none.
 std::string modelNameOf(std::string_view cpuInfo);
 

@@ -3,27 +3,25 @@
 #include <algorithm>
 
 #include "runtime/cpu/kernels/kernel.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin::cpu {
 namespace {
 
-// First and last node at which a value must be in its place.
+// First and last step at which a value must be in its place.
 struct Lifetime {
     size_t first = 0, last = 0;
     bool meets(const Lifetime& other) const { return first <= other.last && other.first <= last; }
 };
 
-std::vector<Lifetime> lifetimesOf(const Graph& graph, std::span<const ValueId> kept) {
+std::vector<Lifetime> lifetimesOf(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
     std::vector<Lifetime> lifetimes(graph.values().size());
-    for (size_t index = 0; index < graph.nodes().size(); ++index) {
-        const Node& node = graph.nodes()[index];
-        lifetimes[static_cast<size_t>(node.output)] = {index, index};
-        for (ValueId value : inputsOf(node.op)) lifetimes[static_cast<size_t>(value)].last = index;
+    for (size_t index = 0; index < schedule.size(); ++index) {
+        lifetimes[static_cast<size_t>(writtenBy(graph, schedule[index]))] = {index, index};
+        for (ValueId value : readBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)].last = index;
     }
     // The input is filled before a run and, like what is kept, may be read after it.
-    lifetimes[static_cast<size_t>(graph.input())] = {0, graph.nodes().size()};
-    for (ValueId value : kept) lifetimes[static_cast<size_t>(value)].last = graph.nodes().size();
+    lifetimes[static_cast<size_t>(graph.input())] = {0, schedule.size()};
+    for (ValueId value : kept) lifetimes[static_cast<size_t>(value)].last = schedule.size();
     return lifetimes;
 }
 
@@ -43,6 +41,73 @@ uint64_t firstFit(const std::vector<Placed>& placed, uint64_t bytes, const Lifet
     return offset;
 }
 
+// Goes through the nodes in their order.
+class Scheduler {
+  public:
+    Scheduler(const Graph& graph, std::span<const ValueId> kept)
+        : graph_(graph), readers_(graph.values().size()), isFused_(graph.nodes().size()) {
+        for (size_t index = 0; index < graph.nodes().size(); ++index)
+            for (ValueId value : inputsOf(graph.nodes()[index].op)) readers_[indexOf(value)].push_back(index);
+        // Who is not one of the nodes reads these.
+        for (ValueId value : kept) readers_[indexOf(value)].push_back(graph.nodes().size());
+        readers_[indexOf(graph.output())].push_back(graph.nodes().size());
+    }
+
+    Schedule schedule() {
+        const size_t nodes = graph_.nodes().size();
+        std::vector<Step> steps(nodes);
+        for (size_t index = 0; index < nodes; ++index) steps[index] = stepOf(index);
+        Schedule schedule;
+        for (size_t index = 0; index < nodes; ++index)
+            if (!isFused_[index]) schedule.push_back(steps[index]);
+        return schedule;
+    }
+
+  private:
+    static size_t indexOf(ValueId value) { return static_cast<size_t>(value); }
+    bool isOnlyReadBy(ValueId value, size_t node) const {
+        return readers_[indexOf(value)] == std::vector<size_t>{node};
+    }
+
+    Step stepOf(size_t index) {
+        const Node& node = graph_.nodes()[index];
+        Step step = {index};
+        if (!hasFusion(graph_, node)) return step;
+        fuseGate(inputsOf(node.op)[0], index, step);
+        if (activationOf(node.op) == Activation::None) fuseResidual(node.output, index, step);
+        return step;
+    }
+
+    void fuseGate(ValueId input, size_t index, Step& step) {
+        const int producer = graph_.values()[indexOf(input)].producer;
+        if (producer < 0 || !isOnlyReadBy(input, index) || !hasGate(graph_, graph_.nodes()[index])) return;
+        const auto* mul = std::get_if<Mul>(&graph_.nodes()[static_cast<size_t>(producer)].op);
+        if (!mul || graph_.shape(mul->b).h * graph_.shape(mul->b).w != 1) return;
+        step.gated = mul->a;
+        step.fusion.gate = mul->b;
+        isFused_[static_cast<size_t>(producer)] = true;
+    }
+
+    // Into the later of the two nodes whose results are added: the other result is there by then.
+    void fuseResidual(ValueId result, size_t index, Step& step) {
+        const std::vector<size_t>& readers = readers_[indexOf(result)];
+        if (readers.size() != 1 || readers[0] == graph_.nodes().size() || isFused_[readers[0]]) return;
+        const Node& reader = graph_.nodes()[readers[0]];
+        const auto* add = std::get_if<Add>(&reader.op);
+        if (!add) return;
+        const ValueId other = add->a == result ? add->b : add->a;
+        if (graph_.values()[indexOf(other)].producer > static_cast<int>(index)) return;
+        step.fusion.residual = other;
+        step.fusion.activation = add->activation;
+        step.output = reader.output;
+        isFused_[readers[0]] = true;
+    }
+
+    const Graph& graph_;
+    std::vector<std::vector<size_t>> readers_;  // by ValueId: nodes
+    std::vector<bool> isFused_;                 // by node: computed by another one's step
+};
+
 }  // namespace
 
 Activation activationOf(const Op& op) {
@@ -52,43 +117,32 @@ Activation activationOf(const Op& op) {
     return Activation::None;
 }
 
-Schedule scheduleOf(const Graph& graph) {
-    Schedule schedule;
-    bool continuesRuntime = false;
-    for (size_t index = 0; index < graph.nodes().size(); ++index) {
-        const Node& node = graph.nodes()[index];
-        const Activation activation = activationOf(node.op);
-        const bool isKernel = hasKernel(graph, node);
-        if (continuesRuntime && !isKernel)
-            ++schedule.back().nodeCount;
-        else
-            schedule.push_back({isKernel ? Step::Kind::Kernel : Step::Kind::Xnnpack, index, 1});
-        const bool hasPass = isKernel ? activation != Activation::None : leavesActivation(activation);
-        if (hasPass) schedule.push_back({Step::Kind::Activation, index, 1});
-        continuesRuntime = !isKernel && !hasPass;
-    }
-    return schedule;
+Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept) {
+    return Scheduler(graph, kept).schedule();
 }
 
-bool isOneRuntime(const Schedule& schedule) {
-    return schedule.size() == 1 && schedule.front().kind == Step::Kind::Xnnpack;
+std::vector<ValueId> readBy(const Graph& graph, const Step& step) {
+    std::vector<ValueId> values;
+    for (ValueId value : inputsOf(graph.nodes()[step.node].op)) values.push_back(value);
+    if (step.gated != kNoValue) values.front() = step.gated;
+    if (step.fusion.gate != kNoValue) values.push_back(step.fusion.gate);
+    if (step.fusion.residual != kNoValue) values.push_back(step.fusion.residual);
+    return values;
+}
+
+ValueId writtenBy(const Graph& graph, const Step& step) {
+    return step.output != kNoValue ? step.output : graph.nodes()[step.node].output;
 }
 
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
-    std::vector<ValueId> values;
-    if (isOneRuntime(schedule)) {
-        values.assign(kept.begin(), kept.end());
-        if (std::ranges::find(values, graph.input()) == values.end()) values.push_back(graph.input());
-    } else {
-        for (size_t i = 0; i < graph.values().size(); ++i) values.push_back(static_cast<ValueId>(i));
-    }
+    std::vector<ValueId> values = {graph.input()};
+    for (const Step& step : schedule) values.push_back(writtenBy(graph, step));
     const auto bytesOf = [&](ValueId value) {
-        const auto bytes = static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float);
-        return roundUp(bytes + kXnnpackExtraFloats * sizeof(float), kArenaAlignment);
+        return roundUp(static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float), kArenaAlignment);
     };
     std::ranges::stable_sort(values, std::greater(), bytesOf);
 
-    const std::vector<Lifetime> lifetimes = lifetimesOf(graph, kept);
+    const std::vector<Lifetime> lifetimes = lifetimesOf(graph, schedule, kept);
     ArenaPlan plan;
     plan.offsets.assign(graph.values().size(), kNotInArena);
     std::vector<Placed> placed;

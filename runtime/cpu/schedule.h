@@ -1,49 +1,49 @@
-// How the CPU backend computes a graph, as plain data: which nodes go to XNNPACK together, which have kernels of our
-// own, and where the values between them lie.
+// How the CPU backend computes a graph, as plain data: which nodes one kernel computes together, and where the values
+// between them lie.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "runtime/cpu/kernels/kernel.h"
 #include "runtime/graph/graph.h"
 
 namespace dunlin::cpu {
 
-// One step after the other computes the graph.
+// One step after the other computes the graph: each a node by a kernel, which may compute the nodes before and behind
+// it too. What lies between those has no memory.
 struct Step {
-    enum class Kind {
-        Xnnpack,     // nodes as one XNNPACK runtime
-        Kernel,      // a node by a kernel of our own
-        Activation,  // the activation of a node that the step before computed without it, in place
-    };
-    Kind kind;
-    size_t firstNode, nodeCount;
+    size_t node;
+    Fusion fusion = {};
+    ValueId gated = kNoValue;   // what the gate multiplies: read in place of the node's input
+    ValueId output = kNoValue;  // of the Add; else the node's own
     bool operator==(const Step&) const = default;
 };
 
 using Schedule = std::vector<Step>;
 
-// The longest runs of nodes that XNNPACK computes, and what lies between them.
-Schedule scheduleOf(const Graph& graph);
+// `kept` values can be read after a run. A Mul by a gate goes into the convolution behind it, an Add into the one
+// before it, where nobody else reads what lies between them.
+Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
 
-// Whether XNNPACK computes everything: then it has the values' memory too, but that of the input and of kept values.
-bool isOneRuntime(const Schedule& schedule);
+// What a step reads, in the order of Kernel::run, and what it writes.
+std::vector<ValueId> readBy(const Graph& graph, const Step& step);
+ValueId writtenBy(const Graph& graph, const Step& step);
 
 // What a node applies to its result; None for ops that have no activation beside their own work.
 Activation activationOf(const Op& op);
 
-constexpr uint64_t kArenaAlignment = 64;  // bytes: a cache line, and the widest vectors
+constexpr uint64_t kArenaAlignment = 64;  // bytes: a cache line, and the longest vectors
 constexpr uint64_t kNotInArena = ~uint64_t{0};
 
 struct ArenaPlan {
-    std::vector<uint64_t> offsets;  // in bytes, by ValueId; kNotInArena for values that have other memory
+    std::vector<uint64_t> offsets;  // in bytes, by ValueId; kNotInArena for values that have no memory
     uint64_t bytes = 0;
 };
 
-// Values share memory where their lifetimes allow: from the node that writes them to the last that reads them; the
-// input and the kept values to the end. Largest first, each at the lowest offset that is free. Every value is followed
-// by the bytes that XNNPACK may read past its end.
+// Values share memory where their lifetimes allow: from the step that writes them to the last that reads them; the
+// input and the kept values to the end. Largest first, each at the lowest offset that is free.
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept);
 
 }  // namespace dunlin::cpu

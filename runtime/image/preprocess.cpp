@@ -5,12 +5,12 @@
 #include <cmath>
 #include <vector>
 
+#include "runtime/image/resample.h"
+
 namespace dunlin {
 namespace {
 
-constexpr int kPixelBytes = 4;  // RGBA8
 constexpr int kColours = 3;
-constexpr int kCoefficientBits = 22;  // Pillow's: 32 bits less 8 for the byte and 2 for overshoot
 // No resized side is larger, so that sums of coordinates stay within an int. Reached only by aspect ratios over a
 // million.
 constexpr double kMaxResizedSide = 1 << 30;
@@ -85,29 +85,44 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
     return axis;
 }
 
-uint8_t clipToByte(int32_t sum) {
-    return static_cast<uint8_t>(std::clamp(sum >> kCoefficientBits, 0, 255));
-}
-
-constexpr int32_t kHalf = 1 << (kCoefficientBits - 1);  // rounds the final shift to nearest
-
-void resizeRow(const AxisFilter& axis, const uint8_t* source, uint8_t* out) {
-    for (int i = 0; i < axis.outputs(); ++i) {
-        const int32_t* taps = axis.taps(i);
-        const uint8_t* pixel = source + static_cast<size_t>(axis.first[static_cast<size_t>(i)]) * kPixelBytes;
-        int32_t sum[kPixelBytes] = {kHalf, kHalf, kHalf, kHalf};
-        for (int tap = 0; tap < axis.count[static_cast<size_t>(i)]; ++tap, pixel += kPixelBytes) {
-            for (int c = 0; c < kPixelBytes; ++c) sum[c] += taps[tap] * pixel[c];
+// An axis' weights as resizeRow() takes them. Where the taps of an output would reach past the source's row, they begin
+// earlier, with zeros.
+class RowFilter {
+  public:
+    RowFilter(const AxisFilter& axis, int sourceSize)
+        : taps_((static_cast<size_t>(axis.tapsPerOutput) + kTapsAStep - 1) / kTapsAStep * kTapsAStep),
+          isPadded_(taps_ > static_cast<size_t>(sourceSize)),
+          weights_(axis.first.size() * taps_ * kPixelBytes) {
+        const int last = isPadded_ ? 0 : sourceSize - static_cast<int>(taps_);
+        for (int i = 0; i < axis.outputs(); ++i) {
+            const int first = axis.first[static_cast<size_t>(i)];
+            first_.push_back(std::min(first, last));
+            const auto shift = static_cast<size_t>(first - first_.back());
+            int32_t* const weights = weights_.data() + (static_cast<size_t>(i) * taps_ + shift) * kPixelBytes;
+            const auto count = static_cast<size_t>(axis.count[static_cast<size_t>(i)]) * kPixelBytes;
+            for (size_t w = 0; w < count; ++w) weights[w] = axis.taps(i)[w / kPixelBytes];
         }
-        for (int c = 0; c < kPixelBytes; ++c) *out++ = clipToByte(sum[c]);
+        if (isPadded_) row_.resize(taps_ * kPixelBytes);
     }
-}
+
+    // `rowBytes`: of the source's pixels.
+    void resize(const uint8_t* source, size_t rowBytes, uint8_t* out) {
+        if (isPadded_) std::copy(source, source + rowBytes, row_.begin());
+        resizeRow({first_.data(), first_.size(), taps_, weights_.data()}, isPadded_ ? row_.data() : source, out);
+    }
+
+  private:
+    size_t taps_;
+    bool isPadded_;  // rows shorter than the taps are copied behind which there are zeros
+    std::vector<int32_t> first_, weights_;
+    std::vector<uint8_t> row_;
+};
 
 // The horizontally resized rows that the vertical filter still needs: computed once each, in order, in a ring.
 class RowRing {
   public:
     RowRing(const AxisFilter& horizontal, const PixelView& source, int rows)
-        : horizontal_(horizontal),
+        : horizontal_(horizontal, source.width),
           source_(source),
           ringRows_(rows),
           rowBytes_(static_cast<size_t>(horizontal.outputs()) * kPixelBytes),
@@ -115,10 +130,9 @@ class RowRing {
 
     // Rows [first, first + count) may be asked for until the next call; `first` never goes back.
     void advanceTo(int first, int count) {
-        for (next_ = std::max(next_, first); next_ < first + count; ++next_) {
-            resizeRow(horizontal_, source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
-                      ring_.data() + slot(next_));
-        }
+        for (next_ = std::max(next_, first); next_ < first + count; ++next_)
+            horizontal_.resize(source_.pixels + static_cast<size_t>(next_) * source_.rowBytes,
+                               static_cast<size_t>(source_.width) * kPixelBytes, ring_.data() + slot(next_));
     }
     const uint8_t* row(int y) const { return ring_.data() + slot(y); }
     size_t rowBytes() const { return rowBytes_; }
@@ -126,7 +140,7 @@ class RowRing {
   private:
     size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowBytes_; }
 
-    const AxisFilter& horizontal_;
+    RowFilter horizontal_;
     const PixelView& source_;
     int ringRows_;
     int next_ = 0;  // first row not yet computed
@@ -145,10 +159,6 @@ NormalisedValues normalisedValues(const PreprocessSpec& spec) {
         }
     }
     return values;
-}
-
-void addWeightedRow(int32_t weight, std::span<const uint8_t> row, int32_t* sums) {
-    for (size_t i = 0; i < row.size(); ++i) sums[i] += weight * row[i];
 }
 
 void fillWithZeroColour(const NormalisedValues& values, int channels, std::span<float> out) {
@@ -215,20 +225,17 @@ void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidt
     if (horizontal.outputs() < outWidth || vertical.outputs() < outHeight) fillWithZeroColour(values, channels, out);
 
     RowRing rows(horizontal, source, vertical.tapsPerOutput);
-    std::vector<int32_t> sums(rows.rowBytes());
+    std::vector<uint8_t> resized(rows.rowBytes());
+    std::vector<const uint8_t*> sources(static_cast<size_t>(vertical.tapsPerOutput));
     for (int i = 0; i < vertical.outputs(); ++i) {
         const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
         rows.advanceTo(first, count);
-        std::fill(sums.begin(), sums.end(), kHalf);
-        for (int tap = 0; tap < count; ++tap) {
-            addWeightedRow(vertical.taps(i)[tap], {rows.row(first + tap), rows.rowBytes()}, sums.data());
-        }
+        for (int tap = 0; tap < count; ++tap) sources[static_cast<size_t>(tap)] = rows.row(first + tap);
+        addRows({vertical.taps(i), static_cast<size_t>(count)}, sources.data(), resized.size(), resized.data());
         float* pixel = out.data() + static_cast<size_t>(vertical.begin + i) * outRow +
                        static_cast<size_t>(horizontal.begin) * step;
-        for (size_t at = 0; at < sums.size(); at += kPixelBytes, pixel += step) {
-            for (size_t c = 0; c < kColours; ++c) {
-                pixel[c] = values[c][clipToByte(sums[at + (spec.swapRedBlue ? 2 - c : c)])];
-            }
+        for (size_t at = 0; at < resized.size(); at += kPixelBytes, pixel += step) {
+            for (size_t c = 0; c < kColours; ++c) pixel[c] = values[c][resized[at + (spec.swapRedBlue ? 2 - c : c)]];
             for (size_t c = kColours; c < step; ++c) pixel[c] = 0.0f;
         }
     }

@@ -69,6 +69,8 @@ struct KernelForm {
     // Inverted residual: groups of hidden channels in shared memory at a time. Preprocess: rows of pixels that an
     // invocation computes. Divides localSize.
     uint32_t groupLanes = 1;
+
+    bool operator==(const KernelForm&) const = default;
 };
 
 // The part of the output that one dispatch computes. Either whole images, or rows of a single one.

@@ -1,6 +1,7 @@
 // The SPIR-V modules that the build compiled, as a table (defined in a generated file, shaders/CMakeLists.txt).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -8,14 +9,17 @@
 
 namespace dunlin {
 
-struct EmbeddedShader {
+// The modules of one kernel, precision and load path, in the order of their tiles and one behind the other in one gzip
+// stream.
+struct EmbeddedShaders {
     Kernel kernel;
     Precision precision;
     LoadPath load;  // Storage for kernels without a choice
-    uint8_t tileX, tileY;
-    std::span<const uint32_t> words;
+    std::span<const std::array<uint8_t, 2>> tiles;
+    std::span<const uint32_t> words;  // of each module
+    std::span<const uint8_t> gzip;
 };
 
-std::span<const EmbeddedShader> embeddedShaders();
+std::span<const EmbeddedShaders> embeddedShaders();
 
 }  // namespace dunlin

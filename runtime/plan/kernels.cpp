@@ -1,8 +1,11 @@
 #include "runtime/plan/kernels.h"
 
+#include <algorithm>
 #include <cassert>
+#include <numeric>
 
 #include "runtime/plan/embedded_shaders.h"
+#include "runtime/plan/inflate.h"
 #include "shaders/include/params.h"
 
 namespace dunlin {
@@ -178,15 +181,22 @@ bool hasLoadPath(const KernelRow& kernel) {
     return false;
 }
 
-std::span<const uint32_t> spirv(const Variant& variant) {
+std::vector<uint32_t> unpackSpirv(const Variant& variant) {
     const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
-    for (const EmbeddedShader& shader : embeddedShaders()) {
-        if (shader.kernel == variant.kernel && shader.precision == variant.precision && shader.load == load &&
-            shader.tileX == variant.tileX && shader.tileY == variant.tileY) {
-            return shader.words;
-        }
-    }
-    return {};
+    const auto isOf = [&](const EmbeddedShaders& shaders) {
+        return shaders.kernel == variant.kernel && shaders.precision == variant.precision && shaders.load == load;
+    };
+    const auto shaders = std::ranges::find_if(embeddedShaders(), isOf);
+    if (shaders == embeddedShaders().end()) return {};
+    const auto tile = std::ranges::find(shaders->tiles, Tile{variant.tileX, variant.tileY});
+    if (tile == shaders->tiles.end()) return {};
+    const auto module = static_cast<size_t>(tile - shaders->tiles.begin());
+    const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
+    const uint32_t before = std::accumulate(begin, its, 0u);
+    std::vector<uint32_t> words(before + *its);
+    if (!inflateGzip(shaders->gzip, std::as_writable_bytes(std::span(words)))) return {};
+    words.erase(words.begin(), words.begin() + before);
+    return words;
 }
 
 std::string moduleName(const Variant& variant) {

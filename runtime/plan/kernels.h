@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/plan/program.h"
 
@@ -107,8 +108,9 @@ constexpr uint32_t kProjectActivation = 14, kProjectResidual = 15;
 // kernel then stays within 16 KiB.
 constexpr uint32_t kSqueezeExciteChunk = 512;
 
-// The SPIR-V module of a variant, embedded at build time; empty if it was not compiled (a bug).
-std::span<const uint32_t> spirv(const Variant& variant);
+// The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds. Empty if it was not
+// compiled (a bug). Thread-safe.
+std::vector<uint32_t> unpackSpirv(const Variant& variant);
 // "pointwise.f32.texel.8x2", "head.f16.storage", "preprocess.f32.image": the module's name, in messages, tests and
 // benchmarks.
 std::string moduleName(const Variant& variant);

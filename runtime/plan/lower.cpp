@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "runtime/plan/block_fusion.h"
+#include "runtime/plan/case_id.h"
 #include "runtime/plan/dispatch_builders.h"
+#include "runtime/plan/form_candidates.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/kernel_forms.h"
 #include "runtime/plan/memory_plan.h"
@@ -17,6 +20,8 @@ namespace {
 constexpr uint32_t kFloatGroupBytes = 16;
 // No network should have more than 32, and each further kind of input adds one.
 constexpr size_t kManyPipelines = 30;
+// The output's shape, of kernels that take whole images only: no rows to split.
+constexpr Shape kWholeImages = {1, 1, 1, 1};
 
 template <typename Call, typename Window>
 void setWindow(Call& call, const Window& op) {
@@ -35,7 +40,8 @@ ResidualOrder residualOrder(const Step& step) {
 class Lowering {
   public:
     Lowering(const Graph& graph, const std::vector<Step>& steps, const std::vector<ValueId>& taps,
-             const SessionOptions& options, const DeviceLimits& limits, int microBatch, bool storageOnly)
+             const SessionOptions& options, const DeviceLimits& limits, int microBatch, bool storageOnly,
+             const FormTable* forms)
         : graph_(graph),
           steps_(steps),
           taps_(taps),
@@ -45,6 +51,7 @@ class Lowering {
           batch_(graph.shape(graph.input()).n),
           microBatch_(microBatch),
           storageOnly_(storageOnly),
+          forms_(forms),
           groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(options.precision))) {}
 
     Result<LoweredNetwork> run() {
@@ -55,7 +62,7 @@ class Lowering {
         program_.outputTensor = addTensor({"output", Storage::Output, {}, kFloatGroupBytes, program_.outputBytes, -1});
         addConstants();
         for (firstImage_ = 0; firstImage_ < batch_; firstImage_ += microBatch_) DUNLIN_TRY(lowerMicroBatch());
-        return LoweredNetwork{std::move(program_), std::move(origins_)};
+        return LoweredNetwork{std::move(program_), std::move(origins_), {ignoredForms_.begin(), ignoredForms_.end()}};
     }
 
   private:
@@ -104,11 +111,32 @@ class Lowering {
         return *std::ranges::find(program_.outputs, name, &OutputSlice::name);
     }
 
-    void emit(const std::string& name, const KernelCall& call, const KernelForm& form, const Extent& extent) {
-        Dispatch dispatch = builder_.build(call, form, extent);
+    // A part of what a call computes, and how.
+    struct Piece {
+        KernelForm form, defaultForm;
+        Extent extent;
+    };
+
+    void emit(const std::string& name, const KernelCall& call, const Piece& piece) {
+        Dispatch dispatch = builder_.build(call, piece.form, piece.extent);
         dispatch.name = name;
         program_.dispatches.push_back(std::move(dispatch));
-        origins_.push_back({call, form, extent, step_ ? std::optional(*step_) : std::nullopt});
+        origins_.push_back({call, piece.form, piece.defaultForm, piece.extent, currentStep()});
+    }
+
+    std::optional<Step> currentStep() const { return step_ ? std::optional(*step_) : std::nullopt; }
+
+    std::string keyOf(const KernelCall& call, const Extent& extent) const {
+        return formKey(graph_, {call, {}, {}, extent, currentStep()}, options_.precision);
+    }
+
+    // The table's form, where it has one that this device can run.
+    Piece pieceOf(const KernelCall& call, const KernelForm& defaultForm, const Extent& extent) {
+        if (!forms_ || forms_->forms.empty()) return {defaultForm, defaultForm, extent};
+        const FormChoice choice =
+            chooseForm(*forms_, keyOf(call, extent), {call, extent, defaultForm, options_.precision, limits_});
+        if (!choice.ignored.empty()) ignoredForms_.insert(choice.ignored);
+        return {choice.form, defaultForm, extent};
     }
 
     const Node& nodeOf(const Step& step) const { return graph_.nodes()[static_cast<size_t>(step.node)]; }
@@ -121,7 +149,8 @@ class Lowering {
         moments_.clear();
         const Operand input = newValue(graph_.input(), "input");
         for (int image = 0; image < microBatch_; ++image) {
-            emit("preprocess", PreprocessCall{input, firstImage_ + image}, preprocessForm(limits_), {});
+            const PreprocessCall call = {input, firstImage_ + image};
+            emit("preprocess", call, pieceOf(call, preprocessForm(limits_), {}));
         }
         for (const Step& step : steps_) {
             step_ = &step;
@@ -177,33 +206,33 @@ class Lowering {
 
     // The whole output, or strips of its rows where it exceeds the device's buffer ranges, and the load path that
     // allows it.
-    struct Split {
-        KernelForm form;
-        std::vector<Extent> extents;
-    };
-    Result<Split> split(const std::string& name, const Shape& out, KernelForm form, const KernelCall& call) const {
+    Result<std::vector<Piece>> split(const std::string& name, const Shape& out, KernelForm form,
+                                     const KernelCall& call) {
         const auto build = [&](const KernelForm& splitForm, const Extent& extent) {
             return builder_.build(call, splitForm, extent);
         };
         const auto fits = [&](const Extent& extent) { return dispatchFits(build(form, extent), limits_); };
         if (storageOnly_ || !fits(wholeExtent(out))) form.load = LoadPath::Storage;
-        if (fits(wholeExtent(out))) return Split{form, {wholeExtent(out)}};
+        if (fits(wholeExtent(out))) return std::vector<Piece>{pieceOf(call, form, wholeExtent(out))};
         for (int strips = 2; microBatch_ == 1 && strips <= out.h; ++strips) {
-            std::vector<Extent> extents = stripsOf(out, strips);
-            if (std::ranges::all_of(extents, fits)) return Split{form, std::move(extents)};
+            const std::vector<Extent> extents = stripsOf(out, strips);
+            if (!std::ranges::all_of(extents, fits)) continue;
+            std::vector<Piece> pieces;
+            for (const Extent& extent : extents) pieces.push_back(pieceOf(call, form, extent));
+            return pieces;
         }
         return doesNotFit(name, build(form, wholeExtent(out)));
     }
 
     Status emitSplit(const std::string& name, const Shape& out, const KernelForm& form, const KernelCall& call) {
-        DUNLIN_ASSIGN(const Split chosen, split(name, out, form, call));
-        for (const Extent& extent : chosen.extents) emit(name, call, chosen.form, extent);
+        DUNLIN_ASSIGN(const std::vector<Piece> pieces, split(name, out, form, call));
+        for (const Piece& piece : pieces) emit(name, call, piece);
         return {};
     }
 
     // For kernels that take whole images only.
     Status emitWhole(const std::string& name, const KernelForm& form, const KernelCall& call) {
-        return emitSplit(name, {1, 1, 1, 1}, form, call);
+        return emitSplit(name, kWholeImages, form, call);
     }
 
     std::vector<Extent> stripsOf(const Shape& out, int strips) const {
@@ -277,29 +306,41 @@ class Lowering {
         call.out = newValue(step.output, node.name);
         call.activation = step.activation;
         setWindow(call, conv);
-        DUNLIN_ASSIGN(const Split chosen, split(node.name, out, form, call));
-        emitWithSums(step, out, chosen, call, DispatchBuilder::partialCount);
+        if (step.writesSums) call.sums = sumsPlaceholder(out);
+        DUNLIN_ASSIGN(const std::vector<Piece> pieces, split(node.name, out, form, call));
+        emitWithSums(step, out, pieces, call, DispatchBuilder::partialCount);
         return {};
+    }
+
+    // Partial sums as long as their number is not known, which hangs on the form.
+    Operand sumsPlaceholder(const Shape& out) const {
+        return {-1, {microBatch_, 1, 1, out.c}, kFloatGroupBytes, firstImage_};
     }
 
     // The dispatches of a depthwise step, each of which adds partial sums of its own where they are wanted.
     template <typename Call, typename CountPartials>
-    void emitWithSums(const Step& step, const Shape& out, const Split& chosen, Call& call,
+    void emitWithSums(const Step& step, const Shape& out, const std::vector<Piece>& pieces, Call& call,
                       CountPartials countPartials) {
         const std::string& name = nodeOf(step).name;
         if (step.writesSums) {
             int partials = 0;
-            for (const Extent& extent : chosen.extents) partials += countPartials(out, extent.rows, chosen.form);
+            for (const Piece& piece : pieces) partials += countPartials(out, piece.extent.rows, piece.form);
             sums_[step.output] = addActivation(name + ".sums", {microBatch_, 1, partials, out.c}, kFloatGroupBytes);
             call.sums = operand(sums_.at(step.output));
         }
-        for (const Extent& extent : chosen.extents) {
-            emit(name, call, chosen.form, extent);
-            call.partialBegin += countPartials(out, extent.rows, chosen.form);
+        for (const Piece& piece : pieces) {
+            emit(name, call, piece);
+            call.partialBegin += countPartials(out, piece.extent.rows, piece.form);
         }
     }
 
-    // Where the device cannot run joined steps as one.
+    // Whether joined steps are one dispatch: all of them at FusionLevel::Max, else those that the table names.
+    bool isFused(const KernelCall& call, const Shape& out) const {
+        if (options_.fusion == FusionLevel::Max) return true;
+        return forms_ && forms_->fusedBlocks.contains(keyOf(call, wholeExtent(out)));
+    }
+
+    // Where joined steps are not to be one, or the device cannot run them so.
     Status lowerParts(const Step& step) {
         for (const Step& part : step.parts) {
             step_ = &part;
@@ -331,26 +372,30 @@ class Lowering {
             call.projectActivation = step.parts[2].activation;
             if (step.residual != kNoValue) call.residual = valueOperand(step.residual);
         }
+        if (step.writesSums) call.sums = sumsPlaceholder(out);
+        call.out.shape = out;
+        if (!isFused(call, out)) return lowerParts(step);
         call.out = newValue(step.output, nodeOf(step).name);
-        InvertedResidualCall sized = call;  // partial sums take shared memory too; their tensor hangs on the form
-        if (step.writesSums) sized.sums = Operand{};
-        const std::optional<KernelForm> form = invertedResidualForm(limits_, sized);
+        const std::optional<KernelForm> form = invertedResidualForm(limits_, call);
         if (!form) return lowerParts(step);
-        const Result<Split> chosen = split(nodeOf(step).name, out, *form, call);
-        if (!chosen.ok()) return lowerParts(step);
-        emitWithSums(step, out, *chosen, call, DispatchBuilder::invertedResidualPartials);
+        const Result<std::vector<Piece>> pieces = split(nodeOf(step).name, out, *form, call);
+        if (!pieces.ok()) return lowerParts(step);
+        emitWithSums(step, out, *pieces, call, DispatchBuilder::invertedResidualPartials);
         return {};
     }
 
     Status lowerPooledLinear(const Step& step) {
         const Node& node = nodeOf(step);
         const auto& pool = std::get<GlobalAvgPool>(nodeOf(step.parts[0]).op);
-        const PooledLinearCall call = {valueOperand(step.input),
-                                       constantOperand(step.node),
-                                       newValue(step.output, node.name),
-                                       pool.begin,
-                                       pool.count,
-                                       step.parts[1].activation};
+        PooledLinearCall call;
+        call.in = valueOperand(step.input);
+        call.weights = constantOperand(step.node);
+        call.out.shape = microShape(graph_.shape(step.output));
+        call.begin = pool.begin;
+        call.count = pool.count;
+        call.activation = step.parts[1].activation;
+        if (!isFused(call, kWholeImages)) return lowerParts(step);
+        call.out = newValue(step.output, node.name);
         return emitWhole(node.name, pooledLinearForm(limits_, call.in.shape, channelGroups(call.out.shape.c)), call);
     }
 
@@ -469,11 +514,13 @@ class Lowering {
     const DeviceLimits& limits_;
     DispatchBuilder builder_;
     int batch_, microBatch_;
-    bool storageOnly_;  // texel buffers nowhere: fewer pipelines than where some maps are too large for them
+    bool storageOnly_;  // texel buffers by no default: fewer pipelines than where some maps are too large for them
+    const FormTable* forms_;  // null: none
     uint32_t groupBytes_;
     int firstImage_ = 0;
     Program program_;
     std::vector<DispatchOrigin> origins_;
+    std::set<std::string> ignoredForms_;
     const Step* step_ = nullptr;         // that is being lowered; none: what no op of the graph asks for
     std::map<int, TensorId> constants_;  // by node
     std::map<ValueId, TensorId> values_, sums_;
@@ -506,6 +553,29 @@ Status checkRequest(const SessionOptions& options, const DeviceLimits& limits) {
     return {};
 }
 
+// The steps of a network: as they are lowered by default, and as a table of forms may choose among.
+struct Steps {
+    std::vector<Step> usual, joined;
+};
+
+// In micro-batches of this size.
+Result<LoweredNetwork> lowerMicroBatches(const Graph& graph, const Steps& steps, const std::vector<ValueId>& taps,
+                                         const SessionOptions& options, const DeviceLimits& limits, int microBatch) {
+    bool storageOnly = false;
+    Result<LoweredNetwork> network =
+        Lowering(graph, steps.usual, taps, options, limits, microBatch, storageOnly, nullptr).run();
+    if (network.ok() && countPipelines(network->program) > kManyPipelines) {
+        Result<LoweredNetwork> other =
+            Lowering(graph, steps.usual, taps, options, limits, microBatch, true, nullptr).run();
+        storageOnly = other.ok() && countPipelines(other->program) < countPipelines(network->program);
+        if (storageOnly) network = std::move(other);
+    }
+    if (!network.ok() || !options.forms || options.forms->empty()) return network;
+    // The defaults stay what they are without the table.
+    const std::vector<Step>& chosen = options.forms->fusedBlocks.empty() ? steps.usual : steps.joined;
+    return Lowering(graph, chosen, taps, options, limits, microBatch, storageOnly, options.forms.get()).run();
+}
+
 }  // namespace
 
 Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
@@ -515,8 +585,11 @@ Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& op
         DUNLIN_ASSIGN(const ValueId value, graph.findTap(name));
         taps.push_back(value);
     }
-    DUNLIN_ASSIGN(std::vector<Step> steps, fuse(graph, taps));
-    if (options.fusion == FusionLevel::Max) steps = fuseBlocks(graph, std::move(steps), taps);
+    Steps steps;
+    DUNLIN_ASSIGN(steps.usual, fuse(graph, taps));
+    if (options.fusion == FusionLevel::Max || (options.forms && !options.forms->fusedBlocks.empty()))
+        steps.joined = fuseBlocks(graph, steps.usual, taps);
+    if (options.fusion == FusionLevel::Max) steps.usual = steps.joined;
 
     uint64_t constantBytes = 0;
     for (const Constant& constant : constantsOf(graph, options.precision)) constantBytes += constant.sizeBytes;
@@ -525,12 +598,7 @@ Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& op
     const Shape& input = graph.shape(graph.input());
     Status tooLarge;  // why the smallest micro-batch, tried last, does not fit
     for (int microBatch : microBatches(graph, limits, options.precision)) {
-        Result<LoweredNetwork> network = Lowering(graph, steps, taps, options, limits, microBatch, false).run();
-        if (network.ok() && countPipelines(network->program) > kManyPipelines) {
-            Result<LoweredNetwork> other = Lowering(graph, steps, taps, options, limits, microBatch, true).run();
-            const bool isSmaller = other.ok() && countPipelines(other->program) < countPipelines(network->program);
-            if (isSmaller) network = std::move(other);
-        }
+        Result<LoweredNetwork> network = lowerMicroBatches(graph, steps, taps, options, limits, microBatch);
         if (!network.ok() && network.status().code() != StatusCode::DoesNotFit) return network;
         tooLarge = network.status();
         if (!network.ok()) continue;

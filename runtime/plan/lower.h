@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/plan/dispatch_builders.h"
@@ -17,6 +18,7 @@ namespace dunlin {
 struct DispatchOrigin {
     KernelCall call;  // its operands name tensors of the program
     KernelForm form;
+    KernelForm defaultForm;  // kernel_forms.h's, with the load path that the device's buffers allow
     Extent extent;
     std::optional<Step> step;  // the part of the graph that it computes; nothing for preprocess, head and export
 };
@@ -24,11 +26,15 @@ struct DispatchOrigin {
 struct LoweredNetwork {
     Program program;
     std::vector<DispatchOrigin> origins;  // one for each dispatch
+    // What SessionOptions::forms says that this device cannot run, a sentence each.
+    std::vector<std::string> ignoredForms;
 };
 
 // Pure. DoesNotFit or Unsupported where the device cannot run the network at this size; UnknownName for a tap that does
 // not exist.
 Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits);
+// One line a dispatch, as print() of its program has it, with its form and whether that is the default.
+std::string print(const LoweredNetwork& network);
 // Its program.
 Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits);
 

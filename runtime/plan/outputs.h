@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/graph/graph.h"
+#include "runtime/plan/form_table.h"
 #include "runtime/plan/program.h"
 
 namespace dunlin {
@@ -20,6 +22,8 @@ struct SessionOptions {
     std::vector<std::string> taps = {};         // outputs beyond logits, probabilities and top-k
     int topK = 5;                               // clamped to the number of classes
     FusionLevel fusion = FusionLevel::Default;  // the CPU has but one
+    // Instead of the default forms, where it has one that the device can run; null: none. The CPU has no forms.
+    std::shared_ptr<const FormTable> forms = {};
     // Called from the creating thread with 0..1; returning false cancels (StatusCode::Cancelled).
     std::function<bool(float)> progress = {};
 };

@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <set>
 
+#include "runtime/plan/form_candidates.h"
+#include "runtime/plan/lower.h"
+
 namespace dunlin {
 namespace {
 
@@ -44,6 +47,24 @@ std::string print(const Program& program) {
             .append("  ")
             .append(describe(dispatch.variant))
             .append("\n");
+    }
+    return text;
+}
+
+std::string print(const LoweredNetwork& network) {
+    const std::string program = print(network.program);
+    std::string text;
+    size_t begin = 0;
+    for (const DispatchOrigin& origin : network.origins) {
+        const size_t end = program.find('\n', begin);
+        const Kernel kernel = kernelOf(origin.call);
+        text.append(program, begin, end - begin).append("  [").append(formName(kernel, origin.form));
+        if (origin.form == origin.defaultForm) {
+            text += ", default]\n";
+        } else {
+            text.append(", tuned; default ").append(formName(kernel, origin.defaultForm)).append("]\n");
+        }
+        begin = end + 1;
     }
     return text;
 }

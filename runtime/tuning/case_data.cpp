@@ -5,9 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "runtime/plan/case_id.h"
 #include "runtime/plan/prepack.h"
 #include "runtime/plan/stored_layout.h"
-#include "runtime/tuning/case_id.h"
 #include "runtime/tuning/case_oracle.h"
 #include "runtime/tuning/case_tensors.h"
 #include "runtime/tuning/kernel_case.h"

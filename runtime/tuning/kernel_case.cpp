@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/plan/case_id.h"
 #include "runtime/plan/prepack.h"
-#include "runtime/tuning/case_id.h"
 
 namespace dunlin::tuning {
 namespace {
@@ -166,6 +166,10 @@ double errorOf(const Expected& expected, Bytes bytes) {
 }
 
 }  // namespace
+
+std::string caseId(const SourceNetwork& network, size_t dispatch) {
+    return dunlin::caseId(network.graph, network.lowered.origins[dispatch], network.preprocess);
+}
 
 std::vector<KernelCase> casesOf(std::span<const std::shared_ptr<const SourceNetwork>> networks) {
     std::vector<KernelCase> cases;

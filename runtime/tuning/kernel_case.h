@@ -24,6 +24,9 @@ struct SourceNetwork {
     std::shared_ptr<const WeightsSource> weights;
 };
 
+// Of one of its dispatches (plan/case_id.h).
+std::string caseId(const SourceNetwork& network, size_t dispatch);
+
 // One dispatch of a network, as a problem.
 struct KernelCase {
     // "depthwise/56x56x72/k3s1": the kernel, the input's height, width and channels, and whatever else makes the
@@ -47,16 +50,13 @@ struct FormedCase {
     std::string id;       // "depthwise/56x56x72/k3s1/fp16/tile4x1-texel"
     std::string variant;  // its last part
     KernelForm form;
-    bool isDefault = false;  // what the lowering chose for this device
+    bool isDefault = false;  // what the lowering chooses for this device where no table says otherwise
     Dispatch dispatch;
     std::map<TensorId, uint64_t> tensorBytes;  // of every tensor that it binds
 };
 
-// Every form that the kernel was compiled for and that fits the device, the default first: each tile and load path,
-// with the default's workgroup and, where that may pay, some others. Left out are tiles of attention that take software
-// drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h), and what its dispatch lacks is the
-// source: the first binding and the rest of the push constants. Partial sums are of this dispatch alone: a strip's
-// begin at partial 0.
+// The case in every candidate form (plan/form_candidates.h), the default first. What preprocess' dispatch lacks is the
+// source: the first binding and the rest of the push constants.
 // `limits`: those that the network was lowered for.
 std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits);
 

@@ -50,7 +50,7 @@ uint64_t slotBudgetBytes(const MemoryBudget& budget, uint64_t unusedBytes, int s
 }
 
 struct Lowered {
-    Program program;
+    LoweredNetwork network;
     MemoryPlan plan;
 };
 
@@ -58,17 +58,17 @@ Result<Lowered> lowerWithin(const VulkanDevice& device, const Graph& graph, cons
                             uint64_t budgetBytes) {
     DeviceLimits limits = device.limits();
     limits.memoryBudgetBytes = budgetBytes;
-    DUNLIN_ASSIGN(Program program, lower(graph, options, limits));
-    MemoryPlan plan = planMemory(program, limits.offsetAlignment);
-    return Lowered{std::move(program), std::move(plan)};
+    DUNLIN_ASSIGN(LoweredNetwork network, lowerNetwork(graph, options, limits));
+    MemoryPlan plan = planMemory(network.program, limits.offsetAlignment);
+    return Lowered{std::move(network), std::move(plan)};
 }
 
 // In the largest micro-batches that fit.
 Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const MemoryBudget& budget,
                            const VulkanSessionOptions& options) {
     const auto checkFits = [&](const Lowered& lowered) {
-        return VulkanSession::checkFits(device, lowered.program, lowered.plan, budget.weightBytes, budget.residentBytes,
-                                        options);
+        return VulkanSession::checkFits(device, lowered.network.program, lowered.plan, budget.weightBytes,
+                                        budget.residentBytes, options);
     };
     DUNLIN_ASSIGN(Lowered lowered, lowerWithin(device, graph, options.session, UINT64_MAX));
     Status status = checkFits(lowered);
@@ -76,7 +76,7 @@ Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const
     const bool splittable = options.session.batch > 1 && budget.stagingBytes <= device.limits().maxAllocationBytes;
     if (status.code() != StatusCode::DoesNotFit || !splittable) return status;
     // Smaller micro-batches have more dispatches, and so more bindings that are not used.
-    uint64_t countedBytes = 0, neededBytes = unusedBytes(lowered.program, device.limits());
+    uint64_t countedBytes = 0, neededBytes = unusedBytes(lowered.network.program, device.limits());
     while (!status.ok() && neededBytes > countedBytes) {
         countedBytes = neededBytes;
         Result<Lowered> smaller =
@@ -87,7 +87,7 @@ Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const
         }
         lowered = *std::move(smaller);
         status = checkFits(lowered);
-        neededBytes = unusedBytes(lowered.program, device.limits());
+        neededBytes = unusedBytes(lowered.network.program, device.limits());
     }
     DUNLIN_TRY(status);
     return lowered;
@@ -129,27 +129,57 @@ Result<std::shared_ptr<const DeviceModel>> VulkanBackend::uploadModel(const Mode
     return uploaded;
 }
 
+VulkanBackend::Wanted VulkanBackend::complete(const ModelData& model, const VulkanSessionOptions& options) {
+    Wanted wanted = {options, {}};
+    SessionOptions& session = wanted.options.session;
+    session = withDefaults(session, model.preprocess);
+    wanted.input = {session.batch, session.height, session.width, 3};
+    return wanted;
+}
+
+Result<LoweredNetwork> VulkanBackend::lower(const ModelData& model, const VulkanSessionOptions& options) {
+    const Wanted wanted = complete(model, options);
+    DUNLIN_ASSIGN(const Graph graph, model.buildGraph(wanted.input));
+    const std::lock_guard lock(creationMutex_);
+    const std::vector<Constant> constants = constantsOf(graph, wanted.options.session.precision);
+    const std::shared_ptr<const DeviceModel> resident = findResident(keyOf(model, wanted.options, constants));
+    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), wanted.options);
+    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, wanted.options));
+    return std::move(lowered.network);
+}
+
+VulkanBackend::ModelKey VulkanBackend::keyOf(const ModelData& model, const VulkanSessionOptions& options,
+                                             const std::vector<Constant>& constants) {
+    ModelKey key = {&model, options.session.precision, {}};
+    for (const Constant& constant : constants) key.packing += constant.identity + "\n";
+    return key;
+}
+
+// Of this size, or of another, which shares most with it.
+std::shared_ptr<const DeviceModel> VulkanBackend::findResident(const ModelKey& key) const {
+    std::shared_ptr<const DeviceModel> weights = findModel(key);
+    return weights ? weights : findOtherSize(key);
+}
+
 Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_ptr<const ModelData> model,
                                                                     const VulkanSessionOptions& options) {
-    VulkanSessionOptions complete = options;
-    complete.session = withDefaults(options.session, model->preprocess);
-    SessionOptions& session = complete.session;
-    DUNLIN_ASSIGN(const Graph graph, model->buildGraph({session.batch, session.height, session.width, 3}));
+    Wanted wanted = complete(*model, options);
+    SessionOptions& session = wanted.options.session;
+    DUNLIN_ASSIGN(const Graph graph, model->buildGraph(wanted.input));
 
     const std::lock_guard lock(creationMutex_);
     const std::vector<Constant> constants = constantsOf(graph, session.precision);
-    ModelKey key = {model.get(), session.precision, {}};
-    for (const Constant& constant : constants) key.packing += constant.identity + "\n";
+    const ModelKey key = keyOf(*model, wanted.options, constants);
     std::shared_ptr<const DeviceModel> weights = findModel(key);
-    const std::shared_ptr<const DeviceModel> resident = weights ? weights : findOtherSize(key);
-    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), complete);
-    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, complete));
+    const std::shared_ptr<const DeviceModel> resident = findResident(key);
+    const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), wanted.options);
+    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, wanted.options));
     if (!weights) {
         DUNLIN_ASSIGN(weights, uploadModel(key, model, graph, resident.get(), session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }
-    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.program),
-                                 std::move(lowered.plan), complete);
+    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.network.program),
+                                 std::move(lowered.plan), wanted.options);
 }
 
 }  // namespace dunlin::vulkan

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "runtime/plan/lower.h"
 #include "runtime/vulkan/session.h"
 
 namespace dunlin::vulkan {
@@ -25,6 +26,10 @@ class VulkanBackend {
     Result<std::unique_ptr<VulkanSession>> createSession(std::shared_ptr<const ModelData> model,
                                                          const VulkanSessionOptions& options);
 
+    // What createSession() would record for these options as things are, with where each dispatch comes from. Nothing
+    // is compiled or allocated. Errors as createSession().
+    Result<LoweredNetwork> lower(const ModelData& model, const VulkanSessionOptions& options);
+
     const std::shared_ptr<VulkanDevice>& device() const { return device_; }
     Pipelines& pipelines() const { return *pipelines_; }
 
@@ -35,7 +40,16 @@ class VulkanBackend {
         std::string packing;  // the identities of all constants, which may differ between input sizes
         auto operator<=>(const ModelKey&) const = default;
     };
+    // Options with the model's own sizes where none were given, and the network's input.
+    struct Wanted {
+        VulkanSessionOptions options;
+        Shape input;
+    };
     VulkanBackend() = default;
+    static Wanted complete(const ModelData& model, const VulkanSessionOptions& options);
+    static ModelKey keyOf(const ModelData& model, const VulkanSessionOptions& options,
+                          const std::vector<Constant>& constants);
+    std::shared_ptr<const DeviceModel> findResident(const ModelKey& key) const;
     std::shared_ptr<const DeviceModel> findModel(const ModelKey& key) const;
     std::shared_ptr<const DeviceModel> findOtherSize(const ModelKey& key) const;
     Result<std::shared_ptr<const DeviceModel>> uploadModel(const ModelKey& key,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #endif
 
+#include "runtime/plan/embedded_shaders.h"
 #include "runtime/vulkan/pipelines.h"
 
 namespace dunlin::vulkan {
@@ -54,6 +55,12 @@ Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload
     return header;
 }
 
+<<<<<<< HEAD
+// Of the compressed SPIR-V: the same for the same build, and a new one wherever a shader changed.
+uint64_t hashOfAllShaders() {
+    uint64_t hash = kFnvStart;
+    for (const EmbeddedShaders& shaders : embeddedShaders()) hash = fnv1a64(std::as_bytes(shaders.gzip), hash);
+=======
 // In words, because this is megabytes at every start.
 uint64_t hashWords(std::span<const uint32_t> words, uint64_t hash) {
     for (uint32_t word : words) hash = (hash ^ word) * 0x100000001b3;
@@ -77,6 +84,7 @@ uint64_t hashOfAllShaders() {
             }
         }
     }
+>>>>>>> vulkan
     return hash;
 }
 

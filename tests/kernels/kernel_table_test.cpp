@@ -1,9 +1,11 @@
 // The table of kernels against what the build embedded, and the names of variants.
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <set>
 
 #include "runtime/plan/embedded_shaders.h"
+#include "runtime/plan/inflate.h"
 #include "runtime/plan/kernels.h"
 
 namespace dunlin {
@@ -27,20 +29,47 @@ std::vector<Variant> everyVariant() {
 
 TEST(KernelTable, everyVariantIsEmbedded) {
     for (const Variant& variant : everyVariant()) {
-        const std::span<const uint32_t> words = spirv(variant);
+        const std::vector<uint32_t> words = unpackSpirv(variant);
         ASSERT_FALSE(words.empty()) << moduleName(variant);
         EXPECT_EQ(words[0], kSpirvMagic) << moduleName(variant);
     }
 }
 
 TEST(KernelTable, nothingElseIsEmbedded) {
-    std::set<const uint32_t*> used;
-    for (const Variant& variant : everyVariant()) used.insert(spirv(variant).data());
-    EXPECT_EQ(used.size(), embeddedShaders().size());
+    std::set<std::string> used;
+    for (const Variant& variant : everyVariant()) used.insert(moduleName(variant));
+    size_t embedded = 0;
+    for (const EmbeddedShaders& shaders : embeddedShaders()) embedded += shaders.tiles.size();
+    EXPECT_EQ(used.size(), embedded);
 }
 
 TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
-    EXPECT_TRUE(spirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}}).empty());
+    EXPECT_TRUE(unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}}).empty());
+}
+
+TEST(KernelTable, aModuleEndsWithItsLastInstruction) {
+    // Of SPIR-V, the last is OpFunctionEnd: no module runs on into the one packed behind it.
+    constexpr uint32_t kOpFunctionEnd = 1u << 16 | 56;
+    for (const Variant& variant : everyVariant()) {
+        const std::vector<uint32_t> words = unpackSpirv(variant);
+        size_t at = 5;
+        while (at < words.size() && words[at] >> 16 > 0) at += words[at] >> 16;
+        EXPECT_EQ(at, words.size()) << moduleName(variant);
+        EXPECT_EQ(words.back(), kOpFunctionEnd) << moduleName(variant);
+    }
+}
+
+TEST(KernelTable, aDamagedStreamIsNotUnpacked) {
+    const EmbeddedShaders& shaders = embeddedShaders().front();
+    const auto words = std::accumulate(shaders.words.begin(), shaders.words.end(), size_t{0});
+    std::vector<uint8_t> gzip(shaders.gzip.begin(), shaders.gzip.end());
+    std::vector<std::byte> bytes(words * sizeof(uint32_t));
+    ASSERT_TRUE(inflateGzip(gzip, bytes));
+    std::vector<std::byte> oneMore(bytes.size() + 1);
+    EXPECT_FALSE(inflateGzip(gzip, oneMore));
+    EXPECT_FALSE(inflateGzip(std::span(gzip).first(gzip.size() / 2), bytes));
+    gzip[gzip.size() / 2] ^= 0x10;
+    EXPECT_FALSE(inflateGzip(gzip, bytes));
 }
 
 TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
@@ -48,7 +77,7 @@ TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
     constexpr uint32_t kOpCapability = 17, kShader = 1, kSampledBuffer = 46;
     for (const Variant& variant : everyVariant()) {
         if (variant.precision != Precision::Fp32) continue;
-        const std::span<const uint32_t> words = spirv(variant);
+        const std::vector<uint32_t> words = unpackSpirv(variant);
         for (size_t i = 5; i < words.size() && (words[i] & 0xffff) == kOpCapability; i += words[i] >> 16) {
             EXPECT_TRUE(words[i + 1] == kShader || words[i + 1] == kSampledBuffer)
                 << moduleName(variant) << " needs capability " << words[i + 1];

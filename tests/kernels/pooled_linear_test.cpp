@@ -192,7 +192,7 @@ TEST(PooledLinearForm, fitsEveryDevice) {
                 EXPECT_EQ(form.localSize % form.groupLanes, 0u);
                 EXPECT_LE(2 * form.localSize * 16, limits.sharedMemoryBytes) << "bytes of shared memory";
                 EXPECT_FALSE(
-                    spirv({Kernel::PooledLinear, Precision::Fp32, form.load, form.tileX, form.tileY, {}}).empty());
+                    unpackSpirv({Kernel::PooledLinear, Precision::Fp32, form.load, form.tileX, form.tileY, {}}).empty());
             }
         }
     }

@@ -7,7 +7,7 @@
 
 #include "models/reference_file.h"
 #include "runtime/cpu/reference.h"
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 #include "tests/models/references.h"
 #include "tests/models/reference_run.h"
 #include "tests/support.h"
@@ -21,7 +21,7 @@ TEST_P(NetworkOnCpu, MatchesItsReferenceStageByStage) {
     DUNLIN_NEEDS_SHARED("reference");
     test::ReferenceRun run;
     ASSERT_NO_FATAL_FAILURE(run.open(GetParam()));
-    auto session = createXnnpackSession(run.model()->data, run.options(Precision::Fp32), 1);
+    auto session = createCpuSession(run.model()->data, run.options(Precision::Fp32), 1);
     ASSERT_TRUE(session.ok()) << session.status().message();
     ASSERT_NO_FATAL_FAILURE(run.run(**session));
     // float32 rounding; a wrong stage is wrong by tenths. The promise for logits is 1e-3.

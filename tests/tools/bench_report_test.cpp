@@ -187,7 +187,7 @@ TEST_F(ReportPage, TakesTheWallsTimeWhereTimestampsSlowTheDriverDown) {
     row.update({{"gpuMedianMs", 9}, {"wallMedianMs", 4}, {"limitMs", 1}, {"limitShare", 0.111}});
     const std::string text = probed(pageOf({saved("slow.json", document)}), 1200)["text"];
     EXPECT_NE(text.find("4.00 ms wall \u00b7 25 % of the limit \u00b7 9.00 ms GPU with timestamps"), std::string::npos);
-    EXPECT_NE(resultsTable(std::vector<Json>{document}).find("| 9.00 | 4.00 | 25 % |"), std::string::npos);
+    EXPECT_NE(resultsTable(std::vector<Json>{document}).find("| 4.00 (25 %) |"), std::string::npos);
 }
 
 TEST_F(ReportPage, ShowsNoShapeWhereThereIsNoPicture) {
@@ -320,11 +320,16 @@ TEST_F(Report, GivesTheTableOfTheReadme) {
     std::vector<std::string> lines;
     std::istringstream stream(result.out);
     for (std::string line; std::getline(stream, line);) lines.push_back(line);
-    ASSERT_EQ(lines.size(), 2u + 2 * 6);
-    EXPECT_EQ(lines[2], "| Example CPU, 8 threads | mobilenetv3_small_100 224x224 | fp32 | 1 |  | " +
-                            lines[2].substr(lines[2].find("|  | ") + 5));
-    EXPECT_NE(lines[2].find("| 2026-11-21 | 000000000001 |"), std::string::npos) << lines[2];
-    EXPECT_NE(lines[3].find("| 2026-11-22 | 000000000002 |"), std::string::npos) << lines[3];
+    ASSERT_EQ(lines.size(), 2u + 2 + 2) << result.out;
+    EXPECT_EQ(lines[0],
+              "| ms (share of the limit) | Example CPU, 8 threads, fp32 | Example CPU, 8 threads, fp32 | "
+              "Example GPU One (RADV), fp16 | Example GPU One (RADV), fp16 | Example GPU One (RADV), fp32 | "
+              "Example GPU One (RADV), fp32 |");
+    EXPECT_EQ(lines[2],
+              "| mobilenetv3_small_100 224x224 | 0.251 (54 %) | 0.248 (55 %) | 0.0671 (52 %) | 0.0803 (43 %) | "
+              "0.0852 (56 %) | 0.102 (47 %) |");
+    EXPECT_TRUE(lines[4].starts_with("| measured | 2026-11-21 | 2026-11-22 |")) << lines[4];
+    EXPECT_TRUE(lines[5].starts_with("| commit | 000000000001 | 000000000002 |")) << lines[5];
 }
 
 TEST_F(Report, GivesNoTableWithoutNetworks) {
@@ -336,7 +341,20 @@ TEST(ResultsTable, EscapesMarkup) {
     document["devices"] = {{{"id", "cpu"}, {"name", "A|B <i>*C*\n"}}};
     document["results"] = {{{"id", "x"}, {"device", "cpu"}, {"model", "m"}, {"wallMedianMs", 12.345}}};
     const std::string table = resultsTable(std::vector<Json>{document});
-    EXPECT_NE(table.find("| A\\|B \\<i\\>\\*C\\*  | m |  | 1 |  | 12.3 |  |"), std::string::npos) << table;
+    EXPECT_NE(table.find(" A\\|B \\<i\\>\\*C\\*  |"), std::string::npos) << table;
+    EXPECT_NE(table.find("| m | 12.3 |"), std::string::npos) << table;
+}
+
+TEST(ResultsTable, TellsBatchesApart) {
+    Json document = newDocument("model");
+    document["devices"] = {{{"id", "cpu"}, {"name", "A"}}};
+    for (int batch : {1, 8}) {
+        document["results"].push_back(
+            {{"id", batch}, {"device", "cpu"}, {"model", "m"}, {"batch", batch}, {"wallMedianMs", batch}});
+    }
+    const std::string table = resultsTable(std::vector<Json>{document});
+    EXPECT_NE(table.find("| m, batch 1 | 1.00 |"), std::string::npos) << table;
+    EXPECT_NE(table.find("| m, batch 8 | 8.00 |"), std::string::npos) << table;
 }
 
 TEST(ResultsTable, IsEmptyWithoutNetworks) {

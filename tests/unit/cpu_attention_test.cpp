@@ -15,23 +15,13 @@ namespace {
 
 using test::noise;
 
-class Pool {
-  public:
-    explicit Pool(size_t threads) : pool_(pthreadpool_create(threads)) {}
-    ~Pool() { pthreadpool_destroy(pool_); }
-    Pool(const Pool&) = delete;
-    Pool& operator=(const Pool&) = delete;
-    pthreadpool_t get() const { return pool_; }
-
-  private:
-    pthreadpool_t pool_;
-};
-
 // Runs the kernel of a one-node graph; scratch of exactly the size that it asks for, of no numbers.
 std::vector<float> runKernel(const Graph& graph, const std::vector<float>& input, size_t threads,
-                             bool wideVectors = cpu::hasWideVectors()) {
+                             cpu::Vectors vectors = cpu::longestVectors()) {
     const Node& node = graph.nodes()[0];
-    const Pool pool(threads);
+    const auto pool = cpu::ThreadPool::create(threads);
+    EXPECT_TRUE(pool.ok());
+    if (!pool.ok()) return {};
     const auto kernel = cpu::makeKernel(graph, node, *formulaWeights());
     EXPECT_TRUE(kernel.ok());
     if (!kernel.ok()) return {};
@@ -39,7 +29,7 @@ std::vector<float> runKernel(const Graph& graph, const std::vector<float>& input
     std::vector<float> scratch(scratchFloats, NAN);
     std::vector<float> output(static_cast<size_t>(graph.shape(node.output).elementCount()), NAN);
     const float* const inputs[] = {input.data()};
-    (*kernel)->run({.pool = pool.get(), .count = threads, .useWideVectors = wideVectors}, inputs, output.data(),
+    (*kernel)->run({.pool = pool->get(), .count = threads, .vectors = vectors}, inputs, output.data(),
                    reinterpret_cast<std::byte*>(scratch.data()));
     return output;
 }
@@ -52,21 +42,23 @@ void expectMatchesOracle(const Attention& attention, Shape shape, float scale = 
     op.input = graph.input();
     graph.setOutput(graph.add("op", op));
     const std::vector<float> input = noise(static_cast<size_t>(shape.elementCount()), scale);
-    const std::vector<float> output = runKernel(graph, input, 1);
 
     const auto folded = foldWeights(graph, graph.nodes()[0], *formulaWeights());
     ASSERT_TRUE(folded.ok()) << folded.status().message();
     const reference::Tensor map = reference::fromFloats(shape, input);
     const reference::Tensor* const maps[] = {&map};
     const reference::Tensor expected = reference::evaluate(op, maps, *folded);
-    ASSERT_EQ(output.size(), expected.values.size());
-    const std::vector<float> narrow = runKernel(graph, input, 1, false);  // for processors without wide vectors
-    for (size_t i = 0; i < output.size(); ++i) {
+    for (cpu::Vectors vectors : cpu::kAllVectors) {
+        if (!cpu::hasVectors(vectors)) continue;
+        SCOPED_TRACE("vectors of kind " + std::to_string(static_cast<int>(vectors)));
+        const std::vector<float> output = runKernel(graph, input, 1, vectors);
+        ASSERT_EQ(output.size(), expected.values.size());
         const double tolerance = 1e-5 * std::max(1.0f, scale);
-        ASSERT_NEAR(output[i], expected.values[i], tolerance) << "element " << i;
-        ASSERT_NEAR(narrow[i], expected.values[i], tolerance) << "element " << i << ", narrow vectors";
+        for (size_t i = 0; i < output.size(); ++i)
+            ASSERT_NEAR(output[i], expected.values[i], tolerance) << "element " << i;
     }
 
+    const std::vector<float> output = runKernel(graph, input, 1);
     for (size_t threads : {2, 3}) ASSERT_EQ(runKernel(graph, input, threads), output) << threads << " threads";
 }
 

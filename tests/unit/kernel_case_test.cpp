@@ -13,7 +13,6 @@
 #include "runtime/cpu/reference.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/plan/prepack.h"
-#include "runtime/tuning/case_id.h"
 #include "tests/case_networks.h"
 
 namespace dunlin::tuning {
@@ -223,7 +222,7 @@ TEST(KernelForms, fitTheDeviceAndHaveNamesOfTheirOwn) {
                 EXPECT_EQ(form.id, problem.id + "/fp16/" + form.variant);
                 EXPECT_TRUE(dispatchFits(form.dispatch, limits)) << form.id;
                 EXPECT_LE(form.form.localSize, limits.maxWorkgroupInvocations) << form.id;
-                EXPECT_FALSE(spirv(form.dispatch.variant).empty()) << form.id;
+                EXPECT_FALSE(unpackSpirv(form.dispatch.variant).empty()) << form.id;
             }
         }
     }

@@ -1,5 +1,3 @@
-#include <pthreadpool.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -9,16 +7,14 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/cpu/thread_pool.h"
 #include "tools/bench/ceilings_parts.h"
 #include "tools/bench/probe.h"
 
 namespace dunlin::bench {
 namespace {
 
-struct PoolDeleter {
-    void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
-};
-using ThreadPool = std::unique_ptr<pthreadpool, PoolDeleter>;
+using cpu::ThreadPool;
 
 double nowNs() {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -32,17 +28,16 @@ constexpr uint64_t kLineBytes = 64;
 // Calls work(thread, rounds) on all threads of the pool at once. Nanoseconds from their common start to the end of the
 // last: waking them does not count.
 template <typename Work>
-double timeTogether(pthreadpool_t pool, size_t threads, uint32_t rounds, const Work& work) {
+double timeTogether(ThreadPool& pool, uint32_t rounds, const Work& work) {
     struct Job {
         const Work& work;
         uint32_t rounds;
         size_t threads;
         std::atomic<size_t> arrived{0};
         std::atomic<double> longestNs{0};
-    } job{work, rounds, threads};
-    pthreadpool_parallelize_1d(
-        pool,
-        [](void* context, size_t thread) {
+    } job{work, rounds, pool.size()};
+    pool.run(
+        [](void* context, size_t thread, size_t) {
             Job& shared = *static_cast<Job*>(context);
             shared.arrived.fetch_add(1);
             while (shared.arrived.load() < shared.threads) std::this_thread::yield();
@@ -53,7 +48,7 @@ double timeTogether(pthreadpool_t pool, size_t threads, uint32_t rounds, const W
             while (longest < ns && !shared.longestNs.compare_exchange_weak(longest, ns)) {
             }
         },
-        &job, threads, 0);
+        &job, pool.size());
     return job.longestNs.load();
 }
 
@@ -119,7 +114,7 @@ std::vector<ArithmeticForm> arithmeticForms() {
     return forms;
 }
 
-double measureFp32(pthreadpool_t pool, size_t threads) {
+double measureFp32(ThreadPool& pool) {
     double best = 0;
     std::atomic<float> consumed = 0;
     for (const ArithmeticForm& form : arithmeticForms()) {
@@ -129,15 +124,15 @@ double measureFp32(pthreadpool_t pool, size_t threads) {
             consumed.store(form.run(repeats * kRounds, factor, 0.75f), std::memory_order_relaxed);
         };
         const double ns = *fastestRoundNs(
-            kSampling, [&](uint32_t repeats) -> Result<double> { return timeTogether(pool, threads, repeats, work); });
-        const double operations = 2.0 * form.chains * kRounds * form.lanes * static_cast<double>(threads);
+            kSampling, [&](uint32_t repeats) -> Result<double> { return timeTogether(pool, repeats, work); });
+        const double operations = 2.0 * form.chains * kRounds * form.lanes * static_cast<double>(pool.size());
         best = std::max(best, operations / ns * 1e9);
     }
     return best;
 }
 
 // Bytes a second where each thread copies a part of `memory` of its own, half of it read and half written.
-double measureCopies(pthreadpool_t pool, size_t threads, std::vector<std::byte>& memory, uint64_t halfBytes) {
+double measureCopies(ThreadPool& pool, std::vector<std::byte>& memory, uint64_t halfBytes) {
     const auto work = [&](size_t thread, uint32_t passes) {
         std::byte* part = memory.data() + thread * 2 * halfBytes;
         for (uint32_t pass = 0; pass < passes; ++pass) {
@@ -145,20 +140,19 @@ double measureCopies(pthreadpool_t pool, size_t threads, std::vector<std::byte>&
             std::atomic_signal_fence(std::memory_order_seq_cst);  // no compiler leaves out a pass
         }
     };
-    const double ns = *fastestRoundNs(
-        kSampling, [&](uint32_t passes) -> Result<double> { return timeTogether(pool, threads, passes, work); });
-    return static_cast<double>(2 * halfBytes * threads) / ns * 1e9;
+    const double ns =
+        *fastestRoundNs(kSampling, [&](uint32_t passes) -> Result<double> { return timeTogether(pool, passes, work); });
+    return static_cast<double>(2 * halfBytes * pool.size()) / ns * 1e9;
 }
 
 // Of threads that just worked: between two parallel parts of a network they are not asleep.
-double measureWakeUp(pthreadpool_t pool, size_t threads) {
+double measureWakeUp(ThreadPool& pool) {
     constexpr int kMostCalls = 200;
     constexpr double kBudgetNs = 20e6;
     const double begin = nowNs();
     double best = 0, last = begin;
     for (int call = 0; call < kMostCalls && last < begin + kBudgetNs; ++call) {
-        pthreadpool_parallelize_1d(
-            pool, [](void*, size_t) {}, nullptr, threads, 0);
+        pool.run([](void*, size_t, size_t) {}, nullptr, pool.size());
         const double now = nowNs();
         best = call == 0 ? now - last : std::min(best, now - last);
         last = now;
@@ -169,10 +163,9 @@ double measureWakeUp(pthreadpool_t pool, size_t threads) {
 }  // namespace
 
 Result<Ceilings> measureCpuCeilings(uint32_t threads) {
-    const ThreadPool owner(pthreadpool_create(std::max(1u, threads)));
-    if (!owner) return error(StatusCode::OutOfHostMemory, "no pool of %u threads can be made", threads);
-    const pthreadpool_t pool = owner.get();
-    const size_t count = pthreadpool_get_threads_count(pool);  // what it did get
+    DUNLIN_ASSIGN(const std::unique_ptr<ThreadPool> owner, ThreadPool::create(std::max(1u, threads)));
+    ThreadPool& pool = *owner;
+    const size_t count = pool.size();
     constexpr uint64_t kMostBytes = uint64_t{256} << 20;
     std::vector<std::byte> memory(kMostBytes, std::byte{1});
     Ceilings result;
@@ -181,11 +174,11 @@ Result<Ceilings> measureCpuCeilings(uint32_t threads) {
     }
     // All in turns, several times, so that what disturbs one measurement for a while does not disturb all of it.
     for (int pass = 0; pass < kPasses; ++pass) {
-        result.fp32 = std::max(result.fp32.value_or(0), measureFp32(pool, count));
+        result.fp32 = std::max(result.fp32.value_or(0), measureFp32(pool));
         for (BandwidthPoint& point : result.bandwidth) {
             const uint64_t halfBytes = point.workingSetBytes / 2 / count / kLineBytes * kLineBytes;
-            point.bytesPerSecond = std::max(point.bytesPerSecond, measureCopies(pool, count, memory, halfBytes));
-            const double wakeUpNs = measureWakeUp(pool, count);
+            point.bytesPerSecond = std::max(point.bytesPerSecond, measureCopies(pool, memory, halfBytes));
+            const double wakeUpNs = measureWakeUp(pool);
             result.dispatchNs = result.dispatchNs == 0 ? wakeUpNs : std::min(result.dispatchNs, wakeUpNs);
         }
     }

@@ -21,7 +21,7 @@ using cli::wholeNumber;
 using cli::wrongUse;
 
 constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH;
-constexpr double kMaxSeconds = 3600;
+constexpr double kMaxSeconds = 3600, kMaxTuneSeconds = 86400;
 
 struct Parsed {
     ModelBenchOptions model;
@@ -55,7 +55,8 @@ void addMeasureOptions(CLI::App& command, MeasureOptions& measure, Parsed& parse
         ->check(CLI::Range(0.01, kMaxSeconds))
         ->type_name("S");
     command
-        .add_option("--cache", parsed.cache, "folder for compiled pipelines, or none; default: the user's cache folder")
+        .add_option("--cache", parsed.cache,
+                    "folder for compiled pipelines and tuned kernels, or none; default: the user's cache folder")
         ->type_name("DIR");
     command.add_option("-o,--output", measure.output, "writes the JSON document to a file, too")->type_name("FILE");
     command.add_flag("--no-ceilings", parsed.noCeilings, "do not measure what the device can do at most");
@@ -87,6 +88,11 @@ void addModelCommand(CLI::App& app, Parsed& parsed) {
     command.add_option("--fusion", parsed.fusion, "default, or max: whole blocks in one dispatch")
         ->check(CLI::IsMember({"default", "max"}))
         ->type_name("PLAN");
+    command
+        .add_option("--tune", parsed.model.tuneSeconds,
+                    "measure each network on Vulkan a second time, with kernels tuned for so many seconds at most")
+        ->check(CLI::Range(0.0, kMaxTuneSeconds))
+        ->type_name("SECONDS");
     command.add_option("--threads", parsed.model.measure.threads, "threads of the CPU; 0: as many as there are")
         ->check(wholeNumber(0, kMaxThreads))
         ->type_name("N");

@@ -34,8 +34,9 @@ struct ModelBenchOptions {
     std::vector<cli::InputSize> sizes;  // zeros: the model's own
     std::vector<uint32_t> batches;
     DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
-    bool starts = true;  // measure cold and warm starts, which run in processes of their own
-    std::string trace;   // a Chrome/Perfetto trace goes to this file; empty: nowhere
+    double tuneSeconds = 0;  // each Vulkan run is measured a second time, tuned for so long at most; 0: no such runs
+    bool starts = true;      // measure cold and warm starts, which run in processes of their own
+    std::string trace;       // a Chrome/Perfetto trace goes to this file; empty: nowhere
 };
 
 // The networks whose layers are cases.

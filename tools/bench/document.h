@@ -15,6 +15,8 @@
 //
 // model    id "mobilenetv3_small_100/224x224/b1/fp32/vulkan:0" (size "own" where MODEL could not be opened); model,
 //          family, weights, size [height, width], batch, fusion, threads (CPU); pictures are of the network's own size.
+//          With --tune, tuned runs, whose ids end in "/tuned": tuning {seconds, problems, tuned, formsTried,
+//          formsRejected}, null for others.
 //          correct, maxRelativeError (null if not finite), deterministic: of the logits beside the CPU's (null on the
 //          CPU); where they are false, error says so and nothing was timed.
 //          coldStartMs, warmStartMs: of a process, from when it has read its command line to its first result; formula

@@ -129,9 +129,34 @@ class ModelBench {
         }
     }
 
-    Result<std::unique_ptr<NetworkSession>> open(const ModelRun& run) {
+    Result<std::unique_ptr<NetworkSession>> open(ModelRun& run) {
         if (run.target->isCpu()) return openCpuSession(run);
+        if (run.tuneSeconds > 0) DUNLIN_TRY(tune(run));
         return openVulkanSession(*backends_.at(run.target), run);
+    }
+
+    Status tune(ModelRun& run) {
+        progress(0, "tuning " + run.id);
+        vulkan::VulkanBackend& backend = *backends_.at(run.target);
+        const auto hear = [&](vulkan::NoticeSeverity severity, const std::string& text) {
+            if (severity == vulkan::NoticeSeverity::Warning) notice(fmt::format("{}: {}", run.target->id, text));
+        };
+        tuning::Tuner tuner(backend, {{}, {}, options_.measure.cacheDirectory}, hear);
+        vulkan::VulkanSessionOptions options;
+        options.session.batch = run.input.n;
+        options.session.height = run.input.h;
+        options.session.width = run.input.w;
+        options.session.precision = *run.precision;
+        options.session.fusion = run.fusion;
+        options.session.progress = [&](float share) {
+            progress(double{share}, "tuning " + run.id);
+            return !isInterrupted();
+        };
+        const std::shared_ptr<const ModelData> model(run.network, &run.network->data);
+        DUNLIN_ASSIGN(tuning::Tuned tuned, tuner.tune(model, options, run.tuneSeconds * 1e3));
+        run.forms = std::move(tuned.forms);
+        run.tuned = tuned.report;
+        return {};
     }
 
     // Of a run whose weights are on the device already; OK where it may be timed.
@@ -181,7 +206,7 @@ class ModelBench {
         std::vector<MeasuredRun> group;
         const std::optional<uint64_t> bytesAtFirst = availableHostBytes();
         for (; next < runs_.size() && !isInterrupted(); ++next) {
-            const ModelRun& run = runs_[next];
+            ModelRun& run = runs_[next];
             if (results_[next].failure) continue;
             if (isLost(run.target)) {
                 fail(next, {ExitStatus::DeviceFailed, fmt::format("{} was lost before", run.target->id)});
@@ -318,7 +343,7 @@ class ModelBench {
         plan.validation = options_.measure.validation;
         plan.isInterrupted = [this] { return isInterrupted(); };
         for (size_t i = 0; i < runs_.size() && !isInterrupted(); ++i) {
-            if (!isMeasured_[i] || isLost(runs_[i].target)) continue;
+            if (!isMeasured_[i] || isLost(runs_[i].target) || runs_[i].tuneSeconds > 0) continue;
             progress(static_cast<double>(i) / static_cast<double>(runs_.size()), "starts of " + runs_[i].id);
             const Outcome<StartTimes> times = measureStarts(runs_[i], plan);
             if (times.ok()) {

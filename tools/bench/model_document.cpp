@@ -27,6 +27,14 @@ Json headOf(const ModelRun& run) {
     row["size"] = run.input.h > 0 ? Json({run.input.h, run.input.w}) : Json();
     row["batch"] = run.input.n;
     row["fusion"] = run.fusion == FusionLevel::Max ? "max" : "default";
+    row["tuning"] = nullptr;
+    if (run.tuned) {
+        row["tuning"] = {{"seconds", run.tuned->milliseconds / 1e3},
+                         {"problems", run.tuned->problems},
+                         {"tuned", run.tuned->tuned},
+                         {"formsTried", run.tuned->formsTried},
+                         {"formsRejected", run.tuned->formsRejected}};
+    }
     row["device"] = run.target->id;
     row["precision"] = run.precision ? Json(*run.precision == Precision::Fp16 ? "fp16" : "fp32") : Json();
     row["threads"] = run.target->isCpu() ? Json(run.target->threads) : Json();

@@ -96,6 +96,14 @@ ModelRun planRun(const OpenedModel& model, const cli::InputSize& size, uint32_t 
     return run;
 }
 
+std::optional<ModelRun> tunedOf(const ModelRun& run, const ModelBenchOptions& options) {
+    if (options.tuneSeconds <= 0 || run.target->isCpu()) return std::nullopt;
+    ModelRun tuned = run;
+    tuned.id += "/tuned";
+    tuned.tuneSeconds = options.tuneSeconds;
+    return tuned;
+}
+
 }  // namespace
 
 PlannedRuns planRuns(const ModelBenchOptions& options, std::span<const Target> targets) {
@@ -111,7 +119,12 @@ PlannedRuns planRuns(const ModelBenchOptions& options, std::span<const Target> t
         for (const cli::InputSize& size : options.sizes) {
             for (uint32_t batch : options.batches) {
                 for (DunlinPrecision precision : options.measure.precisions) {
-                    for (const Target& target : targets) add(planRun(model, size, batch, precision, target, options));
+                    for (const Target& target : targets) {
+                        ModelRun run = planRun(model, size, batch, precision, target, options);
+                        std::optional<ModelRun> tuned = tunedOf(run, options);
+                        add(std::move(run));
+                        if (tuned) add(*std::move(tuned));
+                    }
                 }
             }
         }

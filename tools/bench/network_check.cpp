@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "models/reference_file.h"
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 #include "runtime/weights/synthetic.h"
 
 namespace dunlin::bench {
@@ -19,6 +19,7 @@ SessionOptions optionsOf(const ModelRun& run, Precision precision) {
     options.width = run.input.w;
     options.precision = precision;
     options.fusion = run.fusion;
+    options.forms = run.forms;
     return options;
 }
 
@@ -50,7 +51,7 @@ double maxRelativeError(std::span<const float> values, std::span<const float> ex
 Result<std::vector<float>> cpuLogits(const ModelRun& run) {
     constexpr int kAllThreads = 0;
     DUNLIN_ASSIGN(const std::unique_ptr<Session> session,
-                  createXnnpackSession(run.network->data, optionsOf(run, Precision::Fp32), kAllThreads));
+                  createCpuSession(run.network->data, optionsOf(run, Precision::Fp32), kAllThreads));
     return logitsOf(*session, inputOf(run));
 }
 

@@ -1,6 +1,6 @@
 // What all sessions have in common, and networks on the CPU.
 #include "tools/bench/network_session.h"
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 #include "tools/bench/bench_picture.h"
 #include "tools/bench/roofline.h"
 
@@ -60,7 +60,7 @@ Result<std::unique_ptr<NetworkSession>> openCpuSession(const ModelRun& run) {
     options.width = run.input.w;
     options.precision = *run.precision;
     DUNLIN_ASSIGN(std::unique_ptr<Session> session,
-                  createXnnpackSession(run.network->data, options, static_cast<int>(run.target->threads)));
+                  createCpuSession(run.network->data, options, static_cast<int>(run.target->threads)));
     return std::unique_ptr<NetworkSession>(std::make_unique<CpuNetworkSession>(std::move(session), run));
 }
 

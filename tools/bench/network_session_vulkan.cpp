@@ -110,6 +110,7 @@ Status VulkanNetworkSession::openSessions(vulkan::VulkanBackend& backend, const 
     options.session.width = run.input.w;
     options.session.precision = *run.precision;
     options.session.fusion = run.fusion;
+    options.session.forms = run.forms;
     options.inputKinds = vulkan::kInputPixels;
     options.maxPictureWidth = static_cast<uint32_t>(run.input.w);
     options.maxPictureHeight = static_cast<uint32_t>(run.input.h);
@@ -152,6 +153,7 @@ Status VulkanNetworkSession::describe(const ModelRun& run) {
     options.width = run.input.w;
     options.precision = *run.precision;
     options.fusion = run.fusion;
+    options.forms = run.forms;
     DUNLIN_ASSIGN(LoweredNetwork lowered, lowerNetwork(*run.graph, options, device_->limits()));
     if (print(lowered.program) == print(program)) {
         facts_.costs = dispatchCosts(*run.graph, lowered);

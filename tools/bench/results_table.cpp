@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <tuple>
-#include <vector>
+#include <compare>
+#include <map>
+#include <optional>
+#include <set>
 
 #include "tools/bench/fields.h"
 #include "tools/dunlin/output.h"
@@ -12,12 +13,19 @@
 namespace dunlin::bench {
 namespace {
 
-struct ResultRow {
-    std::string device, model, precision;
-    double batch = 1;
-    std::string date;
-    std::vector<std::string> cells;
+// A device in one precision, in one run.
+struct Column {
+    std::string device, precision, date, commit;
+    auto operator<=>(const Column&) const = default;
 };
+
+struct Network {
+    std::string name;
+    double batch = 1;
+    auto operator<=>(const Network&) const = default;
+};
+
+using Table = std::map<Network, std::map<Column, std::string>>;
 
 // As Markdown shows it: no markup, no end of the cell.
 std::string escaped(const std::string& text) {
@@ -27,10 +35,6 @@ std::string escaped(const std::string& text) {
         result += c;
     }
     return result;
-}
-
-std::string timeCell(const std::optional<double>& ms) {
-    return ms ? cli::threeDigits(*ms) : "";
 }
 
 std::string deviceName(const Json& document, const std::string& id) {
@@ -53,54 +57,63 @@ std::string modelName(const Json& row) {
     return name;
 }
 
-// Of the smaller time: GPU times beyond the wall's come of timestamps that slow the driver down.
-std::optional<double> limitShare(const Json& row) {
+// The GPU's time, or the wall's where there is none, or where timestamps slow the driver down; then what share of it
+// the limit is. Nothing where the network was not timed.
+std::optional<std::string> cellOf(const Json& row) {
     const auto gpu = numberOf(row, "gpuMedianMs"), wall = numberOf(row, "wallMedianMs"),
                limit = numberOf(row, "limitMs");
-    if (gpu && wall && limit && *wall > 0 && *gpu > *wall) return *limit / *wall;
-    return numberOf(row, "limitShare");
+    if (!gpu && !wall) return std::nullopt;
+    const double ms = gpu && (!wall || *gpu <= *wall) ? *gpu : *wall;
+    const std::string time = ms < 1 ? fmt::format("{:#.3g}", ms) : cli::threeDigits(ms);  // GPUs take microseconds
+    return limit && ms > 0 ? fmt::format("{} ({:.0f} %)", time, 100 * *limit / ms) : time;
 }
 
-ResultRow rowOf(const Json& document, const Json& row) {
-    ResultRow result;
-    result.device = deviceName(document, textOf(row, "device"));
-    result.model = modelName(row);
-    result.precision = textOf(row, "precision");
-    result.batch = numberOf(row, "batch").value_or(1);
-    result.date = textOf(document, "date").substr(0, 10);
-    const std::optional<double> share = limitShare(row);
-    result.cells = {escaped(result.device),
-                    escaped(result.model),
-                    escaped(result.precision),
-                    fmt::format("{:.0f}", result.batch),
-                    timeCell(numberOf(row, "gpuMedianMs")),
-                    timeCell(numberOf(row, "wallMedianMs")),
-                    share ? fmt::format("{:.0f} %", 100 * *share) : "",
-                    escaped(result.date),
-                    escaped(textOf(document, "commit"))};
-    return result;
+Table tableOf(std::span<const Json> documents) {
+    Table table;
+    for (const Json& document : documents) {
+        if (textOf(document, "kind") != "model") continue;
+        for (const Json& row : document["results"]) {
+            const std::optional<std::string> cell = cellOf(row);
+            if (!cell) continue;
+            const Column column = {deviceName(document, textOf(row, "device")), textOf(row, "precision"),
+                                   textOf(document, "date").substr(0, 10), textOf(document, "commit")};
+            table[{modelName(row), numberOf(row, "batch").value_or(1)}][column] = *cell;
+        }
+    }
+    return table;
 }
 
 }  // namespace
 
 std::string resultsTable(std::span<const Json> documents) {
-    std::vector<ResultRow> rows;
-    for (const Json& document : documents) {
-        if (textOf(document, "kind") != "model") continue;
-        for (const Json& row : document["results"]) {
-            if (numberOf(row, "gpuMedianMs") || numberOf(row, "wallMedianMs")) rows.push_back(rowOf(document, row));
-        }
+    const Table table = tableOf(documents);
+    if (table.empty()) return "";
+    std::set<Column> columns;
+    bool hasBatches = false;
+    for (const auto& [network, cells] : table) {
+        hasBatches |= network.batch != 1;
+        for (const auto& [column, cell] : cells) columns.insert(column);
     }
-    if (rows.empty()) return "";
-    std::stable_sort(rows.begin(), rows.end(), [](const ResultRow& a, const ResultRow& b) {
-        return std::tie(a.device, a.model, a.precision, a.batch, a.date) <
-               std::tie(b.device, b.model, b.precision, b.batch, b.date);
-    });
-    std::string text =
-        "| device | network | precision | batch | GPU, ms | wall, ms | of the limit | date | commit |\n"
-        "|---|---|---|---|---|---|---|---|---|\n";
-    for (const ResultRow& row : rows) text += fmt::format("| {} |\n", fmt::join(row.cells, " | "));
-    return text;
+
+    std::string heads = "| ms (share of the limit) |", rule = "|---|", dates = "| measured |", commits = "| commit |";
+    for (const Column& column : columns) {
+        heads += fmt::format(" {}{}{} |", escaped(column.device), column.precision.empty() ? "" : ", ",
+                             escaped(column.precision));
+        rule += "---|";
+        dates += fmt::format(" {} |", escaped(column.date));
+        commits += fmt::format(" {} |", escaped(column.commit));
+    }
+    std::string text = fmt::format("{}\n{}\n", heads, rule);
+    for (const auto& [network, cells] : table) {
+        text += fmt::format("| {}{} |", escaped(network.name),
+                            hasBatches ? fmt::format(", batch {:.0f}", network.batch) : "");
+        for (const Column& column : columns) {
+            const auto cell = cells.find(column);
+            text += fmt::format(" {} |", cell == cells.end() ? "" : cell->second);
+        }
+        text += '\n';
+    }
+    return text + fmt::format("{}\n{}\n", dates, commits);
 }
 
 }  // namespace dunlin::bench

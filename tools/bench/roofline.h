@@ -11,8 +11,8 @@ namespace dunlin::bench {
 // Of each dispatch. The picture that preprocess reads counts as one of the network's size, which is what is measured.
 std::vector<DispatchCost> dispatchCosts(const Graph& graph, const LoweredNetwork& network);
 
-// Of each node, as the CPU computes them: activations and weights in float32, each read and written once. XNNPACK
-// reads some values out of the caches as soon as they are written, which is a bandwidth of its own (ceilings.h).
+// Of each node, as the CPU computes them: activations and weights in float32, each read and written once. A
+// kernel reads some values out of the caches as soon as they are written, which is a bandwidth of its own (ceilings.h).
 std::vector<DispatchCost> nodeCosts(const Graph& graph);
 
 // Nanoseconds. The sum over the dispatches of the longer of moving bytes and arithmetic, plus what it takes to start

@@ -22,6 +22,7 @@ namespace {
 // The library's own limits say the rest.
 constexpr uint32_t kMaxThreads = 256, kMaxBatch = DUNLIN_MAX_BATCH, kMaxTop = 100000, kMaxWorst = 100000,
                    kMaxPictures = 1000000000;
+constexpr double kMaxTuneSeconds = 86400;
 
 // What CLI11 writes into: the options of every command, and the texts that become values after parsing.
 struct Parsed {
@@ -52,8 +53,15 @@ void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) 
         ->check(wholeNumber(0, kMaxThreads))
         ->type_name("N");
     command
-        .add_option("--cache", parsed.cache, "folder for compiled pipelines, or none; default: the user's cache folder")
+        .add_option("--cache", parsed.cache,
+                    "folder for compiled pipelines and tuned kernels, or none; default: the user's cache folder")
         ->type_name("DIR");
+    command
+        .add_option("--tune", common.tuneSeconds,
+                    "spend up to so many seconds on finding the fastest verified kernels for a Vulkan device; kept in "
+                    "the cache, which later commands use")
+        ->check(CLI::Range(0.0, kMaxTuneSeconds))
+        ->type_name("SECONDS");
     command.add_flag("--validation", common.validation, "run under the Khronos validation layer (slow)");
     command.add_flag("--quiet", common.quiet, "no notices and no progress bar on stderr");
     command.add_flag("--json", common.json, "one JSON document on stdout");

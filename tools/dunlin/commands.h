@@ -17,6 +17,7 @@ struct CommonOptions {
     DunlinPrecision precision = DUNLIN_PRECISION_AUTO;
     uint32_t threads = 0;        // 0: as many as the process may use
     std::string cacheDirectory;  // empty: no cache
+    double tuneSeconds = 0;      // 0: no tuning, but what is in the cache is used
     bool validation = false;
     bool quiet = false;
     bool json = false;

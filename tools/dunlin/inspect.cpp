@@ -11,7 +11,7 @@
 #include "runtime/plan/lower.h"
 #include "runtime/plan/memory_plan.h"
 #include "runtime/plan/prepack.h"
-#include "runtime/vulkan/device.h"
+#include "runtime/tuning/tuner.h"
 #include "tools/dunlin/commands.h"
 #include "tools/dunlin/inside_model.h"
 #include "tools/dunlin/internals.h"
@@ -29,6 +29,7 @@ struct PlanningDevice {
     std::string id = "cpu", name = "the least that Vulkan 1.1 guarantees";
     DeviceLimits limits;
     bool software = true;
+    std::shared_ptr<vulkan::VulkanDevice> vulkan = nullptr;
 };
 
 Outcome<PlanningDevice> openVulkan(int index, bool validation) {
@@ -39,7 +40,7 @@ Outcome<PlanningDevice> openVulkan(int index, bool validation) {
                       outcomeOf(vulkan::VulkanDevice::create(options)));
     const vulkan::Capabilities& capabilities = device->capabilities();
     return PlanningDevice{fmt::format("vulkan:{}", index), capabilities.name, device->limits(),
-                          capabilities.isSoftware()};
+                          capabilities.isSoftware(), device};
 }
 
 // By the rules of --device. The CPU has no program of its own: it stands for the smallest device that there may be.
@@ -66,26 +67,49 @@ struct Inspected {
     std::shared_ptr<const Model> model;
     PlanningDevice device;
     Graph graph;
-    Program program;
+    LoweredNetwork lowered;
+    tuning::TuningReport tuning;
     MemoryPlan plan;
     std::vector<bool> barrierBefore;
 
+    const Program& program() const { return lowered.program; }
     size_t barriers() const {
         return static_cast<size_t>(std::count(barrierBefore.begin(), barrierBefore.end(), true));
     }
     // Of one image.
-    uint64_t macs() const { return static_cast<uint64_t>(multiplyAdds(graph) / program.input.n); }
+    uint64_t macs() const { return static_cast<uint64_t>(multiplyAdds(graph) / program().input.n); }
     uint64_t packedBytes() const {
         uint64_t bytes = 0;
-        for (const Constant& constant : constantsOf(graph, program.precision)) bytes += constant.sizeBytes;
+        for (const Constant& constant : constantsOf(graph, program().precision)) bytes += constant.sizeBytes;
         return bytes;
     }
     std::map<std::string, size_t> kernels() const {
         std::map<std::string, size_t> counts;
-        for (const Dispatch& dispatch : program.dispatches) ++counts[row(dispatch.variant.kernel).name];
+        for (const Dispatch& dispatch : program().dispatches) ++counts[row(dispatch.variant.kernel).name];
         return counts;
     }
 };
+
+// The forms that a session would have. Without --tune, what the cache says; the CPU has none.
+Outcome<tuning::Tuned> tune(const Model& model, const PlanningDevice& device, const SessionOptions& session,
+                            const CommonOptions& common) {
+    if (!device.vulkan) return tuning::Tuned();
+    const auto hear = [&](vulkan::NoticeSeverity severity, const std::string& text) {
+        if (severity == vulkan::NoticeSeverity::Warning && !common.quiet) printError(text);
+    };
+    DUNLIN_CLI_ASSIGN(const std::unique_ptr<vulkan::VulkanBackend> backend,
+                      outcomeOf(vulkan::VulkanBackend::create(device.vulkan, common.cacheDirectory, hear)));
+    tuning::Tuner tuner(*backend, {{}, {}, common.cacheDirectory}, hear);
+    ProgressBar progress("tuning", !common.quiet && common.tuneSeconds > 0);
+    vulkan::VulkanSessionOptions options;
+    options.session = session;
+    options.session.progress = [&](float share) {
+        progress.update(share);
+        return true;
+    };
+    const std::shared_ptr<const ModelData> data(std::shared_ptr<const void>(), &model.data);
+    return outcomeOf(tuner.tune(data, options, common.tuneSeconds * 1000));
+}
 
 Outcome<Inspected> inspectModel(const InspectOptions& options) {
     DUNLIN_CLI_ASSIGN(const std::shared_ptr<const Model> model,
@@ -101,11 +125,13 @@ Outcome<Inspected> inspectModel(const InspectOptions& options) {
     DUNLIN_CLI_ASSIGN(session.precision, choosePrecision(options.common.precision, device));
     DUNLIN_CLI_ASSIGN(Graph graph,
                       outcomeOf(model->data.buildGraph({session.batch, session.height, session.width, 3})));
-    DUNLIN_CLI_ASSIGN(Program program, outcomeOf(lower(graph, session, device.limits)));
-    MemoryPlan plan = planMemory(program, device.limits.offsetAlignment);
-    std::vector<bool> barrierBefore = planBarriers(program, plan);
-    return Inspected{model,           std::move(device),       std::move(graph), std::move(program),
-                     std::move(plan), std::move(barrierBefore)};
+    DUNLIN_CLI_ASSIGN(const tuning::Tuned tuned, tune(*model, device, session, options.common));
+    session.forms = tuned.forms;
+    DUNLIN_CLI_ASSIGN(LoweredNetwork lowered, outcomeOf(lowerNetwork(graph, session, device.limits)));
+    MemoryPlan plan = planMemory(lowered.program, device.limits.offsetAlignment);
+    std::vector<bool> barrierBefore = planBarriers(lowered.program, plan);
+    return Inspected{model,        std::move(device), std::move(graph),        std::move(lowered),
+                     tuned.report, std::move(plan),   std::move(barrierBefore)};
 }
 
 // The whole program is recorded into one command buffer and submitted at once: that is what the recorder does.
@@ -117,19 +143,25 @@ Json summaryJson(const Inspected& network) {
     return {{"model", network.model->architecture.name},
             {"weights", network.model->weightsDescription},
             {"device", network.device.id},
-            {"precision", network.program.precision == Precision::Fp16 ? "fp16" : "fp32"},
-            {"batch", network.program.input.n},
-            {"input", {3, network.program.input.h, network.program.input.w}},
+            {"precision", network.program().precision == Precision::Fp16 ? "fp16" : "fp32"},
+            {"batch", network.program().input.n},
+            {"input", {3, network.program().input.h, network.program().input.w}},
             {"classes", network.model->data.classes},
             {"parameters", parameterCount(network.graph)},
             {"macs", network.macs()},
             {"weightsBytes", network.model->weightsBytes},
             {"packedWeightsBytes", network.packedBytes()},
-            {"dispatches", network.program.dispatches.size()},
+            {"dispatches", network.program().dispatches.size()},
             {"barriers", network.barriers()},
             {"submits", kSubmits},
-            {"pipelines", countPipelines(network.program)},
-            {"microBatch", network.program.microBatch},
+            {"pipelines", countPipelines(network.program())},
+            {"tuning",
+             {{"problems", network.tuning.problems},
+              {"tuned", network.tuning.tuned},
+              {"formsTried", network.tuning.formsTried},
+              {"formsRejected", network.tuning.formsRejected},
+              {"seconds", network.tuning.milliseconds / 1e3}}},
+            {"microBatch", network.program().microBatch},
             {"arenaBytes", network.plan.arenaBytes},
             {"arenaLowerBoundBytes", network.plan.lowerBoundBytes},
             {"kernels", kernels}};
@@ -137,7 +169,7 @@ Json summaryJson(const Inspected& network) {
 
 std::string summaryText(const Inspected& network) {
     const Model& model = *network.model;
-    const Program& program = network.program;
+    const Program& program = network.program();
     std::string kernels;
     for (const auto& [name, count] : network.kernels())
         kernels += fmt::format("{}{} {}", kernels.empty() ? "" : ", ", count, name);
@@ -159,6 +191,14 @@ std::string summaryText(const Inspected& network) {
     table.addRow({"barriers", std::to_string(network.barriers())});
     table.addRow({"submits", std::to_string(kSubmits)});
     table.addRow({"pipelines", std::to_string(countPipelines(program))});
+    if (network.tuning.tuned > 0) {
+        const std::string now =
+            network.tuning.measured == 0
+                ? ""
+                : fmt::format("; now {} forms in {:.1f} s, {} of them wrong", network.tuning.formsTried,
+                              network.tuning.milliseconds / 1e3, network.tuning.formsRejected);
+        table.addRow({"tuned", fmt::format("{} of {} problems{}", network.tuning.tuned, network.tuning.problems, now)});
+    }
     table.addRow(
         {"arena", fmt::format("{}, {:.2f} times its lower bound", formatBytes(network.plan.arenaBytes), ratio)});
     return table.text();
@@ -180,8 +220,8 @@ Outcome<ExitStatus> inspect(const InspectOptions& options) {
     DUNLIN_CLI_ASSIGN(const Inspected network, inspectModel(options));
     std::vector<std::pair<const char*, std::string>> parts;
     if (options.graph) parts.emplace_back("graph", graphText(network.graph));
-    if (options.program) parts.emplace_back("program", print(network.program));
-    if (options.plan) parts.emplace_back("plan", planText(network.program, network.plan, network.barrierBefore));
+    if (options.program) parts.emplace_back("program", print(network.lowered));
+    if (options.plan) parts.emplace_back("plan", planText(network.program(), network.plan, network.barrierBefore));
     if (options.common.json) {
         Json document = summaryJson(network);
         for (const auto& [name, text] : parts) document[name] = linesJson(text);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "tools/dunlin/model_place.h"
 #include "tools/dunlin/output.h"
 
@@ -55,13 +57,29 @@ Outcome<OpenedSession> openSession(const OpenedDevice& device, const OpenedModel
                                    SessionOptions options) {
     ProgressBar progress("preparing", !common.quiet);
     options.precision = common.precision;
+    options.tuningBudgetMs = tuningBudgetMs(common);
     options.progress = [&progress](float share) {
         progress.update(share);
         return true;
     };
     DUNLIN_CLI_ASSIGN(Session session, outcomeOf(Session::create(device.device, model.model, options)));
     DUNLIN_CLI_ASSIGN(const DunlinSessionInfo info, outcomeOf(session.info()));
+    if (common.tuneSeconds > 0 && !common.quiet) {
+        progress.clear();
+        printError(tuningText(info));
+    }
     return OpenedSession{std::move(session), info};
+}
+
+uint32_t tuningBudgetMs(const CommonOptions& common) {
+    return static_cast<uint32_t>(std::lround(common.tuneSeconds * 1000));
+}
+
+std::string tuningText(const DunlinSessionInfo& info) {
+    if (info.dispatches == 0) return "there is nothing to tune on the CPU";
+    return fmt::format("{} of {} kernel problems are tuned: {} forms tried in {:.1f} s, {} of them wrong",
+                       info.tunedProblems, info.tuningProblems, info.tuningFormsTried, info.tuningMs / 1e3,
+                       info.tuningFormsRejected);
 }
 
 const char* precisionName(DunlinPrecision precision) {

@@ -62,6 +62,10 @@ struct OpenedSession {
 Outcome<OpenedSession> openSession(const OpenedDevice& device, const OpenedModel& model, const CommonOptions& common,
                                    SessionOptions options);
 
+// Of --tune.
+uint32_t tuningBudgetMs(const CommonOptions& common);
+// What --tune came to, in one sentence.
+std::string tuningText(const DunlinSessionInfo& info);
 const char* precisionName(DunlinPrecision precision);  // "fp32"
 
 }  // namespace dunlin::cli

@@ -28,17 +28,17 @@ DunlinBool forwardProgress(void* userData, float share) {
 }
 
 Outcome<OwnedSession> createSession(DunlinDevice device, std::shared_ptr<const Model> model, const Shape& input,
-                                    DunlinPrecision precision, DunlinFusion fusion,
-                                    const std::function<void(float)>& progress) {
+                                    const ReferenceRunOptions& wanted, const std::function<void(float)>& progress) {
     DunlinModel_T handle{std::make_shared<api::OpenModel>(api::OpenModel{std::move(model), 0, 0})};
     DunlinSessionOptions options = {};
     options.sType = DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS;
     options.batch = static_cast<uint32_t>(input.n);
     options.height = static_cast<uint32_t>(input.h);
     options.width = static_cast<uint32_t>(input.w);
-    options.precision = precision;
+    options.precision = wanted.precision;
     options.inputKinds = DUNLIN_INPUT_TENSOR;
-    options.fusion = fusion;
+    options.fusion = wanted.fusion;
+    options.tuningBudgetMs = wanted.tuningBudgetMs;
     options.progress = forwardProgress;
     options.progressUserData = const_cast<std::function<void(float)>*>(&progress);
     DunlinSession session = nullptr;
@@ -65,11 +65,11 @@ Outcome<std::vector<float>> runLogits(DunlinSession session, const DunlinSession
     return values;
 }
 
-Outcome<ReferenceVerdict> compare(const ReferenceFile& reference, DunlinDevice device, DunlinPrecision precision,
-                                  DunlinFusion fusion, const std::function<void(float)>& progress) {
+Outcome<ReferenceVerdict> compare(const ReferenceFile& reference, DunlinDevice device,
+                                  const ReferenceRunOptions& options, const std::function<void(float)>& progress) {
     DUNLIN_CLI_ASSIGN(std::shared_ptr<const Model> model, outcomeOf(openReferenceModel(reference)));
     DUNLIN_CLI_ASSIGN(const OwnedSession session,
-                      createSession(device, std::move(model), reference.input, precision, fusion, progress));
+                      createSession(device, std::move(model), reference.input, options, progress));
     DunlinSessionInfo info = {};
     info.sType = DUNLIN_STRUCTURE_TYPE_SESSION_INFO;
     DunlinError error;
@@ -85,10 +85,10 @@ Outcome<ReferenceVerdict> compare(const ReferenceFile& reference, DunlinDevice d
 
 }  // namespace
 
-Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
-                                       DunlinFusion fusion, const std::function<void(float)>& progress) {
+Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, const ReferenceRunOptions& options,
+                                       const std::function<void(float)>& progress) {
     DUNLIN_CLI_ASSIGN(const ReferenceFile reference, outcomeOf(loadReference(file)));
-    Outcome<ReferenceVerdict> verdict = compare(reference, device, precision, fusion, progress);
+    Outcome<ReferenceVerdict> verdict = compare(reference, device, options, progress);
     if (!verdict.ok()) return Failure{verdict.failure().status, file + ": " + verdict.failure().message};
     return verdict;
 }

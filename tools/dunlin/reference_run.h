@@ -20,10 +20,17 @@ struct ReferenceVerdict {
     bool pass = false;
 };
 
+// What a session for a reference is asked for beside what the reference says.
+struct ReferenceRunOptions {
+    DunlinPrecision precision = DUNLIN_PRECISION_AUTO;
+    DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
+    uint32_t tuningBudgetMs = 0;
+};
+
 // Builds the network of a reference file with its formula weights, runs its input at its batch, and compares.
 // `progress` is told 0 to 1 while the session is made.
-Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, DunlinPrecision precision,
-                                       DunlinFusion fusion, const std::function<void(float)>& progress);
+Outcome<ReferenceVerdict> runReference(const std::string& file, DunlinDevice device, const ReferenceRunOptions& options,
+                                       const std::function<void(float)>& progress);
 
 // Another architecture that the weights of a model fit as well, which takes pictures differently; empty where there is
 // none or the architecture was given.

@@ -86,10 +86,11 @@ void print(const std::vector<Row>& rows, const DunlinDeviceInfo& device, bool js
 Outcome<ExitStatus> verify(const VerifyOptions& options) {
     DUNLIN_CLI_ASSIGN(const OpenedDevice device, openDevice(options.common));
     ProgressBar progress("verifying", !options.common.quiet);
+    const ReferenceRunOptions wanted = {options.common.precision, options.fusion, tuningBudgetMs(options.common)};
     std::vector<Row> rows;
     for (const std::string& file : options.references) {
         const auto done = static_cast<float>(rows.size()), all = static_cast<float>(options.references.size());
-        rows.push_back({file, runReference(file, device.device.handle(), options.common.precision, options.fusion,
+        rows.push_back({file, runReference(file, device.device.handle(), wanted,
                                            [&](float share) { progress.update((done + share) / all); })});
         if (rows.back().verdict.ok()) continue;
         progress.clear();

@@ -5,6 +5,9 @@
 
 namespace dunlin::cpu {
 
+// Elements of one job of an elementwise op: 32 KiB a map.
+constexpr size_t kElementsAJob = 8192;
+
 // output[i] = activation(input[i]) for i < count; both may be the same memory.
 void activate(const Workers& workers, Activation activation, const float* input, float* output, size_t count);
 

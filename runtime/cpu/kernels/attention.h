@@ -1,5 +1,5 @@
 // Softmax attention (Vaswani et al. 2017): of all pixels, of the same places of patches (MobileViT), or within windows
-// (Swin). Scores of a few queries exist at a time.
+// (Swin). Scores of a block of queries exist at a time.
 #pragma once
 
 #include <vector>
@@ -19,35 +19,35 @@ class AttentionKernel final : public Kernel {
              std::byte* scratch) const override;
 
   private:
-    // Sizes of what a worker has in its scratch, in floats. Rows are padded to whole vectors.
-    struct Layout {
-        size_t tokens = 0, tokenStride = 0;  // of a group: tokens that attend to each other
-        size_t headChannels = 0, headStride = 0;
-        size_t floats() const;
-    };
-    // One worker's scratch.
-    struct Buffers;
+    // Queries that a job takes, one block after the other: few, so that there are jobs for many threads, but enough to
+    // pay for the keys that they read.
+    static constexpr size_t kJobQueries = 64;
 
-    static Layout layoutOf(const Attention& attention, const Shape& output);
+    struct Maps {
+        const float* input;
+        float* output;
+    };
+
+    static size_t tokenCount(const Attention& attention, const Shape& output);
     static size_t groupCount(const Attention& attention, const Shape& output);
+    static size_t scratchBytes(size_t tokens, size_t headChannels);
     void placePatches(const Attention& attention);
     void placeWindows(const AttentionWindows& windows);
+    void findDividedGroups();
     void spreadBias(const AttentionWindows& windows, const FoldedWeights& weights);
 
     template <typename Tag>
-    void attend(Tag tag, const float* input, float* output, size_t item, float* scratch) const;
-    void gather(const float* image, size_t group, size_t head, const Buffers& buffers) const;
-    template <typename Tag>
-    void attendFrom(Tag tag, const float* image, float* output, size_t group, size_t head, size_t firstQuery,
-                    size_t queries, const Buffers& buffers) const;
-    void shareOut(float* scores, size_t group, size_t head, size_t query, float* sum) const;
+    void attendJob(Tag tag, const Maps& maps, size_t job, std::byte* scratch) const;
 
     Shape shape_;  // of the output
     size_t heads_, groups_;
-    Layout layout_;
-    std::vector<int32_t> places_;  // [group][token]: the pixel in its image; -1 for a padded token
-    std::vector<float> parts_;     // [group][token]: which part of the map a shift has brought it from; empty without
-    std::vector<float> bias_;      // [head][query][tokenStride]; empty without windows
+    size_t tokens_;       // of a group: pixels that attend to each other
+    size_t tokenStride_;  // padded to whole vectors
+    size_t headChannels_;
+    std::vector<int32_t> places_;   // [group][token]: the pixel in its image; -1 for a padded token
+    std::vector<float> parts_;      // [group][tokenStride]: which part of the map a shift has brought it from; or empty
+    std::vector<uint8_t> divided_;  // [group]: whether it has more than one of those
+    std::vector<float> bias_;       // [head][key][tokenStride of queries]; empty without windows
     std::vector<float> paddedToken_;
 };
 

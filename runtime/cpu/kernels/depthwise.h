@@ -1,8 +1,10 @@
-// Depthwise convolutions of large kernels: XNNPACK is fast up to 25 taps.
+// Depthwise convolutions.
 #pragma once
 
-#include <vector>
+#include <algorithm>
 
+#include "runtime/cpu/kernels/aligned.h"
+#include "runtime/cpu/kernels/depthwise_strip.h"
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/weights/fold.h"
 
@@ -13,22 +15,58 @@ class DepthwiseKernel final : public Kernel {
   public:
     static KernelNeed need(const Conv2d& conv, const Shape& input, size_t workers);
 
-    DepthwiseKernel(const Conv2d& conv, const Shape& input, const Shape& output, FoldedWeights weights);
+    DepthwiseKernel(const Conv2d& conv, const Shape& input, const Shape& output, const FoldedWeights& weights);
     void run(const Workers& workers, std::span<const float* const> inputs, float* output,
              std::byte* scratch) const override;
 
-  private:
-    template <typename Tag>
-    void computeRow(Tag tag, const float* input, float* output, size_t row, const float** pixels) const;
-    template <typename Tag>
-    void computeStrip(Tag, const float* const* pixels, float* output, size_t count, size_t channel) const;
-    void computeRest(const float* const* pixels, float* output, size_t count, size_t channel) const;
+    // One row of outputs of a map. rowOf(y) is where row y of the input lies, for 0 <= y < its height; `rows` has
+    // room for as many pointers as the kernel has rows.
+    template <typename RowOf>
+    void computeRow(const StripFunctions& functions, size_t row, RowOf rowOf, const float** rows, float* output) const;
+    StripFunctions functions(Vectors vectors) const {
+        return stripFunctions(vectors, sizeOf(conv_.kernelW), sizeOf(conv_.strideW), sizeOf(input_.c),
+                              sizeOf(output_.w));
+    }
 
+  private:
     Conv2d conv_;
     Shape input_, output_;
-    std::vector<float> weight_;  // [kernelH][kernelW][channels]
-    std::vector<float> bias_;
-    std::vector<float> zeros_;  // a pixel of the padding
+    AlignedFloats weight_;  // [kernelH][kernelW][channels]
+    AlignedFloats bias_;
 };
+
+template <typename RowOf>
+void DepthwiseKernel::computeRow(const StripFunctions& functions, size_t row, RowOf rowOf, const float** rows,
+                                 float* output) const {
+    const size_t channels = sizeOf(input_.c), width = sizeOf(output_.w);
+    const auto top = static_cast<std::ptrdiff_t>(row) * conv_.strideH - conv_.padding.top;
+    const auto firstTap = static_cast<size_t>(std::clamp<std::ptrdiff_t>(-top, 0, conv_.kernelH));
+    const auto endTap = static_cast<size_t>(std::clamp<std::ptrdiff_t>(input_.h - top, 0, conv_.kernelH));
+    size_t rowCount = 0;
+    for (size_t tap = firstTap; tap < endTap; ++tap)
+        rows[rowCount++] = rowOf(static_cast<size_t>(top + static_cast<std::ptrdiff_t>(tap)));
+
+    Strip strip = {.rows = rows,
+                   .rowCount = rowCount,
+                   .weights = weight_.get() + firstTap * sizeOf(conv_.kernelW) * channels,
+                   .bias = bias_.get(),
+                   .channels = channels,
+                   .kernelWidth = sizeOf(conv_.kernelW),
+                   .stride = sizeOf(conv_.strideW),
+                   .left = -std::ptrdiff_t{conv_.padding.left},
+                   .width = sizeOf(input_.w),
+                   .outputs = 0,
+                   .output = output,
+                   .activation = conv_.activation};
+    for (size_t x = 0; x < width; x += strip.outputs) {
+        strip.outputs = std::min(functions.outputs, width - x);
+        const auto end =
+            strip.left + static_cast<std::ptrdiff_t>((functions.outputs - 1) * strip.stride + strip.kernelWidth);
+        const bool isInside = strip.left >= 0 && end <= input_.w && strip.outputs == functions.outputs;
+        (isInside ? functions.inside : functions.any)(strip);
+        strip.left += static_cast<std::ptrdiff_t>(strip.outputs * strip.stride);
+        strip.output += strip.outputs * channels;
+    }
+}
 
 }  // namespace dunlin::cpu

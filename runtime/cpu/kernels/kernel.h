@@ -1,4 +1,4 @@
-// The ops that XNNPACK lacks, or is slow at: one object a node, made when a session is created.
+// The ops of the graph on the CPU: one object a step, made when a session is created.
 #pragma once
 
 #include <cstddef>
@@ -24,24 +24,36 @@ struct KernelNeed {
     uint64_t scratchBytes = 0;   // while it runs
 };
 
-// Computes a node, without its activation. Immutable: one object may run on several maps at once, each with scratch of
-// its own. Nothing is allocated while it runs.
+// What a step computes besides its node, one that hasFusion().
+struct Fusion {
+    ValueId gate = kNoValue;                   // [n, 1, 1, c]: the pixels of the input are multiplied by it
+    ValueId residual = kNoValue;               // added to the node's result
+    Activation activation = Activation::None;  // after the addition
+    bool operator==(const Fusion&) const = default;
+};
+
+// Computes a node with its activation, and what is fused into it. Immutable: one object may run on several maps at
+// once, each with scratch of its own. Nothing is allocated while it runs.
 class Kernel {
   public:
     virtual ~Kernel() = default;
-    // `inputs` in the order of inputsOf(op), NHWC; the output overlaps none of them. `scratch`: the scratchBytes of
-    // kernelNeed() for at least workers.count, aligned for doubles and pointers.
+    // `inputs` in the order of inputsOf(op), then the gate and the residual where there are, NHWC; the output overlaps
+    // none of them. `scratch`: the scratchBytes of kernelNeed() for at least workers.count, aligned for doubles and
+    // pointers.
     virtual void run(const Workers& workers, std::span<const float* const> inputs, float* output,
                      std::byte* scratch) const = 0;
 };
 
-// Whether a node is computed by a kernel of this folder rather than by XNNPACK.
-bool hasKernel(const Graph& graph, const Node& node);
+// Whether a kernel can add a residual to its node's result, where the node has no activation, and whether it can
+// multiply its input by a gate.
+bool hasFusion(const Graph& graph, const Node& node);
+bool hasGate(const Graph& graph, const Node& node);
 
-// For nodes that have one. Known from the graph alone, before anything is read or allocated.
-KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers);
+// Known from the graph alone, before anything is read or allocated.
+KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion = {});
 
-// For nodes that have one; reads and folds its weights. Errors are those of the weights.
-Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights);
+// Reads and folds the node's weights. Errors are those of the weights.
+Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
+                                           const Fusion& fusion = {});
 
 }  // namespace dunlin::cpu

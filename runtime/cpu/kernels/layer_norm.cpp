@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "runtime/cpu/kernels/matrix.h"
+#include "runtime/cpu/kernels/vector_loop.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -11,29 +11,23 @@ constexpr size_t kPixelsAJob = 16;
 // Elements whose sum is one number: the sums do not depend on who adds them, and few floats go into each.
 constexpr size_t kElementsASum = 4096;
 
-DUNLIN_INLINE inline float sumOf(const float* x, size_t count) {
-    float lanes[kLanes] = {};
-    const size_t whole = count / kLanes * kLanes;
-    for (size_t i = 0; i < whole; i += kLanes)
-        for (size_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
-    for (size_t i = whole; i < count; ++i) lanes[i - whole] += x[i];
-    return sumOfLanes(lanes);
-}
-
 // The sum of (x - mean)^2: in a pass of its own, because the mean of the squares less the square of the mean would
 // cancel where the mean is large.
-DUNLIN_INLINE inline float squaresOf(const float* x, size_t count, float mean) {
-    float lanes[kLanes] = {};
-    const size_t whole = count / kLanes * kLanes;
-    for (size_t i = 0; i < whole; i += kLanes)
-        for (size_t l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - mean) * (x[i + l] - mean);
-    for (size_t i = whole; i < count; ++i) lanes[i - whole] += (x[i] - mean) * (x[i] - mean);
-    return sumOfLanes(lanes);
+template <typename Tag>
+DUNLIN_INLINE inline float squaresOf(Tag tag, const float* x, size_t count, float mean) {
+    return sumOver(tag, x, count, [=](auto number) DUNLIN_INLINE { return (number - mean) * (number - mean); });
 }
 
-DUNLIN_INLINE inline void normalise(const float* input, float* output, size_t channels, float mean, float scale,
-                                    const float* weight, const float* bias) {
-    for (size_t c = 0; c < channels; ++c) output[c] = (input[c] - mean) * scale * weight[c] + bias[c];
+template <typename Tag>
+DUNLIN_INLINE inline void normalise(Tag tag, const float* input, float* output, size_t channels, float mean,
+                                    float scale, const float* weights, const float* biases) {
+    forEachVector(tag, 0, channels, [=](size_t c, auto part) DUNLIN_INLINE {
+        typename decltype(part)::Vector number, weight, bias;
+        part.load(number, input + c);
+        part.load(weight, weights + c);
+        part.load(bias, biases + c);
+        part.store(output + c, (number - mean) * scale * weight + bias);
+    });
 }
 
 size_t elementsOf(const Shape& shape) {
@@ -70,14 +64,15 @@ void LayerNormKernel::normalisePixels(const Workers& workers, const float* input
     const auto pixels = static_cast<size_t>(shape_.pixelCount()), channels = weight_.size();
     const auto epsilon = static_cast<float>(epsilon_);
     const float *const weight = weight_.data(), *const bias = bias_.data();
-    forEach(workers, divideUp(pixels, kPixelsAJob), [=](size_t job) DUNLIN_INLINE {
+    forEach(workers, divideUp(pixels, kPixelsAJob), [=](size_t job, auto tag) DUNLIN_INLINE {
         const size_t end = std::min(pixels, (job + 1) * kPixelsAJob);
         const auto count = static_cast<float>(channels);
         for (size_t pixel = job * kPixelsAJob; pixel < end; ++pixel) {
             const float* const x = input + pixel * channels;
-            const float mean = sumOf(x, channels) / count;
-            const float variance = squaresOf(x, channels, mean) / count;
-            normalise(x, output + pixel * channels, channels, mean, 1 / std::sqrt(variance + epsilon), weight, bias);
+            const float mean = sumOf(tag, x, channels) / count;
+            const float variance = squaresOf(tag, x, channels, mean) / count;
+            normalise(tag, x, output + pixel * channels, channels, mean, 1 / std::sqrt(variance + epsilon), weight,
+                      bias);
         }
     });
 }
@@ -91,21 +86,21 @@ void LayerNormKernel::normaliseImage(const Workers& workers, const float* input,
     };
     const auto sizeOf = [=](size_t job)
                             DUNLIN_INLINE { return std::min(kElementsASum, elements - job * kElementsASum); };
-    forEach(workers, sumCount, [=](size_t job) DUNLIN_INLINE {
-        sums[job] = static_cast<double>(sumOf(input + job * kElementsASum, sizeOf(job)));
+    forEach(workers, sumCount, [=](size_t job, auto tag) DUNLIN_INLINE {
+        sums[job] = static_cast<double>(sumOf(tag, input + job * kElementsASum, sizeOf(job)));
     });
     const auto mean = static_cast<float>(total());
-    forEach(workers, sumCount, [=](size_t job) DUNLIN_INLINE {
-        sums[job] = static_cast<double>(squaresOf(input + job * kElementsASum, sizeOf(job), mean));
+    forEach(workers, sumCount, [=](size_t job, auto tag) DUNLIN_INLINE {
+        sums[job] = static_cast<double>(squaresOf(tag, input + job * kElementsASum, sizeOf(job), mean));
     });
     const auto scale = static_cast<float>(1 / std::sqrt(total() + epsilon_));
 
     const size_t channels = weight_.size(), pixels = elements / channels;
     const float *const weight = weight_.data(), *const bias = bias_.data();
-    forEach(workers, divideUp(pixels, kPixelsAJob), [=](size_t job) DUNLIN_INLINE {
+    forEach(workers, divideUp(pixels, kPixelsAJob), [=](size_t job, auto tag) DUNLIN_INLINE {
         const size_t end = std::min(pixels, (job + 1) * kPixelsAJob);
         for (size_t pixel = job * kPixelsAJob; pixel < end; ++pixel)
-            normalise(input + pixel * channels, output + pixel * channels, channels, mean, scale, weight, bias);
+            normalise(tag, input + pixel * channels, output + pixel * channels, channels, mean, scale, weight, bias);
     });
 }
 

@@ -31,26 +31,23 @@ template <typename Tag>
 DUNLIN_INLINE inline void multiply(Tag, Rows<const float> a, Rows<const float> b, Rows<float> result, size_t rows,
                                    size_t depth, size_t columns) {
     constexpr size_t kFloats = Tag::kFloats;
-    // Two vectors a row: with more, the partial results and their factors would not fit the registers.
+    // Two vectors a row: with more, the partial results and their factors would not fit the registers. Vectors of 16
+    // come one by one, as columns do.
+    constexpr size_t kVectors = 2 * kFloats <= kLanes ? 2 : 1;
     for (size_t row = 0; row < rows; row += kMatrixRows)
-        for (size_t column = 0; column < columns; column += 2 * kFloats) {
-            typename Tag::Vector sums[kMatrixRows][2] = {};
+        for (size_t column = 0; column < columns; column += kVectors * kFloats) {
+            typename Tag::Vector sums[kMatrixRows][kVectors] = {};
             const float* const factors = a.data + row * a.stride;
             const float* other = b.data + column;
             for (size_t k = 0; k < depth; ++k, other += b.stride) {
-                typename Tag::Vector first, second;
-                Tag::load(first, other);
-                Tag::load(second, other + kFloats);
-                for (size_t r = 0; r < kMatrixRows; ++r) {
-                    sums[r][0] += factors[r * a.stride + k] * first;
-                    sums[r][1] += factors[r * a.stride + k] * second;
-                }
+                typename Tag::Vector columnsOfB[kVectors];
+                for (size_t v = 0; v < kVectors; ++v) Tag::load(columnsOfB[v], other + v * kFloats);
+                for (size_t r = 0; r < kMatrixRows; ++r)
+                    for (size_t v = 0; v < kVectors; ++v) sums[r][v] += factors[r * a.stride + k] * columnsOfB[v];
             }
             float* to = result.data + row * result.stride + column;
-            for (size_t r = 0; r < kMatrixRows; ++r, to += result.stride) {
-                Tag::store(to, sums[r][0]);
-                Tag::store(to + kFloats, sums[r][1]);
-            }
+            for (size_t r = 0; r < kMatrixRows; ++r, to += result.stride)
+                for (size_t v = 0; v < kVectors; ++v) Tag::store(to + v * kFloats, sums[r][v]);
         }
 }
 

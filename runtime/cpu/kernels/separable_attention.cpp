@@ -1,6 +1,8 @@
 #include "runtime/cpu/kernels/separable_attention.h"
 
-#include "runtime/cpu/kernels/math.h"
+#include <algorithm>
+
+#include "runtime/cpu/kernels/vector_loop.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -10,57 +12,88 @@ constexpr size_t kChannelsAJob = 64;
 
 }  // namespace
 
+// The pixels of a place of its image, row by row.
+template <typename Visit>
+DUNLIN_INLINE inline void SeparableAttentionKernel::forEachPixel(size_t place, Visit visit) const {
+    const size_t patchH = sizeOf(attention_.patchH), patchW = sizeOf(attention_.patchW);
+    const size_t h = sizeOf(shape_.h), w = sizeOf(shape_.w), image = place / (patchH * patchW);
+    for (size_t y = place / patchW % patchH; y < h; y += patchH)
+        for (size_t x = place % patchW; x < w; x += patchW) visit((image * h + y) * w + x);
+}
+
 KernelNeed SeparableAttentionKernel::need(const SeparableAttention& attention, const Shape& output) {
-    return {.scratchBytes = sizeOf(output.n) * sizeOf(attention.patchH) * sizeOf(attention.patchW) * sizeOf(output.c) *
-                            sizeof(float)};
+    const size_t pixels = static_cast<size_t>(output.pixelCount());
+    const size_t places = sizeOf(output.n) * sizeOf(attention.patchH) * sizeOf(attention.patchW);
+    return {.scratchBytes = (pixels + places * sizeOf(output.c)) * sizeof(float)};
+}
+
+// What each pixel's key counts, of one place of one image: [place][pixel of that place].
+template <typename Tag>
+DUNLIN_INLINE inline void SeparableAttentionKernel::shareOut(Tag tag, const float* input, float* shares,
+                                                             size_t place) const {
+    float* next = shares;
+    forEachPixel(place, [&](size_t pixel) DUNLIN_INLINE { *next++ = input[pixel * stride()]; });
+    const auto count = static_cast<size_t>(next - shares);
+    const float largest = largestOf(tag, shares, count);
+    forEachVector(tag, 0, count, [=](size_t i, auto part) DUNLIN_INLINE {
+        typename decltype(part)::Vector score;
+        part.load(score, shares + i);
+        part.store(shares + i, exponential(score - largest));
+    });
+    const float scale = 1 / sumOf(tag, shares, count);
+    for (size_t i = 0; i < count; ++i) shares[i] *= scale;
 }
 
 // The context of some channels, over the pixels of one place of one image.
-DUNLIN_INLINE inline void SeparableAttentionKernel::gatherContext(const float* input, float* context,
-                                                                  size_t item) const {
-    const size_t channels = sizeOf(shape_.c), stride = 1 + 2 * channels;
-    const size_t parts = divideUp(channels, kChannelsAJob);
-    const size_t place = item / parts, first = item % parts * kChannelsAJob;
-    const size_t count = std::min(kChannelsAJob, channels - first);
-    const size_t patchH = sizeOf(attention_.patchH), patchW = sizeOf(attention_.patchW);
-    const size_t h = sizeOf(shape_.h), w = sizeOf(shape_.w), image = place / (patchH * patchW);
-    const size_t top = place / patchW % patchH, left = place % patchW;
-    const float* const pixels = input + image * h * w * stride;
-
-    float largest = -kInfinity;
-    for (size_t y = top; y < h; y += patchH)
-        for (size_t x = left; x < w; x += patchW) largest = atLeast(largest, pixels[(y * w + x) * stride]);
-
+template <typename Tag>
+DUNLIN_INLINE inline void SeparableAttentionKernel::gatherContext(Tag tag, const float* input, const float* shares,
+                                                                  float* context, size_t place, size_t first,
+                                                                  size_t count) const {
     float sums[kChannelsAJob] = {};
-    double total = 0;
-    for (size_t y = top; y < h; y += patchH)
-        for (size_t x = left; x < w; x += patchW) {
-            const float* const pixel = pixels + (y * w + x) * stride;
-            const float share = exponential(pixel[0] - largest);
-            total += static_cast<double>(share);
-            for (size_t c = 0; c < count; ++c) sums[c] += share * pixel[1 + first + c];
-        }
-    const auto scale = static_cast<float>(1 / total);
-    for (size_t c = 0; c < count; ++c) context[place * channels + first + c] = sums[c] * scale;
+    forEachPixel(place, [&](size_t pixel) DUNLIN_INLINE {
+        const float share = *shares++;
+        const float* const keys = input + pixel * stride() + 1 + first;
+        forEachVector(tag, 0, count, [&](size_t c, auto part) DUNLIN_INLINE {
+            typename decltype(part)::Vector sum, key;
+            part.load(sum, sums + c);
+            part.load(key, keys + c);
+            part.store(sums + c, sum + share * key);
+        });
+    });
+    std::copy(sums, sums + count, context + first);
 }
 
 void SeparableAttentionKernel::run(const Workers& workers, std::span<const float* const> inputs, float* output,
                                    std::byte* scratch) const {
     const float* const input = inputs[0];
-    auto* const contexts = reinterpret_cast<float*>(scratch);
     const size_t channels = sizeOf(shape_.c), parts = divideUp(channels, kChannelsAJob);
     const size_t patchH = sizeOf(attention_.patchH), patchW = sizeOf(attention_.patchW);
-    forEach(workers, sizeOf(shape_.n) * patchH * patchW * parts,
-            [=, this](size_t item) DUNLIN_INLINE { gatherContext(input, contexts, item); });
+    const size_t places = sizeOf(shape_.n) * patchH * patchW;
+    const size_t pixelsOfPlace = static_cast<size_t>(shape_.pixelCount()) / places;
+    auto* const contexts = reinterpret_cast<float*>(scratch);
+    float* const shares = contexts + places * channels;
+    forEach(workers, places, [=, this](size_t place, auto tag) DUNLIN_INLINE {
+        shareOut(tag, input, shares + place * pixelsOfPlace, place);
+    });
+    forEach(workers, places * parts, [=, this](size_t job, auto tag) DUNLIN_INLINE {
+        const size_t place = job / parts, first = job % parts * kChannelsAJob;
+        gatherContext(tag, input, shares + place * pixelsOfPlace, contexts + place * channels, place, first,
+                      std::min(kChannelsAJob, channels - first));
+    });
 
     const size_t h = sizeOf(shape_.h), w = sizeOf(shape_.w);
-    forEach(workers, sizeOf(shape_.n) * h, [=](size_t row) DUNLIN_INLINE {
+    forEach(workers, sizeOf(shape_.n) * h, [=](size_t row, auto tag) DUNLIN_INLINE {
         const size_t image = row / h, top = row % h % patchH;
         for (size_t x = 0; x < w; ++x) {
             const float* const context = contexts + ((image * patchH + top) * patchW + x % patchW) * channels;
-            const float* const value = input + (row * w + x) * (1 + 2 * channels) + 1 + channels;
+            const float* const values = input + (row * w + x) * (1 + 2 * channels) + 1 + channels;
             float* const result = output + (row * w + x) * channels;
-            for (size_t c = 0; c < channels; ++c) result[c] = atLeast(value[c], 0) * context[c];
+            forEachVector(tag, 0, channels, [=](size_t c, auto part) DUNLIN_INLINE {
+                typename decltype(part)::Vector value, factor;
+                part.load(value, values + c);
+                part.load(factor, context + c);
+                part.store(result + c, atLeast(value, 0) * factor);
+            });
         }
     });
 }

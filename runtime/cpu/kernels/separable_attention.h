@@ -15,7 +15,14 @@ class SeparableAttentionKernel final : public Kernel {
              std::byte* scratch) const override;
 
   private:
-    void gatherContext(const float* input, float* context, size_t item) const;
+    size_t stride() const { return 1 + 2 * sizeOf(shape_.c); }
+    template <typename Visit>
+    void forEachPixel(size_t place, Visit visit) const;
+    template <typename Tag>
+    void shareOut(Tag tag, const float* input, float* shares, size_t place) const;
+    template <typename Tag>
+    void gatherContext(Tag tag, const float* input, const float* shares, float* context, size_t place, size_t first,
+                       size_t count) const;
 
     SeparableAttention attention_;
     Shape shape_;  // of the output

@@ -191,7 +191,7 @@ typedef struct DunlinDeviceInfo {
     void* pNext;
     char id[32];      /* what DunlinDeviceOptions::id takes: "cpu", "vulkan:0"; "vulkan" for a borrowed device */
     char name[256];   /* "AMD Radeon RX 6800 XT", or the processor's */
-    char driver[512]; /* name and version as the driver gives them; "XNNPACK" for the CPU */
+    char driver[512]; /* name and version as the driver gives them; of the CPU, the vectors in use: "AVX2" */
     char reason[512]; /* one sentence: why it is usable with what restriction, or why it is not; may be empty */
     DunlinDeviceType type;
     DunlinBool usable;
@@ -233,13 +233,22 @@ typedef struct DunlinDeviceOptions {
      * installed) and passes what it says to messageCallback. Slow. Has no effect on the CPU; must be 0 with a borrowed
      * device, whose instance is the caller's. */
     DunlinBool validation;
-    /* A folder for compiled pipelines, created when needed; files of other drivers or versions in it are ignored and
-     * replaced. NULL: nothing is read or written. Several processes may share one. Failing to write is a message, no
-     * error. */
+    /* A folder for compiled pipelines and what tuning found out (DunlinSessionOptions::tuningBudgetMs), created when
+     * needed; files of other drivers or versions in it are ignored and replaced. NULL: nothing is read or written.
+     * Several processes may share one. Failing to write is a message, no error. */
     const char* cacheDirectory;
     /* Optional, with its user data; both must stay valid until the device and its sessions are destroyed. */
     DunlinMessageCallback messageCallback;
     void* messageUserData;
+    /* What tuning found out elsewhere, shipped with an application: a file "tuning-....json" as it is written to
+     * cacheDirectory, or a folder of them, of which the one with this device's name is taken. Read once, never written;
+     * what cacheDirectory says goes before it. A file of another device, driver version or version of the library's
+     * shaders, and one that is absent or damaged, is ignored with a message. It can be wrong only about what is
+     * fastest: forms that the library itself would not try are ignored. NULL: none. */
+    const char* tuningCache;
+    /* The content of such a file, where it is in memory already; not needed after the call. NULL: none. */
+    const void* tuningCacheData;
+    uint64_t tuningCacheDataBytes;
 } DunlinDeviceOptions;
 
 /* `options` is optional: all defaults. Errors: UNKNOWN_NAME for an id that does not exist, with those that do;
@@ -358,7 +367,7 @@ typedef enum DunlinInputKind {
 
 /* How much of a network runs in one dispatch. Results differ by rounding only. The CPU has but one way. */
 typedef enum DunlinFusion {
-    DUNLIN_FUSION_DEFAULT = 0, /* what is known to pay */
+    DUNLIN_FUSION_DEFAULT = 0, /* what is known to pay, by tuning or else in general */
     DUNLIN_FUSION_MAX = 1,     /* whole blocks where the device allows it: the fewest dispatches, perhaps slower ones */
     DUNLIN_FUSION_MAX_ENUM = 0x7FFFFFFF
 } DunlinFusion;
@@ -381,9 +390,23 @@ typedef struct DunlinSessionOptions {
     uint32_t tapCount;
     const char* const* taps;
     uint64_t memoryLimitBytes;       /* of Vulkan device memory for this session. 0: memoryBudgetBytes of the device */
-    DunlinProgressCallback progress; /* optional */
+    DunlinProgressCallback progress; /* optional; covers tuning too */
     void* progressUserData;
     DunlinFusion fusion;
+    /* Milliseconds that creating the session may spend on tuning, beside what it takes anyway; 0: none. Vulkan devices
+     * only. The forms of each kernel (tile, load path, workgroup) are run on the device with random data, compared with
+     * a reference in double precision on the CPU and with themselves when repeated, and only those that are right and
+     * vary in no bit are timed; the fastest is taken. With DUNLIN_FUSION_DEFAULT, whole blocks in one dispatch are
+     * compared with their separate dispatches as well. The dearest layers come first, and what the time does not
+     * suffice for keeps its default. Where the default itself is wrong, which a driver's compiler can do, a right form
+     * is looked for however long it takes, and a warning says so.
+     *
+     * What is found out holds for every later session of the device, whatever its network, and is kept in
+     * DunlinDeviceOptions::cacheDirectory for later processes: with 0, too, sessions use what is known, which costs
+     * nothing. Results of differently tuned sessions differ by rounding. Uses a processor core, the device's queue, and
+     * device memory for a few copies of a layer at a time; times mean little while the device does something else.
+     * Seconds suffice for most of the gain on a small network; a software driver's compiler makes it tens of them. */
+    uint32_t tuningBudgetMs;
 } DunlinSessionOptions;
 
 /* The slow call: plans memory and barriers, compiles pipelines (milliseconds from a warm cache, up to seconds else) and
@@ -391,7 +414,8 @@ typedef struct DunlinSessionOptions {
  * the device's queue and waits. `options` is optional.
  *
  * Errors: INVALID_ARGUMENT for sizes out of range; UNSUPPORTED for a precision or input kind that the device has not;
- * DOES_NOT_FIT with need and limit before anything is allocated; UNKNOWN_NAME for a tap; CANCELLED. */
+ * DOES_NOT_FIT with need and limit before anything is allocated; UNKNOWN_NAME for a tap; CANCELLED; DEVICE where tuning
+ * found that no form of a kernel computes rightly on this driver. */
 DUNLIN_API DunlinStatus dunlinCreateSession(DunlinDevice device, DunlinModel model, const DunlinSessionOptions* options,
                                             DunlinSession* session, DunlinError* error);
 
@@ -413,9 +437,18 @@ typedef struct DunlinSessionInfo {
     uint32_t outputCount; /* 4 and the taps */
     uint64_t outputBytes; /* of the buffer that holds all outputs */
     uint64_t deviceBytes; /* allocated on the device for this session, shared weights included; the CPU: 0 if unknown */
-    uint32_t dispatches;  /* of the network, picture to top-k; 0 on the CPU, as the two below */
+    uint32_t dispatches;  /* of the network, picture to top-k; 0 on the CPU, as all below */
     uint32_t barriers;
     uint32_t pipelines;
+    /* What the dispatches are as problems for tuning, equal ones counted once, and how many of them are tuned: in this
+     * session's creation, before it, or by a file. 0 both where nothing was ever tuned for the device. */
+    uint32_t tuningProblems;
+    uint32_t tunedProblems;
+    /* In this session's creation: forms that were run, those of them that were wrong or not repeatable (messageCallback
+     * heard which), and the milliseconds it took. */
+    uint32_t tuningFormsTried;
+    uint32_t tuningFormsRejected;
+    uint32_t tuningMs;
 } DunlinSessionInfo;
 
 DUNLIN_API DunlinStatus dunlinGetSessionInfo(DunlinSession session, DunlinSessionInfo* info, DunlinError* error);

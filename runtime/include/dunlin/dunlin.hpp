@@ -123,6 +123,8 @@ struct DeviceOptions {
     std::string cacheDirectory = {};
     DunlinMessageCallback messageCallback = nullptr;
     void* messageUserData = nullptr;
+    std::string tuningCache = {};
+    std::span<const std::byte> tuningCacheData = {};
     const void* next = nullptr;  // extensions: pNext
 };
 
@@ -140,7 +142,10 @@ class Device {
                                            options.validation,
                                            detail::orNull(options.cacheDirectory),
                                            options.messageCallback,
-                                           options.messageUserData};
+                                           options.messageUserData,
+                                           detail::orNull(options.tuningCache),
+                                           options.tuningCacheData.data(),
+                                           options.tuningCacheData.size()};
         DunlinDevice device = nullptr;
         auto done = detail::invoke([&](DunlinError* error) { return dunlinCreateDevice(&plain, &device, error); });
         if (!done) return done.error();
@@ -261,6 +266,7 @@ struct SessionOptions {
     uint64_t memoryLimitBytes = 0;
     std::function<bool(float)> progress = {};  // returning false cancels; must not throw nor call the library
     DunlinFusion fusion = DUNLIN_FUSION_DEFAULT;
+    uint32_t tuningBudgetMs = 0;
     const void* next = nullptr;
 };
 
@@ -285,6 +291,7 @@ class Session {
         if (options.progress) plain.progress = forwardProgress;
         plain.progressUserData = const_cast<std::function<bool(float)>*>(&options.progress);
         plain.fusion = options.fusion;
+        plain.tuningBudgetMs = options.tuningBudgetMs;
         DunlinSession handle = nullptr;
         auto done = detail::invoke([&](DunlinError* error) {
             return dunlinCreateSession(device.handle(), model.handle(), &plain, &handle, error);

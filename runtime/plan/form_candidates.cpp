@@ -1,18 +1,15 @@
-// formsOf: what a kernel could be run as.
+#include "runtime/plan/form_candidates.h"
+
 #include <algorithm>
-#include <bit>
 #include <optional>
 
 #include "runtime/plan/kernels.h"
-#include "runtime/tuning/kernel_case.h"
 #include "shaders/include/params.h"
 
-namespace dunlin::tuning {
+namespace dunlin {
 namespace {
 
 constexpr uint32_t kFloatGroupBytes = 16;
-// Of preprocess, whose tiles are its kinds of source: pixels in a buffer, as sessions of the command line have them.
-constexpr uint8_t kUsualSource = params::kSourcePixels;
 constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
 
 uint32_t mostInvocations(const DeviceLimits& limits) {
@@ -117,47 +114,39 @@ std::optional<KernelForm> fittingBlock(const KernelCall& call, KernelForm form, 
     return std::nullopt;
 }
 
-// What the lowering chose: kernel_forms.h's form, with the load path that the device's buffers allow.
-KernelForm defaultForm(const KernelCase& problem) {
-    KernelForm form = problem.origin().form;
-    if (problem.kernel() == Kernel::Preprocess) form.tileX = kUsualSource;
-    return form;
+// A squeezing kernel's partial sums: those of this dispatch alone.
+template <typename Call, typename CountPartials>
+void fitSums(Call& call, const Extent& extent, const KernelForm& form, CountPartials countPartials) {
+    call.partialBegin = 0;
+    if (call.sums) call.sums->shape.w = countPartials(call.out.shape, extent.rows, form);
 }
 
-class Forms {
+class Candidates {
   public:
-    Forms(const KernelCase& problem, const DeviceLimits& limits)
-        : problem_(problem), limits_(limits), usual_(defaultForm(problem)) {}
+    explicit Candidates(const FormProblem& problem)
+        : call_(problem.call),
+          extent_(problem.extent),
+          default_(problem.defaultForm),
+          builder_(problem.limits, problem.precision),
+          limits_(problem.limits) {}
 
-    std::vector<FormedCase> run() {
-        if (add(usual_)) forms_[0].isDefault = true;
-        addTiles(usual_);
-        for (const Workgroup& workgroup : otherWorkgroups(call(), usual_))
-            add({usual_.load, usual_.tileX, usual_.tileY, workgroup[0], workgroup[1]});
+    std::vector<KernelForm> run() {
+        add(default_);
+        addTiles();
+        for (const Workgroup& workgroup : otherWorkgroups(call_, default_))
+            add({default_.load, default_.tileX, default_.tileY, workgroup[0], workgroup[1]});
         return std::move(forms_);
     }
 
-    FormedCase inForm(const KernelForm& form) const {
-        FormedCase formed;
-        formed.form = form;
-        formed.variant = variantOf(form);
-        formed.id =
-            problem_.id + "/" + (problem_.precision() == Precision::Fp16 ? "fp16" : "fp32") + "/" + formed.variant;
-        build(formed);
-        return formed;
-    }
-
   private:
-    const KernelCall& call() const { return problem_.origin().call; }
-
-    void addTiles(const KernelForm& like) {
-        const KernelRow& kernel = row(problem_.kernel());
+    void addTiles() {
+        const KernelRow& kernel = row(kernelOf(call_));
         for (const auto& tile : kernel.tiles) {
             for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
                 if (load == LoadPath::Texel && !hasLoadPath(kernel)) continue;
-                KernelForm form = {load, tile[0], tile[1], like.localSize, like.groupLanes};
-                if (problem_.kernel() == Kernel::InvertedResidual) {
-                    const std::optional<KernelForm> block = fittingBlock(call(), form, limits_);
+                KernelForm form = {load, tile[0], tile[1], default_.localSize, default_.groupLanes};
+                if (kernelOf(call_) == Kernel::InvertedResidual) {
+                    const std::optional<KernelForm> block = fittingBlock(call_, form, limits_);
                     if (!block) continue;
                     form = *block;
                 }
@@ -166,83 +155,69 @@ class Forms {
         }
     }
 
-    // Whether the device takes the form. One that is there already is not added again.
-    bool add(KernelForm form) {
-        if (!hasLoadPath(row(problem_.kernel()))) form.load = LoadPath::Storage;
-        if (!isPossible(call(), form, limits_)) return false;
-        const auto* attention = std::get_if<AttentionCall>(&call());
+    // Where the device takes the form. One that is there already is not added again.
+    void add(KernelForm form) {
+        if (!hasLoadPath(row(kernelOf(call_)))) form.load = LoadPath::Storage;
+        if (!isPossible(call_, form, limits_)) return;
+        const auto* attention = std::get_if<AttentionCall>(&call_);
         const bool isSlow = limits_.family == DeviceFamily::CpuDriver && attention;
-        if (isSlow && !forms_.empty() && !isQuicklyCompiled(*attention, form)) return false;
-        FormedCase formed = inForm(form);
-        if (std::ranges::count(forms_, formed.id, &FormedCase::id) > 0) return true;
-        if (!dispatchFits(formed.dispatch, limits_)) return false;
-        forms_.push_back(std::move(formed));
-        return true;
+        if (isSlow && !forms_.empty() && !isQuicklyCompiled(*attention, form)) return;
+        if (std::ranges::find(forms_, form) != forms_.end()) return;
+        const Dispatch dispatch = builder_.build(inFormAlone(call_, form, extent_), form, extent_);
+        if (dispatchFits(dispatch, limits_)) forms_.push_back(form);
     }
 
-    // "tile4x1-texel-local16-lanes8".
-    std::string variantOf(const KernelForm& form) const {
-        const KernelRow& kernel = row(problem_.kernel());
-        constexpr uint32_t kUsualLocal = 64;
-        std::string text;
-        const auto append = [&](const std::string& part) { text += (text.empty() ? "" : "-") + part; };
-        if (problem_.kernel() == Kernel::Preprocess) {
-            append(kSourceNames[form.tileX]);
-        } else if (kernel.tiles.size() > 1) {
-            append("tile" + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
-        }
-        if (hasLoadPath(kernel)) append(form.load == LoadPath::Texel ? "texel" : "storage");
-        if (form.localSize != kUsualLocal) append("local" + std::to_string(form.localSize));
-        if (form.groupLanes != 1) append("lanes" + std::to_string(form.groupLanes));
-        return text;
-    }
-
-    void build(FormedCase& formed) const {
-        KernelCall formedCall = call();
-        const Extent& extent = problem_.origin().extent;
-        if (auto* depthwise = std::get_if<DepthwiseCall>(&formedCall))
-            fitSums(*depthwise, extent, formed.form, DispatchBuilder::partialCount);
-        if (auto* block = std::get_if<InvertedResidualCall>(&formedCall))
-            fitSums(*block, extent, formed.form, DispatchBuilder::invertedResidualPartials);
-        formed.dispatch = DispatchBuilder(limits_, problem_.precision()).build(formedCall, formed.form, extent);
-        formed.dispatch.name = problem_.network->lowered.program.dispatches[problem_.dispatch].name;
-        for (const Binding& binding : formed.dispatch.bindings) {
-            if (binding.tensor < 0) continue;
-            formed.tensorBytes[binding.tensor] =
-                problem_.network->lowered.program.tensors[static_cast<size_t>(binding.tensor)].sizeBytes;
-        }
-        if (const auto* depthwise = std::get_if<DepthwiseCall>(&formedCall)) setSumsBytes(*depthwise, formed);
-        if (const auto* block = std::get_if<InvertedResidualCall>(&formedCall)) setSumsBytes(*block, formed);
-    }
-
-    // The partial sums of this dispatch alone.
-    template <typename Call, typename CountPartials>
-    static void fitSums(Call& call, const Extent& extent, const KernelForm& form, CountPartials countPartials) {
-        call.partialBegin = 0;
-        if (call.sums) call.sums->shape.w = countPartials(call.out.shape, extent.rows, form);
-    }
-    template <typename Call>
-    static void setSumsBytes(const Call& call, FormedCase& formed) {
-        if (!call.sums) return;
-        const Shape& shape = call.sums->shape;
-        formed.tensorBytes[call.sums->tensor] = static_cast<uint64_t>(shape.pixelCount()) *
-                                                static_cast<uint64_t>(channelGroups(shape.c)) * kFloatGroupBytes;
-    }
-
-    const KernelCase& problem_;
+    const KernelCall& call_;
+    const Extent& extent_;
+    const KernelForm& default_;
+    DispatchBuilder builder_;
     const DeviceLimits& limits_;
-    KernelForm usual_;
-    std::vector<FormedCase> forms_;
+    std::vector<KernelForm> forms_;
 };
 
 }  // namespace
 
-std::vector<FormedCase> formsOf(const KernelCase& problem, const DeviceLimits& limits) {
-    return Forms(problem, limits).run();
+KernelCall inFormAlone(const KernelCall& call, const KernelForm& form, const Extent& extent) {
+    KernelCall formed = call;
+    if (auto* depthwise = std::get_if<DepthwiseCall>(&formed))
+        fitSums(*depthwise, extent, form, DispatchBuilder::partialCount);
+    if (auto* block = std::get_if<InvertedResidualCall>(&formed))
+        fitSums(*block, extent, form, DispatchBuilder::invertedResidualPartials);
+    return formed;
 }
 
-FormedCase inForm(const KernelCase& problem, const KernelForm& form, const DeviceLimits& limits) {
-    return Forms(problem, limits).inForm(form);
+std::vector<KernelForm> formCandidates(const FormProblem& problem) {
+    return Candidates(problem).run();
 }
 
-}  // namespace dunlin::tuning
+FormChoice chooseForm(const FormTable& table, const std::string& key, const FormProblem& problem) {
+    const auto named = table.forms.find(key);
+    if (named == table.forms.end()) return {problem.defaultForm, {}};
+    const Kernel kernel = kernelOf(problem.call);
+    if (formName(kernel, problem.defaultForm) == named->second) return {problem.defaultForm, {}};
+    for (KernelForm form : formCandidates(problem)) {
+        const bool isOtherSource = kernel == Kernel::Preprocess && form.tileX != problem.defaultForm.tileX;
+        if (isOtherSource || formName(kernel, form) != named->second) continue;
+        if (!hasLoadPath(row(kernel))) form.load = problem.defaultForm.load;  // equal pipelines stay one
+        return {form, {}};
+    }
+    return {problem.defaultForm, "the form '" + named->second + "' of " + key + " is none that this device can run"};
+}
+
+std::string formName(Kernel kernel, const KernelForm& form) {
+    constexpr uint32_t kUsualLocal = 64;
+    const KernelRow& its = row(kernel);
+    std::string text;
+    const auto append = [&](const std::string& part) { text += (text.empty() ? "" : "-") + part; };
+    if (kernel == Kernel::Preprocess) {
+        append(kSourceNames[form.tileX]);
+    } else if (its.tiles.size() > 1) {
+        append("tile" + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
+    }
+    if (hasLoadPath(its)) append(form.load == LoadPath::Texel ? "texel" : "storage");
+    if (form.localSize != kUsualLocal) append("local" + std::to_string(form.localSize));
+    if (form.groupLanes != 1) append("lanes" + std::to_string(form.groupLanes));
+    return text;
+}
+
+}  // namespace dunlin

@@ -1,4 +1,4 @@
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,17 +7,11 @@
 
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/network.h"
+#include "runtime/cpu/thread_pool.h"
 #include "runtime/cpu/threads.h"
-#include "runtime/cpu/xnnpack_subgraph.h"
 
 namespace dunlin {
 namespace {
-
-Status initialiseXnnpack() {
-    // Once a process, and never undone: XNNPACK counts nothing, so undoing it would pull it from under other sessions.
-    static const xnn_status status = xnn_initialize(nullptr);
-    return statusOf(status, "the processor");
-}
 
 // One image, from planes to pixels.
 void fromPlanes(const float* nchw, const Shape& image, float* nhwc) {
@@ -27,7 +21,7 @@ void fromPlanes(const float* nchw, const Shape& image, float* nhwc) {
         for (size_t pixel = 0; pixel < pixels; ++pixel) nhwc[pixel * channels + c] = nchw[c * pixels + pixel];
 }
 
-class XnnpackSession final : public Session {
+class CpuSession final : public Session {
   public:
     static Result<std::unique_ptr<Session>> create(const ModelData& model, const SessionOptions& options, int threads);
 
@@ -59,8 +53,8 @@ class XnnpackSession final : public Session {
     std::vector<OutputSlice> outputs_;
     uint64_t outputBytes_ = 0, deviceBytes_ = 0;
 
-    std::vector<KeptValue> kept_;  // the logits first
-    ThreadPool pool_;              // before the network, which points to it
+    std::vector<KeptValue> kept_;            // the logits first
+    std::unique_ptr<cpu::ThreadPool> pool_;  // before the network, which points to it; null on one thread
     cpu::Network network_;
     float* inputData_ = nullptr;  // of one image, in the network
 
@@ -71,8 +65,8 @@ class XnnpackSession final : public Session {
 // The indices of the slices that every session has; taps follow.
 enum : size_t { kLogits, kProbabilities, kTopClasses, kTopProbabilities, kFirstTap };
 
-Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, const SessionOptions& options,
-                                                        int threads) {
+Result<std::unique_ptr<Session>> CpuSession::create(const ModelData& model, const SessionOptions& options,
+                                                    int threads) {
     if (options.precision != Precision::Fp32)
         return error(StatusCode::Unsupported, "fp16 was asked for, but the CPU computes in fp32 only");
     if (options.batch < 1)
@@ -82,7 +76,6 @@ Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, 
         return error(StatusCode::InvalidArgument, "the %d likeliest classes were asked for, but it must be at least 1",
                      options.topK);
     DUNLIN_ASSIGN(const int threadCount, resolveThreads(threads));
-    DUNLIN_TRY(initialiseXnnpack());
 
     const Shape input = {options.batch, options.height != 0 ? options.height : model.preprocess.inputHeight,
                          options.width != 0 ? options.width : model.preprocess.inputWidth, 3};
@@ -91,7 +84,7 @@ Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, 
     image.n = 1;
     DUNLIN_ASSIGN(const Graph single, model.buildGraph(image));
 
-    auto session = std::make_unique<XnnpackSession>();
+    auto session = std::make_unique<CpuSession>();
     session->input_ = whole.shape(whole.input());
     session->preprocess_ = model.preprocess;
     DUNLIN_TRY(session->chooseOutputs(whole, options));
@@ -99,7 +92,7 @@ Result<std::unique_ptr<Session>> XnnpackSession::create(const ModelData& model, 
     return std::unique_ptr<Session>(std::move(session));
 }
 
-Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& options) {
+Status CpuSession::chooseOutputs(const Graph& graph, const SessionOptions& options) {
     if (const Shape& logits = graph.shape(graph.output()); logits.h != 1 || logits.w != 1)
         return error(StatusCode::InvalidArgument, "the network's output is %s, but logits are one vector an image",
                      describe(logits).c_str());
@@ -119,7 +112,7 @@ Status XnnpackSession::chooseOutputs(const Graph& graph, const SessionOptions& o
     return {};
 }
 
-Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads) {
+Status CpuSession::compile(const Graph& graph, const ModelData& model, const SessionOptions& options, int threads) {
     std::vector<ValueId> kept;
     for (const KeptValue& value : kept_) kept.push_back(value.value);
     const HostMemoryNeed need = hostMemoryNeed(graph, kept, static_cast<size_t>(threads));
@@ -128,8 +121,7 @@ Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const
     deviceBytes_ = need.weightBytes + need.activationBytes;
 
     if (threads > 1) {
-        pool_.reset(pthreadpool_create(static_cast<size_t>(threads)));
-        if (!pool_) return error(StatusCode::OutOfHostMemory, "a pool of %d threads could not be started", threads);
+        DUNLIN_ASSIGN(pool_, cpu::ThreadPool::create(static_cast<size_t>(threads)));
     }
     DUNLIN_ASSIGN(network_, cpu::Network::create(graph, *model.weights, kept, pool_.get(), static_cast<size_t>(threads),
                                                  options.progress));
@@ -142,7 +134,7 @@ Status XnnpackSession::compile(const Graph& graph, const ModelData& model, const
     return {};
 }
 
-Status XnnpackSession::check(const HostInput& input, std::span<const std::byte> output) const {
+Status CpuSession::check(const HostInput& input, std::span<const std::byte> output) const {
     if (output.size() < outputBytes_)
         return error(StatusCode::InvalidArgument, "the output has %zu bytes, but %llu are needed", output.size(),
                      static_cast<unsigned long long>(outputBytes_));
@@ -169,7 +161,7 @@ Status XnnpackSession::check(const HostInput& input, std::span<const std::byte> 
     return {};
 }
 
-Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) try {
+Status CpuSession::run(const HostInput& input, std::span<std::byte> output) try {
     DUNLIN_TRY(check(input, output));
     const Shape image = oneImage(input_);
     const auto imageElements = static_cast<size_t>(image.elementCount());
@@ -179,7 +171,7 @@ Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) 
             preprocess(preprocess_, input.pictures[index], image.w, image.h, image.c, {inputData_, imageElements});
         else
             fromPlanes(input.tensor.data() + index * imageElements, image, inputData_);
-        DUNLIN_TRY(network_.run());
+        network_.run();
         copyOutputs(n, output);
     }
     return {};
@@ -187,7 +179,7 @@ Status XnnpackSession::run(const HostInput& input, std::span<std::byte> output) 
     return Status(StatusCode::OutOfHostMemory, "the machine's memory is used up");
 }
 
-void XnnpackSession::copyOutputs(int image, std::span<std::byte> output) {
+void CpuSession::copyOutputs(int image, std::span<std::byte> output) {
     const auto copy = [&](size_t slice, const void* data) {
         const OutputSlice& target = outputs_[slice];
         const uint64_t imageBytes = target.sizeBytes / static_cast<uint64_t>(input_.n);
@@ -208,9 +200,9 @@ void XnnpackSession::copyOutputs(int image, std::span<std::byte> output) {
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> createXnnpackSession(const ModelData& model, const SessionOptions& options,
-                                                      int threads) try {
-    return XnnpackSession::create(model, options, threads);
+Result<std::unique_ptr<Session>> createCpuSession(const ModelData& model, const SessionOptions& options,
+                                                  int threads) try {
+    return CpuSession::create(model, options, threads);
 } catch (const std::bad_alloc&) {
     return Status(StatusCode::OutOfHostMemory, "the machine's memory is used up");
 }

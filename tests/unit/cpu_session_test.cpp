@@ -1,5 +1,5 @@
 // The CPU backend against the oracle, op by op and in random networks; and what its sessions promise.
-#include "runtime/cpu/xnnpack_backend.h"
+#include "runtime/cpu/cpu_session.h"
 
 #include <gtest/gtest.h>
 
@@ -57,7 +57,7 @@ void expectMatchesOracle(const BuildGraph& build, const Shape& input, int thread
         options.taps.push_back(name);
         wanted.push_back(value);
     }
-    auto session = createXnnpackSession(model, options, threads);
+    auto session = createCpuSession(model, options, threads);
     ASSERT_TRUE(session.ok()) << session.status().message();
     const std::vector<float> nchw = noise(static_cast<size_t>(input.elementCount()));
     const auto expected = reference::evaluate(graph, *model.weights, reference::fromNchw(input, nchw), wanted);
@@ -137,7 +137,7 @@ std::vector<ConvCase> convCases() {
     };
 }
 
-TEST(XnnpackMatchesOracle, Convolutions) {
+TEST(CpuMatchesOracle, Convolutions) {
     for (const ConvCase& c : convCases()) {
         SCOPED_TRACE(c.what);
         expectMatchesOracle(networkOf([conv = c.conv](const Graph& graph) {
@@ -150,7 +150,7 @@ TEST(XnnpackMatchesOracle, Convolutions) {
     }
 }
 
-TEST(XnnpackMatchesOracle, ConvolutionsWithEveryActivationAndFoldedNorm) {
+TEST(CpuMatchesOracle, ConvolutionsWithEveryActivationAndFoldedNorm) {
     for (Activation activation : kActivations) {
         SCOPED_TRACE(name(activation));
         expectMatchesOracle(networkOf([activation](const Graph& graph) {
@@ -166,7 +166,7 @@ TEST(XnnpackMatchesOracle, ConvolutionsWithEveryActivationAndFoldedNorm) {
     }
 }
 
-TEST(XnnpackMatchesOracle, LinearOnVectorsAndMaps) {
+TEST(CpuMatchesOracle, LinearOnVectorsAndMaps) {
     for (Activation activation : kActivations)
         for (const Shape& input : {Shape{3, 1, 1, 29}, Shape{1, 4, 3, 16}}) {
             SCOPED_TRACE(std::string(name(activation)) + " " + describe(input));
@@ -177,7 +177,7 @@ TEST(XnnpackMatchesOracle, LinearOnVectorsAndMaps) {
         }
 }
 
-TEST(XnnpackMatchesOracle, ActivationsOfTheirOwn) {
+TEST(CpuMatchesOracle, ActivationsOfTheirOwn) {
     for (Activation activation : kActivations) {
         SCOPED_TRACE(name(activation));
         expectMatchesOracle(networkOf([activation](const Graph& graph) {
@@ -187,7 +187,7 @@ TEST(XnnpackMatchesOracle, ActivationsOfTheirOwn) {
     }
 }
 
-TEST(XnnpackMatchesOracle, AdditionsWithEveryActivation) {
+TEST(CpuMatchesOracle, AdditionsWithEveryActivation) {
     for (Activation activation : kActivations) {
         SCOPED_TRACE(name(activation));
         expectMatchesOracle(networkOf([activation](const Graph& graph) {
@@ -197,7 +197,7 @@ TEST(XnnpackMatchesOracle, AdditionsWithEveryActivation) {
     }
 }
 
-TEST(XnnpackMatchesOracle, ProductsOfMapsAndOfGates) {
+TEST(CpuMatchesOracle, ProductsOfMapsAndOfGates) {
     expectMatchesOracle(networkOf([](const Graph& graph) { return Mul{graph.input(), graph.input()}; }), {2, 5, 3, 7});
     const auto gated = [](const Shape& input) {
         Graph graph(input);
@@ -209,14 +209,14 @@ TEST(XnnpackMatchesOracle, ProductsOfMapsAndOfGates) {
     expectMatchesOracle(gated, {1, 1, 1, 16});
 }
 
-TEST(XnnpackMatchesOracle, PoolingOfAnySize) {
+TEST(CpuMatchesOracle, PoolingOfAnySize) {
     for (const Shape& input : {Shape{1, 1, 1, 5}, Shape{2, 2, 3, 16}, Shape{1, 7, 7, 33}, Shape{1, 32, 31, 4}}) {
         SCOPED_TRACE(describe(input));
         expectMatchesOracle(networkOf([](const Graph& graph) { return GlobalAvgPool{graph.input()}; }), input);
     }
 }
 
-TEST(XnnpackMatchesOracle, SoftmaxOfEveryPixel) {
+TEST(CpuMatchesOracle, SoftmaxOfEveryPixel) {
     for (const Shape& input : {Shape{2, 1, 1, 1000}, Shape{1, 3, 4, 7}}) {
         SCOPED_TRACE(describe(input));
         expectMatchesOracle(networkOf([](const Graph& graph) { return Softmax{graph.input()}; }), input);
@@ -297,7 +297,7 @@ class RandomNetwork {
     Graph graph_;
 };
 
-TEST(XnnpackMatchesOracle, RandomNetworks) {
+TEST(CpuMatchesOracle, RandomNetworks) {
     for (uint32_t seed = 0; seed < 150; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         const int side = 1 + static_cast<int>(seed % 13);
@@ -355,23 +355,23 @@ Graph smallNetwork(const Shape& input) {
     return graph;
 }
 
-TEST(XnnpackMatchesOracle, ANetworkWithEveryKindOfBlock) {
+TEST(CpuMatchesOracle, ANetworkWithEveryKindOfBlock) {
     expectMatchesOracle(smallNetwork, {1, 32, 32, 3});
     expectMatchesOracle(smallNetwork, {3, 17, 40, 3}, 2);
 }
 
 std::unique_ptr<Session> smallSession(const SessionOptions& options, int threads = 1) {
-    auto session = createXnnpackSession(modelOf(smallNetwork), options, threads);
+    auto session = createCpuSession(modelOf(smallNetwork), options, threads);
     EXPECT_TRUE(session.ok()) << session.status().message();
     return session.ok() ? *std::move(session) : nullptr;
 }
 
-TEST(XnnpackSession, TakesTheModelsInputSizeWhereNoneIsGiven) {
+TEST(CpuSession, TakesTheModelsInputSizeWhereNoneIsGiven) {
     EXPECT_EQ(smallSession({})->inputShape(), (Shape{1, 24, 32, 3}));
     EXPECT_EQ(smallSession({.batch = 2, .height = 40, .width = 48})->inputShape(), (Shape{2, 40, 48, 3}));
 }
 
-TEST(XnnpackSession, GivesProbabilitiesAndTopKOfItsLogits) {
+TEST(CpuSession, GivesProbabilitiesAndTopKOfItsLogits) {
     auto session = smallSession({.batch = 2, .topK = 3});
     const std::vector<std::byte> output = runTensor(*session, noise(2 * 3 * 24 * 32));
     const std::vector<float> logits = slice(*session, output, 0), probabilities = slice(*session, output, 1);
@@ -389,7 +389,7 @@ TEST(XnnpackSession, GivesProbabilitiesAndTopKOfItsLogits) {
     }
 }
 
-TEST(XnnpackSession, GivesTheSameBitsEveryTimeOnAnyNumberOfThreads) {
+TEST(CpuSession, GivesTheSameBitsEveryTimeOnAnyNumberOfThreads) {
     const std::vector<float> input = noise(3 * 24 * 32);
     auto session = smallSession({.taps = {"block"}});
     const std::vector<std::byte> first = runTensor(*session, input);
@@ -399,7 +399,7 @@ TEST(XnnpackSession, GivesTheSameBitsEveryTimeOnAnyNumberOfThreads) {
     }
 }
 
-TEST(XnnpackSession, AnImagesAnswerDoesNotDependOnItsBatch) {
+TEST(CpuSession, AnImagesAnswerDoesNotDependOnItsBatch) {
     const size_t imageElements = 3 * 24 * 32;
     const std::vector<float> input = noise(3 * imageElements);
     auto batched = smallSession({.batch = 3, .taps = {"stem"}}), single = smallSession({.taps = {"stem"}});
@@ -415,7 +415,7 @@ TEST(XnnpackSession, AnImagesAnswerDoesNotDependOnItsBatch) {
     }
 }
 
-TEST(XnnpackSession, TwoTapsMayMeanOneValueAndBeAskedForTwice) {
+TEST(CpuSession, TwoTapsMayMeanOneValueAndBeAskedForTwice) {
     auto session = smallSession({.taps = {"features", "block", "features"}});
     const std::vector<std::byte> output = runTensor(*session, noise(3 * 24 * 32));
     const std::vector<float> features = slice(*session, output, 4);
@@ -424,7 +424,7 @@ TEST(XnnpackSession, TwoTapsMayMeanOneValueAndBeAskedForTwice) {
     EXPECT_EQ(slice(*session, output, 6), features);
 }
 
-TEST(XnnpackSession, TheInputAndTheLogitsCanBeTapped) {
+TEST(CpuSession, TheInputAndTheLogitsCanBeTapped) {
     const BuildGraph build = [](const Shape& input) {
         Graph graph = smallNetwork(input);
         graph.tap("input", graph.input());
@@ -447,7 +447,7 @@ struct Picture {
     }
 };
 
-TEST(XnnpackSession, PicturesGiveWhatTheirPreprocessedTensorGives) {
+TEST(CpuSession, PicturesGiveWhatTheirPreprocessedTensorGives) {
     const ModelData model = modelOf(smallNetwork);
     const Picture a(50, 41, 1), b(33, 80, 2);
     const PixelView views[] = {a.view, b.view};
@@ -465,10 +465,10 @@ TEST(XnnpackSession, PicturesGiveWhatTheirPreprocessedTensorGives) {
     EXPECT_EQ(fromPictures, runTensor(*session, nchw));
 }
 
-TEST(XnnpackSession, KeepsNothingOfTheModel) {
+TEST(CpuSession, KeepsNothingOfTheModel) {
     auto model = std::make_unique<ModelData>(modelOf(smallNetwork));
     const std::weak_ptr<const WeightsSource> weights = model->weights;
-    auto session = createXnnpackSession(*model, {}, 1);
+    auto session = createCpuSession(*model, {}, 1);
     ASSERT_TRUE(session.ok());
     const std::vector<float> input = noise(3 * 24 * 32);
     const std::vector<std::byte> before = runTensor(**session, input);
@@ -477,17 +477,17 @@ TEST(XnnpackSession, KeepsNothingOfTheModel) {
     EXPECT_EQ(runTensor(**session, input), before);
 }
 
-TEST(XnnpackSession, SeveralAreCreatedAndRunAtOnce) {
+TEST(CpuSession, SeveralAreCreatedAndRunAtOnce) {
     const ModelData model = modelOf(smallNetwork);
     const std::vector<float> input = noise(3 * 24 * 32);
-    auto alone = createXnnpackSession(model, {}, 1);
+    auto alone = createCpuSession(model, {}, 1);
     ASSERT_TRUE(alone.ok());
     const std::vector<std::byte> expected = runTensor(**alone, input);
     std::vector<std::vector<std::byte>> answers(4);
     std::vector<std::thread> threads;
     for (size_t i = 0; i < answers.size(); ++i)
         threads.emplace_back([&, i] {
-            auto session = createXnnpackSession(model, {}, static_cast<int>(1 + i % 2));
+            auto session = createCpuSession(model, {}, static_cast<int>(1 + i % 2));
             if (!session.ok()) return;
             for (int run = 0; run < 10; ++run) answers[i] = runTensor(**session, input);
         });
@@ -496,11 +496,11 @@ TEST(XnnpackSession, SeveralAreCreatedAndRunAtOnce) {
 }
 
 Status creationStatus(const SessionOptions& options, int threads = 1) {
-    auto session = createXnnpackSession(modelOf(smallNetwork), options, threads);
+    auto session = createCpuSession(modelOf(smallNetwork), options, threads);
     return session.ok() ? Status() : session.status();
 }
 
-TEST(XnnpackSession, RefusesWhatItCannotDo) {
+TEST(CpuSession, RefusesWhatItCannotDo) {
     EXPECT_EQ(creationStatus({.precision = Precision::Fp16}).code(), StatusCode::Unsupported);
     EXPECT_EQ(creationStatus({.batch = 0}).code(), StatusCode::InvalidArgument);
     EXPECT_EQ(creationStatus({.topK = 0}).code(), StatusCode::InvalidArgument);
@@ -509,18 +509,18 @@ TEST(XnnpackSession, RefusesWhatItCannotDo) {
     EXPECT_EQ(creationStatus({.taps = {"no such"}}).code(), StatusCode::UnknownName);
 }
 
-TEST(XnnpackSession, RefusesANetworkWhoseOutputIsAMap) {
+TEST(CpuSession, RefusesANetworkWhoseOutputIsAMap) {
     const BuildGraph build = [](const Shape& input) {
         Graph graph(input);
         graph.setOutput(graph.add("op", Activate{graph.input(), Activation::Relu}));
         return graph;
     };
-    auto session = createXnnpackSession(modelOf(build), {}, 1);
+    auto session = createCpuSession(modelOf(build), {}, 1);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().code(), StatusCode::InvalidArgument);
 }
 
-TEST(XnnpackSession, RefusesANetworkThatExceedsTheMemoryBeforeReadingWeights) {
+TEST(CpuSession, RefusesANetworkThatExceedsTheMemoryBeforeReadingWeights) {
     // 2^20 x 2^20 pixels of 16 channels: 64 TiB.
     class Unreadable final : public WeightsSource {
         const std::vector<TensorInfo>& tensors() const override { return none_; }
@@ -532,12 +532,12 @@ TEST(XnnpackSession, RefusesANetworkThatExceedsTheMemoryBeforeReadingWeights) {
     };
     ModelData model = modelOf(smallNetwork);
     model.weights = std::make_shared<Unreadable>();
-    auto session = createXnnpackSession(model, {.height = 1 << 20, .width = 1 << 20}, 1);
+    auto session = createCpuSession(model, {.height = 1 << 20, .width = 1 << 20}, 1);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().code(), StatusCode::DoesNotFit);
 }
 
-TEST(XnnpackSession, NamesTheLayerWhoseWeightsAreUnreadable) {
+TEST(CpuSession, NamesTheLayerWhoseWeightsAreUnreadable) {
     class Cut final : public WeightsSource {
         const std::vector<TensorInfo>& tensors() const override { return none_; }
         Status read(std::string_view name, std::span<const int64_t>, std::span<float>) const override {
@@ -547,13 +547,13 @@ TEST(XnnpackSession, NamesTheLayerWhoseWeightsAreUnreadable) {
     };
     ModelData model = modelOf(smallNetwork);
     model.weights = std::make_shared<Cut>();
-    auto session = createXnnpackSession(model, {}, 1);
+    auto session = createCpuSession(model, {}, 1);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().code(), StatusCode::BadFile);
     EXPECT_EQ(session.status().message().rfind("dw: ", 0), 0u) << session.status().message();
 }
 
-TEST(XnnpackSession, ReportsProgressUpwardsToOneAndCanBeCancelled) {
+TEST(CpuSession, ReportsProgressUpwardsToOneAndCanBeCancelled) {
     std::vector<float> shares;
     EXPECT_TRUE(creationStatus({.progress = [&](float share) { return shares.push_back(share), true; }}).ok());
     EXPECT_TRUE(std::ranges::is_sorted(shares));
@@ -566,7 +566,7 @@ TEST(XnnpackSession, ReportsProgressUpwardsToOneAndCanBeCancelled) {
     }
 }
 
-TEST(XnnpackSession, RefusesInputsAndOutputsOfOtherSizes) {
+TEST(CpuSession, RefusesInputsAndOutputsOfOtherSizes) {
     auto session = smallSession({.batch = 2});
     std::vector<std::byte> output(session->outputBytes());
     const std::vector<float> tensor = noise(2 * 3 * 24 * 32);

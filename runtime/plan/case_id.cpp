@@ -1,10 +1,11 @@
-#include "runtime/tuning/case_id.h"
+#include "runtime/plan/case_id.h"
 
 #include <cstdio>
 
+#include "runtime/plan/dispatch_cost.h"
 #include "runtime/plan/kernels.h"
 
-namespace dunlin::tuning {
+namespace dunlin {
 namespace {
 
 std::string number(double value) {
@@ -82,11 +83,13 @@ std::string pixelsPart(const Call& call) {
 
 // What follows the kernel's name.
 struct Describe {
-    const SourceNetwork& network;
+    const Graph& graph;
     const DispatchOrigin& origin;
+    const PreprocessSpec* preprocess;  // null: does not count
 
     std::string operator()(const PreprocessCall& call) const {
-        const PreprocessSpec& spec = network.preprocess;
+        if (!preprocess) return sizeOf(call.out.shape);
+        const PreprocessSpec& spec = *preprocess;
         return sizeOf(call.out.shape) + "/" + (spec.interpolation == Interpolation::Bicubic ? "bicubic" : "bilinear") +
                "/crop" + number(spec.cropFraction) + option(spec.squash, "squash") + option(spec.swapRedBlue, "bgr");
     }
@@ -110,7 +113,7 @@ struct Describe {
                option(call.sums.has_value(), "squeeze");
     }
     std::string operator()(const SqueezeExciteCall& call) const {
-        const Shape& map = network.graph.shape(origin.step->input);
+        const Shape& map = graph.shape(origin.step->input);
         return sizeOf(map) + arrow(call.reducedChannels) + "/" + name(call.reduceActivation) + "/" +
                name(call.gateActivation) + "/partials" + std::to_string(call.sums.shape.w);
     }
@@ -164,15 +167,26 @@ struct Describe {
     }
 };
 
-// Which images and rows.
-std::string extentPart(const DispatchOrigin& origin) {
-    if (const auto* preprocess = std::get_if<PreprocessCall>(&origin.call))
-        return option(preprocess->image > 0, "image" + std::to_string(preprocess->image));
+std::string imagesPart(const DispatchOrigin& origin) {
+    if (std::holds_alternative<PreprocessCall>(origin.call)) return "";
+    return option(origin.extent.images > 1, "b" + std::to_string(origin.extent.images));
+}
+
+std::string firstImagePart(const DispatchOrigin& origin) {
+    const auto* preprocess = std::get_if<PreprocessCall>(&origin.call);
+    const int image = preprocess ? preprocess->image : origin.extent.imageBegin;
+    return option(image > 0, "image" + std::to_string(image));
+}
+
+std::string rowsPart(const DispatchOrigin& origin) {
+    if (std::holds_alternative<PreprocessCall>(origin.call) || computesEveryRow(origin)) return "";
     const Extent& extent = origin.extent;
-    std::string text = option(extent.images > 1, "b" + std::to_string(extent.images)) +
-                       option(extent.imageBegin > 0, "image" + std::to_string(extent.imageBegin));
-    if (computesEveryRow(origin)) return text;
-    return text + "/rows" + std::to_string(extent.rowBegin) + arrow(extent.rowBegin + extent.rows);
+    return "/rows" + std::to_string(extent.rowBegin) + arrow(extent.rowBegin + extent.rows);
+}
+
+std::string problemPart(const Graph& graph, const DispatchOrigin& origin, const PreprocessSpec* preprocess) {
+    return std::string(row(kernelOf(origin.call)).name) + "/" +
+           std::visit(Describe{graph, origin, preprocess}, origin.call) + imagesPart(origin);
 }
 
 }  // namespace
@@ -182,10 +196,12 @@ bool computesEveryRow(const DispatchOrigin& origin) {
     return rows == 0 || (origin.extent.rowBegin == 0 && origin.extent.rows == rows);
 }
 
-std::string caseId(const SourceNetwork& network, size_t dispatch) {
-    const DispatchOrigin& origin = network.lowered.origins[dispatch];
-    return std::string(row(kernelOf(origin.call)).name) + "/" + std::visit(Describe{network, origin}, origin.call) +
-           extentPart(origin);
+std::string caseId(const Graph& graph, const DispatchOrigin& origin, const PreprocessSpec& preprocess) {
+    return problemPart(graph, origin, &preprocess) + firstImagePart(origin) + rowsPart(origin);
 }
 
-}  // namespace dunlin::tuning
+std::string formKey(const Graph& graph, const DispatchOrigin& origin, Precision precision) {
+    return problemPart(graph, origin, nullptr) + rowsPart(origin) + (precision == Precision::Fp16 ? "/fp16" : "/fp32");
+}
+
+}  // namespace dunlin

@@ -1,4 +1,4 @@
-// The CPU backend: the graph on XNNPACK, on as many threads as asked for.
+// The CPU backend: the graph by kernels for the processor's vectors, on as many threads as asked for.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,6 @@ namespace dunlin {
 // the sessions run. InvalidArgument: sizes or threads out of range. Unsupported: fp16. UnknownName: taps. DoesNotFit:
 // needs more memory than the machine has available; nothing was allocated. Cancelled: by options.progress. And what
 // reading weights returns.
-Result<std::unique_ptr<Session>> createXnnpackSession(const ModelData& model, const SessionOptions& options,
-                                                      int threads);
+Result<std::unique_ptr<Session>> createCpuSession(const ModelData& model, const SessionOptions& options, int threads);
 
 }  // namespace dunlin
