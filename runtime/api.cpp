@@ -2,7 +2,9 @@
 #include "dunlin/dunlin.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -226,8 +228,25 @@ Status borrow(const DunlinDeviceOptions& options, const DunlinVulkanBorrowedDevi
     return {};
 }
 
+// The N of "vulkan:N"; nothing for other ids.
+std::optional<int> indexOf(std::string_view id) {
+    constexpr std::string_view kPrefix = "vulkan:";
+    if (!id.starts_with(kPrefix)) return std::nullopt;
+    int index = 0;
+    const char* const end = id.data() + id.size();
+    const auto [stop, failure] = std::from_chars(id.data() + kPrefix.size(), end, index);
+    const bool isIndex = failure == std::errc() && stop == end && vulkanId(index) == id;
+    return isIndex ? std::optional(index) : std::nullopt;
+}
+
 Status createOwned(const DunlinDeviceOptions& options, Device& device) {
-    DUNLIN_ASSIGN(const int index, chooseVulkanDevice(textOrEmpty(options.id)));
+    const std::string id = textOrEmpty(options.id);
+    // What is named is not looked for: a list of the devices takes as long as opening one.
+    const std::optional<int> named = indexOf(id);
+    int index = named.value_or(-1);
+    if (!named) {
+        DUNLIN_ASSIGN(index, chooseVulkanDevice(id));
+    }
     if (index < 0) {
         device.id = "cpu";
         return {};
@@ -242,7 +261,10 @@ Status createOwned(const DunlinDeviceOptions& options, Device& device) {
             callback(userData, isError ? DUNLIN_MESSAGE_ERROR : DUNLIN_MESSAGE_WARNING, message.text.c_str());
         };
     }
-    DUNLIN_ASSIGN(device.vulkan, vulkan::VulkanDevice::create(plain));
+    auto created = vulkan::VulkanDevice::create(plain);
+    // The list's sentence says which devices there are.
+    if (!created.ok() && named) DUNLIN_TRY(chooseVulkanDevice(id).status());
+    DUNLIN_ASSIGN(device.vulkan, std::move(created));
     device.id = vulkanId(index);
     return {};
 }

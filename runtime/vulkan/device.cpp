@@ -176,11 +176,6 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
             hasInstanceExtension(globals_, kValidationLayer, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
         if (hasValidationFeatures) extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
     }
-    VkInstanceCreateFlags flags = 0;
-    if (hasInstanceExtension(globals_, nullptr, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
-        extensions.push_back(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);  // shows MoltenVK's devices
-        flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-    }
     const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     VkValidationFeaturesEXT validation{};
     validation.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT;
@@ -194,7 +189,6 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     VkInstanceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
     if (hasValidationFeatures) info.pNext = &validation;
-    info.flags = flags;
     info.pApplicationInfo = &application;
     info.enabledLayerCount = static_cast<uint32_t>(layers.size());
     info.ppEnabledLayerNames = layers.data();
@@ -202,7 +196,17 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     info.ppEnabledExtensionNames = extensions.data();
 
     VkInstance instance = VK_NULL_HANDLE;
-    const VkResult result = globals_.CreateInstance(&info, allocator_, &instance);
+    VkResult result = globals_.CreateInstance(&info, allocator_, &instance);
+    // MoltenVK's devices are shown to those who ask for them. Only where there are no others: the question whether one
+    // may ask makes the loader load every driver, which takes as long as creating the instance.
+    constexpr const char* kPortability = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    if (meansNoDriver(result) && hasInstanceExtension(globals_, nullptr, kPortability)) {
+        extensions.push_back(kPortability);
+        info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+        info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+        info.ppEnabledExtensionNames = extensions.data();
+        result = globals_.CreateInstance(&info, allocator_, &instance);
+    }
     if (meansNoDriver(result)) return error(StatusCode::Unsupported, "no Vulkan driver is installed");
     DUNLIN_TRY(check(result, "vkCreateInstance"));
     instance_ = instance;

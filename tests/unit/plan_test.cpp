@@ -190,6 +190,20 @@ INSTANTIATE_TEST_SUITE_P(WholeBlocks, BudgetTest,
                                                           DeviceFamily::Nvidia, DeviceFamily::Adreno,
                                                           DeviceFamily::Mali)));
 
+TEST(MemoryPlan, ArenasOfEveryArchitectureAreCloseToTheLowerBound) {
+    for (const Architecture& architecture : architectures()) {
+        const PreprocessSpec& spec = architecture.preprocess;
+        for (const DeviceFamily family : {DeviceFamily::CpuDriver, DeviceFamily::Nvidia, DeviceFamily::Adreno}) {
+            DeviceLimits limits;
+            limits.family = family;
+            const Graph graph = architecture.build({}, {1, spec.inputHeight, spec.inputWidth, 3});
+            const MemoryPlan plan = planMemory(lowered(graph, {}, limits), kAlignment);
+            EXPECT_LE(static_cast<double>(plan.arenaBytes), 1.15 * static_cast<double>(plan.lowerBoundBytes))
+                << architecture.name;
+        }
+    }
+}
+
 TEST(Lower, EveryVariantWasCompiled) {
     for (const Architecture& architecture : architectures()) {
         for (DeviceFamily family : {DeviceFamily::Unknown, DeviceFamily::CpuDriver, DeviceFamily::Nvidia,

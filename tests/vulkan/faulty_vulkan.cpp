@@ -120,12 +120,12 @@ VKAPI_ATTR VkResult VKAPI_CALL wrapped_vkCreateComputePipelines(VkDevice device,
         return faultyVulkan().failure;
     }
     const VkResult result = g_vkCreateComputePipelines(device, cache, count, infos, allocator, pipelines);
-    if (result == VK_SUCCESS) faultyVulkan().live["Pipeline"] += static_cast<int>(count);
+    if (result == VK_SUCCESS) faultyVulkan().count("Pipeline", static_cast<int>(count));
     return result;
 }
 VKAPI_ATTR void VKAPI_CALL wrapped_vkDestroyPipeline(VkDevice device, VkPipeline pipeline,
                                                      const VkAllocationCallbacks* allocator) {
-    if (pipeline) --faultyVulkan().live["Pipeline"];
+    if (pipeline) faultyVulkan().count("Pipeline", -1);
     g_vkDestroyPipeline(device, pipeline, allocator);
 }
 

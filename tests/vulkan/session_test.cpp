@@ -92,11 +92,19 @@ TEST_F(SessionTest, everyImageOfABatchGivesWhatItGivesAlone) {
 }
 
 TEST_F(SessionTest, theSameInputGivesTheSameBitsAThousandTimes) {
-    const auto session = createSession(test::smallModel());
-    ASSERT_TRUE(session);
-    const std::vector<float> tensor = randomTensor(kSmallElements, 3);
-    const std::vector<std::byte> first = runTensor(*session, tensor);
-    for (int i = 0; i < 1000; ++i) ASSERT_EQ(runTensor(*session, tensor), first) << "run " << i;
+    for (const FusionLevel fusion : {FusionLevel::Default, FusionLevel::Max}) {
+        for (const Precision precision : {Precision::Fp32, Precision::Fp16}) {
+            if (precision == Precision::Fp16 && !device_->enabled().fp16()) continue;
+            VulkanSessionOptions options;
+            options.session.fusion = fusion;
+            options.session.precision = precision;
+            const auto session = createSession(test::smallModel(), options);
+            ASSERT_TRUE(session);
+            const std::vector<float> tensor = randomTensor(kSmallElements, 3);
+            const std::vector<std::byte> first = runTensor(*session, tensor);
+            for (int i = 0; i < 1000; ++i) ASSERT_EQ(runTensor(*session, tensor), first) << "run " << i;
+        }
+    }
 }
 
 TEST_F(SessionTest, picturesOfChangingSizesGiveWhatTheCpuPreprocesses) {
