@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <vector>
 
-#include "runtime/plan/embedded_shaders.h"
 #include "runtime/plan/kernels.h"
 
 namespace dunlin::test {
@@ -20,6 +20,7 @@ struct Twin {
     int rightBinds = 0, binds = 0;
 };
 
+std::mutex g_mutex;  // of what follows: pipelines are compiled on several threads
 std::map<VkShaderModule, Words> g_modules;
 std::map<VkPipeline, Twin> g_twins;
 
@@ -47,31 +48,53 @@ Words miscompile(Words words) {
     return words;
 }
 
+// Every module of the library, with the variant it is for.
+std::map<Words, Variant> libraryModules() {
+    std::map<Words, Variant> modules;
+    Variant variant;
+    for (const KernelRow& kernel : kernelTable()) {
+        variant.kernel = kernel.kernel;
+        for (const Precision precision : {Precision::Fp32, Precision::Fp16}) {
+            variant.precision = precision;
+            for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
+                variant.load = load;
+                for (const auto& tile : kernel.tiles) {
+                    variant.tileX = tile[0];
+                    variant.tileY = tile[1];
+                    modules.try_emplace(unpackSpirv(variant), variant);
+                }
+            }
+        }
+    }
+    return modules;
+}
+
 // Which of the library's variants a pipeline is of.
 std::optional<Variant> variantOf(const VkComputePipelineCreateInfo& info) {
     const auto module = g_modules.find(info.stage.module);
     const VkSpecializationInfo* constants = info.stage.pSpecializationInfo;
     if (module == g_modules.end() || !constants) return std::nullopt;
-    for (const EmbeddedShaders& shaders : embeddedShaders()) {
-        for (const auto& tile : shaders.tiles) {
-            Variant variant = {shaders.kernel, shaders.precision, shaders.load, tile[0], tile[1], {}, shaders.method};
-            if (unpackSpirv(variant) != module->second) continue;
-            std::memcpy(variant.constants.data(), constants->pData, sizeof variant.constants);
-            return variant;
-        }
-    }
-    return std::nullopt;
+    static const std::map<Words, Variant> known = libraryModules();
+    const auto found = known.find(module->second);
+    if (found == known.end()) return std::nullopt;
+    Variant variant = found->second;
+    std::memcpy(variant.constants.data(), constants->pData, sizeof variant.constants);
+    return variant;
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL createShaderModule(VkDevice device, const VkShaderModuleCreateInfo* info,
                                                   const VkAllocationCallbacks* allocator, VkShaderModule* module) {
     const VkResult result = g_vkCreateShaderModule(device, info, allocator, module);
+    const std::lock_guard lock(g_mutex);
     if (result == VK_SUCCESS) g_modules[*module] = Words(info->pCode, info->pCode + info->codeSize / sizeof(uint32_t));
     return result;
 }
 VKAPI_ATTR void VKAPI_CALL destroyShaderModule(VkDevice device, VkShaderModule module,
                                                const VkAllocationCallbacks* allocator) {
-    g_modules.erase(module);
+    {
+        const std::lock_guard lock(g_mutex);
+        g_modules.erase(module);
+    }
     g_vkDestroyShaderModule(device, module, allocator);
 }
 
@@ -92,6 +115,7 @@ VkResult createWrong(VkDevice device, VkPipelineCache cache, VkComputePipelineCr
 VKAPI_ATTR VkResult VKAPI_CALL createComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
                                                       const VkComputePipelineCreateInfo* infos,
                                                       const VkAllocationCallbacks* allocator, VkPipeline* pipelines) {
+    const std::lock_guard lock(g_mutex);
     for (uint32_t i = 0; i < count; ++i) {
         const std::optional<Variant> variant = variantOf(infos[i]);
         const Miscompilation fault =
@@ -114,6 +138,7 @@ VKAPI_ATTR VkResult VKAPI_CALL createComputePipelines(VkDevice device, VkPipelin
 }
 VKAPI_ATTR void VKAPI_CALL destroyPipeline(VkDevice device, VkPipeline pipeline,
                                            const VkAllocationCallbacks* allocator) {
+    const std::lock_guard lock(g_mutex);
     if (const auto twin = g_twins.find(pipeline); twin != g_twins.end()) {
         g_vkDestroyPipeline(device, twin->second.wrong, allocator);
         g_twins.erase(twin);
@@ -122,6 +147,7 @@ VKAPI_ATTR void VKAPI_CALL destroyPipeline(VkDevice device, VkPipeline pipeline,
 }
 
 VKAPI_ATTR void VKAPI_CALL cmdBindPipeline(VkCommandBuffer commands, VkPipelineBindPoint point, VkPipeline pipeline) {
+    const std::lock_guard lock(g_mutex);
     if (const auto found = g_twins.find(pipeline); found != g_twins.end()) {
         Twin& twin = found->second;
         const int late = twin.binds++ - twin.rightBinds;
