@@ -55,36 +55,10 @@ Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload
     return header;
 }
 
-<<<<<<< HEAD
 // Of the compressed SPIR-V: the same for the same build, and a new one wherever a shader changed.
 uint64_t hashOfAllShaders() {
     uint64_t hash = kFnvStart;
     for (const EmbeddedShaders& shaders : embeddedShaders()) hash = fnv1a64(std::as_bytes(shaders.gzip), hash);
-=======
-// In words, because this is megabytes at every start.
-uint64_t hashWords(std::span<const uint32_t> words, uint64_t hash) {
-    for (uint32_t word : words) hash = (hash ^ word) * 0x100000001b3;
-    return hash;
-}
-
-uint64_t hashOfAllShaders() {
-    uint64_t hash = kFnvStart;
-    Variant variant;
-    for (const KernelRow& kernel : kernelTable()) {
-        variant.kernel = kernel.kernel;
-        for (Precision precision : {Precision::Fp32, Precision::Fp16}) {
-            variant.precision = precision;
-            for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
-                variant.load = load;
-                for (const auto& tile : kernel.tiles) {
-                    variant.tileX = tile[0];
-                    variant.tileY = tile[1];
-                    hash = hashWords(spirv(variant), hash);
-                }
-            }
-        }
-    }
->>>>>>> vulkan
     return hash;
 }
 

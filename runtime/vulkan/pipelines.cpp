@@ -165,15 +165,6 @@ Status Pipelines::addLayouts(Pipeline& pipeline) {
     return Status();
 }
 
-<<<<<<< HEAD
-Result<const Pipeline*> Pipelines::get(const Variant& variant) {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = pipelines_.find(variant); found != pipelines_.end()) return found->second.get();
-    DUNLIN_TRY(checkVariant(device_, variant));
-    const std::vector<uint32_t> code = unpackSpirv(variant);
-    if (code.empty()) {
-        return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
-=======
 // The variant's entry, complete or, where `isNew`, for the caller to compile.
 Result<Pipelines::Entry*> Pipelines::findOrBegin(const Variant& variant, bool* isNew) {
     std::unique_lock lock(mutex_);
@@ -181,7 +172,6 @@ Result<Pipelines::Entry*> Pipelines::findOrBegin(const Variant& variant, bool* i
     while (found != pipelines_.end() && found->second->isCompiling) {
         compiled_.wait(lock);
         found = pipelines_.find(variant);  // gone where another thread failed to compile it
->>>>>>> vulkan
     }
     *isNew = found == pipelines_.end();
     if (!*isNew) return found->second.get();
@@ -194,9 +184,9 @@ Result<Pipelines::Entry*> Pipelines::findOrBegin(const Variant& variant, bool* i
 
 Status Pipelines::compileNew(Entry& entry) {
     const Variant variant = entry.pipeline.variant;
-    const std::span<const uint32_t> code = spirv(variant);
     Status status;
     try {
+        const std::vector<uint32_t> code = unpackSpirv(variant);
         status = code.empty()
                      ? error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str())
                      : compile(entry.pipeline, code, cache_).withContext(moduleName(variant));
