@@ -32,7 +32,8 @@ struct ShapeOf {
         return x();
     }
     Shape operator()(const GlobalAvgPool& pool) const {
-        assert(pool.begin >= 0 && pool.count >= 0 && pool.begin + std::max(pool.count, 1) <= x().h * x().w);
+        assert(pool.begin >= 0 && pool.count >= 0 &&
+               int64_t{pool.begin} + std::max(pool.count, 1) <= int64_t{x().h} * x().w);
         static_cast<void>(pool);
         return {x().n, 1, 1, x().c};
     }
