@@ -55,6 +55,6 @@ struct CaseOutcome {
 Result<CaseOutcome> tuneCase(const KernelCase& problem, const CaseData& data, const std::vector<FormedCase>& forms,
                              const CaseTools& tools, double deadlineMs, CandidatePace& pace);
 
-constexpr int kVerifyingRuns = 3;  // whose bits must be equal, before anything is timed; and one more after
+constexpr int kVerifyingRuns = 3;  // whose bits must be equal, before anything is timed, and of the winner again after
 
 }  // namespace dunlin::tuning

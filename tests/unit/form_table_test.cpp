@@ -67,44 +67,65 @@ FormTable lastCandidates(const Network& network) {
 
 constexpr const char* kExpand = "pointwise/32x32x16-96/relu6/fp32";
 
+// Candidates of a dispatch, the default first.
+std::vector<KernelForm> candidatesOf(const DispatchOrigin& origin) {
+    return formCandidates({origin.call, origin.extent, origin.defaultForm, Precision::Fp32, kLimits});
+}
+std::string nameOf(const DispatchOrigin& origin, const KernelForm& form) {
+    return formName(kernelOf(origin.call), form);
+}
+
 TEST(FormTable, isUsedWhereItNamesACandidate) {
     const Network plain = lowerWith("mobilenetv2_100", {});
     const DispatchOrigin& usual = plain.origin(kExpand);
     EXPECT_EQ(usual.form, usual.defaultForm);
-    const Network tuned = lowerWith("mobilenetv2_100", {{{kExpand, "tile4x1-storage"}}, {}});
-    const DispatchOrigin& chosen = tuned.origin(kExpand);
-    EXPECT_EQ(formName(Kernel::Pointwise, chosen.form), "tile4x1-storage");
-    EXPECT_EQ(chosen.defaultForm, usual.defaultForm);
-    EXPECT_TRUE(tuned.lowered.ignoredForms.empty());
-    // and nowhere else
-    size_t changed = 0;
-    for (const DispatchOrigin& origin : tuned.lowered.origins) changed += origin.form != origin.defaultForm;
-    EXPECT_EQ(changed, 1u);
+    for (const KernelForm& form : candidatesOf(usual)) {
+        const Network tuned = lowerWith("mobilenetv2_100", {{{kExpand, nameOf(usual, form)}}, {}});
+        const DispatchOrigin& chosen = tuned.origin(kExpand);
+        EXPECT_EQ(chosen.form, form);
+        EXPECT_EQ(chosen.defaultForm, usual.defaultForm);
+        EXPECT_TRUE(tuned.lowered.ignoredForms.empty());
+        // and nowhere else
+        size_t changed = 0;
+        for (const DispatchOrigin& origin : tuned.lowered.origins) changed += origin.form != origin.defaultForm;
+        EXPECT_EQ(changed, form == usual.defaultForm ? 0u : 1u);
+    }
 }
 
 TEST(FormTable, namesThatAreNoCandidatesAreIgnoredAndToldOf) {
     const Network plain = lowerWith("mobilenetv2_100", {});
-    for (const char* form : {"", "tile3x3-texel", "tile8x2-texel-local0", "tile8x2-texel-local48",
-                             "tile8x2-texel-local4294967295", "tile8x2-texel-lanes7", "pixels", "tile8x2-texel "}) {
+    const std::string usual = nameOf(plain.origin(kExpand), plain.origin(kExpand).form);
+    for (const std::string& form :
+         {std::string(), std::string("tile3x3-texel"), std::string("tile8x2-texel-local0"),
+          std::string("tile8x2-texel-local48"), std::string("tile8x2-texel-local4294967295"),
+          std::string("tile8x2-texel-lanes7"), std::string("pixels"), usual + " ", usual + "-"}) {
         const Network tuned = lowerWith("mobilenetv2_100", {{{kExpand, form}}, {}});
         EXPECT_EQ(print(tuned.lowered.program), print(plain.lowered.program)) << form;
         ASSERT_EQ(tuned.lowered.ignoredForms.size(), 1u) << form;
         EXPECT_NE(tuned.lowered.ignoredForms[0].find(kExpand), std::string::npos);
     }
-    // a workgroup that only larger devices have
-    DeviceLimits small = kLimits;
-    small.maxWorkgroupInvocations = small.maxWorkgroupSize[0] = 128;
-    const FormTable table = {{{kExpand, "tile8x2-texel-local256"}}, {}};
+}
+
+TEST(FormTable, whatOnlyALargerDeviceHasIsIgnored) {
+    const Network plain = lowerWith("mobilenetv2_100", {});
+    const auto forms = candidatesOf(plain.origin(kExpand));
+    const KernelForm& largest = *std::ranges::max_element(forms, {}, &KernelForm::localSize);
+    const FormTable table = {{{kExpand, nameOf(plain.origin(kExpand), largest)}}, {}};
     EXPECT_TRUE(lowerWith("mobilenetv2_100", table).lowered.ignoredForms.empty());
+    DeviceLimits small = kLimits;
+    small.maxWorkgroupInvocations = small.maxWorkgroupSize[0] = largest.localSize / 2;
     EXPECT_EQ(lowerWith("mobilenetv2_100", table, {}, 64, small).lowered.ignoredForms.size(), 1u);
 }
 
 TEST(FormTable, thePictureOfPreprocessIsNotItsBusiness) {
     const char* key = "preprocess/64x64x3/fp32";
-    EXPECT_EQ(lowerWith("mobilenetv2_100", {{{key, "tensor"}}, {}}).lowered.ignoredForms.size(), 1u);
-    const Network tuned = lowerWith("mobilenetv2_100", {{{key, "pixels-local128"}}, {}});
-    EXPECT_TRUE(tuned.lowered.ignoredForms.empty());
-    EXPECT_EQ(tuned.lowered.program.dispatches[0].variant.constants[0], 128u);
+    const Network plain = lowerWith("mobilenetv2_100", {});
+    for (const KernelForm& form : candidatesOf(plain.origin(key))) {
+        const Network tuned = lowerWith("mobilenetv2_100", {{{key, nameOf(plain.origin(key), form)}}, {}});
+        const bool isSame = form.tileX == plain.origin(key).form.tileX;
+        EXPECT_EQ(tuned.lowered.ignoredForms.size(), isSame ? 0u : 1u);
+        EXPECT_EQ(tuned.lowered.program.dispatches[0].variant.tileX, plain.origin(key).form.tileX);
+    }
 }
 
 TEST(FormTable, formsOfEveryProblemHold) {
@@ -188,10 +209,13 @@ TEST(FormNames, ofTheCandidatesOfAProblemDiffer) {
 }
 
 TEST(Programs, arePrintedWithTheirForms) {
-    const Network tuned = lowerWith("mobilenetv2_100", {{{kExpand, "tile4x1-storage"}}, {}});
+    const Network plain = lowerWith("mobilenetv2_100", {});
+    const DispatchOrigin& origin = plain.origin(kExpand);
+    const std::string usual = nameOf(origin, origin.form), other = nameOf(origin, candidatesOf(origin).back());
+    const Network tuned = lowerWith("mobilenetv2_100", {{{kExpand, other}}, {}});
     const std::string text = print(tuned.lowered);
-    EXPECT_NE(text.find("[tile4x1-storage, tuned; default tile8x2-texel]\n"), std::string::npos);
-    EXPECT_NE(text.find("[texel-local256, default]\n"), std::string::npos);
+    EXPECT_NE(text.find("[" + other + ", tuned; default " + usual + "]\n"), std::string::npos);
+    EXPECT_NE(text.find(", default]\n"), std::string::npos);
     EXPECT_EQ(std::ranges::count(text, '\n'), std::ranges::count(print(tuned.lowered.program), '\n'));
 }
 

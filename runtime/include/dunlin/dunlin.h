@@ -405,7 +405,7 @@ typedef struct DunlinSessionOptions {
      * DunlinDeviceOptions::cacheDirectory for later processes: with 0, too, sessions use what is known, which costs
      * nothing. Results of differently tuned sessions differ by rounding. Uses a processor core, the device's queue, and
      * device memory for a few copies of a layer at a time; times mean little while the device does something else.
-     * Seconds suffice for most of the gain on a small network; a software driver's compiler makes it tens of them. */
+     * A small network takes tens of seconds on a software driver, most of it compilation; less finds less. */
     uint32_t tuningBudgetMs;
 } DunlinSessionOptions;
 
