@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
+#include <string>
 
 #include "models/registry.h"
 #include "runtime/plan/dispatch_builders.h"
@@ -205,6 +207,7 @@ TEST(MemoryPlan, ArenasOfEveryArchitectureAreCloseToTheLowerBound) {
 }
 
 TEST(Lower, EveryVariantWasCompiled) {
+    std::set<std::string> compiled;  // modules: unpacking one takes as long as lowering a network
     for (const Architecture& architecture : architectures()) {
         for (DeviceFamily family : {DeviceFamily::Unknown, DeviceFamily::CpuDriver, DeviceFamily::Nvidia,
                                     DeviceFamily::Amd, DeviceFamily::Intel, DeviceFamily::Adreno, DeviceFamily::Mali,
@@ -219,7 +222,9 @@ TEST(Lower, EveryVariantWasCompiled) {
                 for (int side : {32, 224}) {
                     const Program program = lowered(architecture.build({}, {1, side, side, 3}), options, limits);
                     for (const Dispatch& dispatch : program.dispatches) {
-                        ASSERT_FALSE(unpackSpirv(dispatch.variant).empty()) << moduleName(dispatch.variant);
+                        const std::string module = moduleName(dispatch.variant);
+                        if (!compiled.insert(module).second) continue;
+                        ASSERT_FALSE(unpackSpirv(dispatch.variant).empty()) << module;
                     }
                 }
             }
