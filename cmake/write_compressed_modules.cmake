@@ -5,7 +5,7 @@
 # has to be built for the host.
 #
 # The stream holds the first bytes of all words, then the second ones, and so on: like with like, it is a fifth shorter. As
-# CMake cannot write every byte, some are written otherwise (unpackBytes() in runtime/plan/kernels.cpp reads them): zero
+# CMake cannot write every byte, some are written otherwise (runtime/plan/inflate.cpp reads them): zero
 # as 1; and 1, line ends, blanks and 255 as 255 followed by the byte with its highest bit flipped.
 string(REPLACE "|" ";" MODULES "${MODULES}")
 set(joined ${OUTPUT}.spv)

@@ -18,4 +18,38 @@ bool inflateGzip(std::span<const uint8_t> gzip, std::span<std::byte> output) {
     return isWhole;
 }
 
+namespace {
+
+// Undoes what cmake/write_compressed_modules.cmake did to bytes that CMake cannot write. The bytes that are left.
+size_t restoreBytes(std::span<uint8_t> bytes) {
+    constexpr uint8_t kZero = 1, kFlipped = 255, kFlip = 0x80;
+    const uint8_t *from = bytes.data(), *const end = from + bytes.size();
+    uint8_t* to = bytes.data();
+    while (from < end) {
+        uint8_t value = *from++;
+        if (value == kZero)
+            value = 0;
+        else if (value == kFlipped && from < end)
+            value = *from++ ^ kFlip;
+        *to++ = value;
+    }
+    return static_cast<size_t>(to - bytes.data());
+}
+
+}  // namespace
+
+std::vector<uint32_t> unpackWords(const EmbeddedShaders& shaders, size_t first, size_t count) {
+    std::vector<uint8_t> bytes(shaders.textBytes);
+    if (!inflateGzip(shaders.gzip, std::as_writable_bytes(std::span(bytes)))) return {};
+    // The first bytes of all words, then the second ones, and so on.
+    const size_t stride = restoreBytes(bytes) / sizeof(uint32_t);
+    if (stride < first + count) return {};
+    std::vector<uint32_t> words(count);
+    const uint8_t *const low = bytes.data() + first, *const second = low + stride, *const third = second + stride,
+                         *const high = third + stride;
+    for (size_t i = 0; i < count; ++i)
+        words[i] = low[i] | uint32_t{second[i]} << 8 | uint32_t{third[i]} << 16 | uint32_t{high[i]} << 24;
+    return words;
+}
+
 }  // namespace dunlin

@@ -183,26 +183,6 @@ bool hasLoadPath(const KernelRow& kernel) {
     return false;
 }
 
-namespace {
-
-// The first bytes of all words, then the second ones, and so on. cmake/write_compressed_modules.cmake says how they
-// were written.
-std::vector<uint8_t> unpackBytes(const EmbeddedShaders& shaders) {
-    constexpr uint8_t kZero = 1, kFlipped = 255, kFlip = 0x80;
-    std::vector<uint8_t> bytes(shaders.textBytes);
-    if (!inflateGzip(shaders.gzip, std::as_writable_bytes(std::span(bytes)))) return {};
-    size_t count = 0;
-    for (size_t i = 0; i < bytes.size(); ++i) {
-        uint8_t value = bytes[i] == kZero ? 0 : bytes[i];
-        if (bytes[i] == kFlipped && i + 1 < bytes.size()) value = bytes[++i] ^ kFlip;
-        bytes[count++] = value;
-    }
-    bytes.resize(count);
-    return bytes;
-}
-
-}  // namespace
-
 std::vector<uint32_t> unpackSpirv(const Variant& variant) {
     const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
     const auto isOf = [&](const EmbeddedShaders& shaders) {
@@ -216,15 +196,7 @@ std::vector<uint32_t> unpackSpirv(const Variant& variant) {
     const auto module = static_cast<size_t>(tile - shaders->tiles.begin());
     const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
     const uint32_t before = std::accumulate(begin, its, 0u);
-    const std::vector<uint8_t> bytes = unpackBytes(*shaders);
-    const size_t stride = bytes.size() / sizeof(uint32_t);
-    if (stride < before + *its) return {};
-    std::vector<uint32_t> result(*its);
-    for (size_t i = 0; i < result.size(); ++i) {
-        for (size_t byte = 0; byte < sizeof(uint32_t); ++byte)
-            result[i] |= uint32_t{bytes[byte * stride + before + i]} << (8 * byte);
-    }
-    return result;
+    return unpackWords(*shaders, before, *its);
 }
 
 const char* tileName(Method method) {
