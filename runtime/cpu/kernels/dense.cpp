@@ -1,6 +1,7 @@
 #include "runtime/cpu/kernels/dense.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/cpu/kernels/math.h"
 
@@ -150,7 +151,8 @@ DenseKernel::Geometry::Geometry(const Conv2d& conv, const Shape& input, const Sh
 }
 
 DenseKernel::Blocks DenseKernel::blocksOf(const Geometry& geometry, size_t workers) {
-    // A strip is what is not cut further: pixels of a tile, or a row of pixels.
+    // A strip is what is not cut further: pixels of a tile, or a row of pixels. Fewer pixels than a tile has count as a
+    // whole one, because their weights take as long to arrive.
     const bool isPointwise = geometry.isPointwise;
     const size_t stripPixels = isPointwise ? kMaxTileRows : geometry.width;
     const size_t strips = isPointwise ? divideUp(geometry.width, kMaxTileRows) : geometry.height;
