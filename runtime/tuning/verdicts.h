@@ -26,9 +26,10 @@ struct Verdict {
     std::string defaultForm;  // of what is taken without a verdict
     double timeNs = 0;        // of `form`, one dispatch and the barrier before it; 0: not timed
     double defaultNs = 0;     // of the default; 0: it is wrong, or not timed
-    uint32_t tried = 0;       // forms that were run
-    bool complete = false;    // every candidate was looked at; else the time was up
+    uint32_t tried = 0;       // forms that were run and decided about
+    bool complete = false;    // every candidate was; else the time was up
     std::vector<Rejection> rejected;
+    std::vector<std::string> lost;  // formName() of those that are right and slower, beside the default; sorted
     bool operator==(const Verdict&) const = default;
 };
 
