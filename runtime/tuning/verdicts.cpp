@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <new>
 #include <nlohmann/json.hpp>
 
 namespace dunlin::tuning {
@@ -194,8 +195,26 @@ std::string toText(const Verdicts& verdicts, const Identity& identity) {
     return document.dump(1, '\t', true, Json::error_handler_t::replace) + "\n";
 }
 
-std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity) {
-    if (text.size() > kMaxVerdictBytes) return std::nullopt;
+namespace {
+
+// Brackets that are open at a time. Parsers keep some memory for each, which a short text can have millions of.
+bool isNestedTooDeep(std::string_view text) {
+    constexpr int kMostNested = 5;
+    int open = 0;
+    bool isInString = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (isInString && c == '\\') ++i;
+        if (c == '"') isInString = !isInString;
+        if (isInString) continue;
+        if (c == '[' || c == '{') ++open;
+        if (c == ']' || c == '}') --open;
+        if (open > kMostNested) return true;
+    }
+    return false;
+}
+
+std::optional<Verdicts> parse(std::string_view text, const Identity& identity) {
     const Json document = Json::parse(text, nullptr, /* allow_exceptions= */ false);
     if (!document.is_object()) return std::nullopt;
     const auto is = [&](const char* key, const Json& expected) {
@@ -214,6 +233,17 @@ std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& ide
     });
     if (!isGood) return std::nullopt;
     return verdicts;
+}
+
+}  // namespace
+
+std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity) {
+    if (text.size() > kMaxVerdictBytes || isNestedTooDeep(text)) return std::nullopt;
+    try {
+        return parse(text, identity);
+    } catch (const std::bad_alloc&) {
+        return std::nullopt;
+    }
 }
 
 }  // namespace dunlin::tuning

@@ -164,6 +164,17 @@ TEST(Verdicts, ofAbsurdSizeAreNone) {
     EXPECT_FALSE(parseVerdicts(std::string(kMaxVerdictBytes + 1, ' '), someIdentity()));
     EXPECT_FALSE(parseVerdicts(std::string(1 << 20, '['), someIdentity()));
     EXPECT_FALSE(parseVerdicts(std::string(1 << 20, '{'), someIdentity()));
+    // brackets count where they are brackets
+    const std::string good = toText(someVerdicts(), someIdentity());
+    std::string braced = good;
+    braced.replace(braced.find("element 5"), 9, "[[[[[[\\\"[");
+    EXPECT_TRUE(parseVerdicts(braced, someIdentity())) << braced;
+    std::string deep = good;
+    deep.insert(deep.rfind('}'), ",\"more\":[[[[[]]]]]");
+    EXPECT_FALSE(parseVerdicts(deep, someIdentity()));
+    std::string flat = good;
+    flat.insert(flat.rfind('}'), ",\"more\":[[[[]]]]");
+    EXPECT_TRUE(parseVerdicts(flat, someIdentity()));
     Json many = Json::parse(toText(someVerdicts(), someIdentity()));
     for (int i = 0; i < 70000; ++i) many["blocks"]["b" + std::to_string(i)] = many["blocks"].front();
     EXPECT_FALSE(parseVerdicts(many.dump(), someIdentity()));
@@ -236,6 +247,34 @@ TEST_F(VerdictStoreTest, whatWasFoundHereGoesBeforeWhatWasShipped) {
     const VerdictStore both = store({std::as_bytes(std::span(text)), {}, folder_});
     EXPECT_EQ(both.verdicts().problems.at("a").form, "here");
     EXPECT_EQ(both.verdicts().problems.at("b").form, "shipped");
+}
+
+TEST_F(VerdictStoreTest, whatWasShippedIsNeverCompleteAndRejectsNothing) {
+    Verdicts shipped;
+    shipped.problems["a"] = {"f", "d", 1, 2, 3, true, {{"d", "wrong"}}, {"g"}};
+    const std::string text = toText(shipped, Identity::of(capabilities_));
+    const Verdict expected = {"f", "d", 1, 2, 3, false, {}, {"g"}};
+    EXPECT_EQ(store({std::as_bytes(std::span(text)), {}, {}}).verdicts().problems.at("a"), expected);
+    fs::create_directories(folder_);
+    std::ofstream(store().file(), std::ios::binary) << text;
+    EXPECT_EQ(store({{}, folder_, {}}).verdicts().problems.at("a"), expected);
+    // but what was found here is
+    EXPECT_EQ(store().verdicts(), shipped);
+}
+
+TEST_F(VerdictStoreTest, aFileDoesNotGrowBeyondWhatCanBeRead) {
+    VerdictStore full = store();
+    const std::string why(1000, '!');
+    const size_t most = kMaxVerdictBytes / why.size();
+    full.add("first", Verdict{"f", "d", 1, 2, 3, true, {}, {}});
+    full.save();
+    for (size_t i = 0; i < most; ++i)
+        full.add("problem" + std::to_string(i), Verdict{"f", "d", 1, 2, 3, true, {{"g", why}}, {}});
+    full.save();
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0].first, vulkan::NoticeSeverity::Warning);
+    EXPECT_NE(notices_[0].second.find(std::to_string(kMaxVerdictBytes)), std::string::npos) << notices_[0].second;
+    EXPECT_EQ(store().verdicts().problems.size(), 1u) << "what was there stays";
 }
 
 TEST_F(VerdictStoreTest, aDamagedFileIsToldOfAndReplaced) {

@@ -281,14 +281,45 @@ TEST_F(TuningTest, laterProcessesTakeVerdictsFromFilesWithoutRunningAnything) {
                                       {{}, {}, shippedFolder}};
     for (const VerdictSources& source : sources) {
         openWith(nullptr, source);
-        EXPECT_EQ(tuner_->store().verdicts(), found);
-        const auto session = createSession(kAmpleMs);
+        EXPECT_EQ(tuner_->store().verdicts().table(), found.table());
+        const bool isShipped = source.folder.empty();
+        const auto session = createSession(isShipped ? 0 : kAmpleMs);
         ASSERT_TRUE(session.ok()) << session.status().message();
         EXPECT_EQ(session->report.tuned, session->report.problems);
         EXPECT_EQ(session->report.formsTried, 0u);
         EXPECT_LT(errorOf(*session->session), kFp32Bound);
         EXPECT_TRUE(notices_.empty()) << notices_.front().second;
     }
+}
+
+TEST_F(TuningTest, shippedFormsAreVerifiedOnceThereIsABudget) {
+    // given a file of a device whose driver gets everything right, which says that another form than the default's wins
+    ASSERT_TRUE(createSession(kAmpleMs).ok());
+    Verdicts shipped = tuner_->store().verdicts();
+    Verdict& told = shipped.problems.at("pointwise/16x16x8-24/hard-swish/fp32");
+    if (told.form == told.defaultForm) {
+        ASSERT_FALSE(told.lost.empty());
+        told.form = told.lost.back();
+        told.lost.pop_back();
+    }
+    const std::string text = toText(shipped, Identity::of(device_->capabilities()));
+    // when it is used on a driver that gets all but the defaults of that layer wrong
+    const std::set<Variant> defaults = defaultVariants(*device_, *model_);
+    const auto compile = [&](const Variant& variant) {
+        const bool isExpanding = variant.kernel == Kernel::Pointwise &&
+                                 variant.constants[constant_id::kActivation] == uint32_t(Activation::HardSwish);
+        return Miscompilation{isExpanding && !defaults.contains(variant), 0};
+    };
+    openWith(compile, {std::as_bytes(std::span(text)), {}, folder_ / "later"});
+    const auto tuned = createSession(kAmpleMs);
+    ASSERT_TRUE(tuned.ok()) << tuned.status().message();
+    // then the form is found out, and nothing that it had beaten takes its place
+    const Verdict& verdict = verdictOf("pointwise/16x16x8-24/hard-swish/fp32");
+    EXPECT_EQ(verdict.form, verdict.defaultForm);
+    EXPECT_TRUE(verdict.complete);
+    EXPECT_LT(errorOf(*tuned->session), kFp32Bound);
+    // and what the file was right about cost two forms each
+    EXPECT_LT(tuned->report.formsTried, 2 * tuned->report.problems + verdict.tried + 8);
 }
 
 TEST_F(TuningTest, sessionsOfOtherBatchesAreProblemsOfTheirOwn) {
