@@ -22,7 +22,7 @@ struct FormProblem {
 // Every form that the kernel was compiled for and that fits the device, the default first: each tile and load path,
 // with the default's workgroup and, where that may pay, some others. Left out are tiles of attention that take software
 // drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h). What tuning may choose among, and
-// all that a table of chosen forms is believed. Pure.
+// all that a table of chosen forms can name. Pure.
 std::vector<KernelForm> formCandidates(const FormProblem& problem);
 
 // The call as this dispatch alone would be given it: partial sums, whose number hangs on the form, begin at partial 0.

@@ -22,7 +22,12 @@ struct CaseTools : RaceTools {
     // What the same result takes in another way: once the default is found to take more than twice that, no other form
     // is looked at.
     double otherWayNs = INFINITY;
+    // For all runners that are there at a time (runnerBytes()); two of a form must fit.
+    uint64_t memoryBytes = UINT64_MAX;
 };
+
+// Device memory of a form's runner, about: inputs once, outputs again for the host.
+uint64_t runnerBytes(const FormedCase& form);
 
 // How long candidates of a kernel took so far, to be built, checked and looked at: what the next one may take. Kept
 // from case to case.
@@ -43,6 +48,12 @@ struct CaseOutcome {
     // Nothing where not even the default could be looked at, for want of memory. Without a form where none is right.
     std::optional<Verdict> verdict;
     bool isDefaultWrong = false;
+    // Not ok where the default is wrong and memory is wanting for every form that might take its place: the verdict has
+    // no form then.
+    Status wantOfMemory;
+    // Of this call:
+    uint32_t tried = 0;          // forms that were run
+    size_t knownRejections = 0;  // the first of verdict->rejected, which were known before
 };
 
 // Runs candidate after candidate, compares each with the oracle and with itself over several runs, and times those that
@@ -51,10 +62,17 @@ struct CaseOutcome {
 // candidate is begun that would probably end after `deadlineMs` by the tools' clock; but where the default is wrong,
 // all are looked at, whatever the time.
 //
-// `forms`: the default first; not empty. Errors: Cancelled; DeviceLost.
+// A form's companions must be right, too; they are not timed.
+//
+// `forms`: the default first; not empty. `known`, optional: an incomplete verdict, which is gone on with: its form
+// comes behind the default, what it says has lost or is wrong is left out, and its form stays where the time does not
+// suffice to decide about it again. Once its form or the default turn out to be wrong, it counts for nothing. Errors:
+// Cancelled; DeviceLost.
 Result<CaseOutcome> tuneCase(const KernelCase& problem, const CaseData& data, const std::vector<FormedCase>& forms,
-                             const CaseTools& tools, double deadlineMs, CandidatePace& pace);
+                             const CaseTools& tools, double deadlineMs, CandidatePace& pace,
+                             const Verdict* known = nullptr);
 
+constexpr size_t kMostLanes = 6;   // forms that take part in a race: the default, and those that look fastest
 constexpr int kVerifyingRuns = 3;  // whose bits must be equal, before anything is timed, and of the winner again after
 
 }  // namespace dunlin::tuning

@@ -53,6 +53,9 @@ struct FormedCase {
     bool isDefault = false;  // what the lowering chooses for this device where no table says otherwise
     Dispatch dispatch;
     std::map<TensorId, uint64_t> tensorBytes;  // of every tensor that it binds
+    // What sessions run as well once they have this form, so that it is right only where these are: preprocess for
+    // other kinds of source. formsOf() leaves it empty.
+    std::vector<FormedCase> companions;
 };
 
 // The case in every candidate form (plan/form_candidates.h), the default first. What preprocess' dispatch lacks is the

@@ -12,6 +12,7 @@
 #include "runtime/tuning/case_tuner.h"
 #include "runtime/tuning/plan_choice.h"
 #include "runtime/weights/synthetic.h"
+#include "shaders/include/params.h"
 
 namespace dunlin::tuning {
 namespace {
@@ -22,6 +23,8 @@ constexpr double kGpuSampleNs = 0.5e6, kSoftwareSampleNs = 2e6;
 constexpr double kOracleNs = 1.5, kMostOracleMs = 400;
 // How much of the progress of a new session is tuning.
 constexpr float kTuningShare = 0.6f;
+// How often the progress is told of while another thread tunes.
+constexpr std::chrono::milliseconds kWaitingStep(20);
 
 double nowMs() {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -31,23 +34,51 @@ double processorMs() {
     return static_cast<double>(std::clock()) * 1e3 / CLOCKS_PER_SEC;
 }
 
-// A problem without a verdict.
+// A problem without a complete verdict.
 struct Pending {
     KernelCase problem;
     std::string key;
     int dispatches = 0;  // of the network, that it is
     double cost = 0;     // of all of them, in no unit
     double oracleMs = 0;
+    bool isBegun = false;  // there is an incomplete verdict
+};
+
+// The store, as one call sees it: what was known when it began, and what it finds out itself. Reads are its own; those
+// of other threads never wait for long.
+class KnownVerdicts {
+  public:
+    KnownVerdicts(VerdictStore& store, std::mutex& mutex) : store_(store), mutex_(mutex) { refresh(); }
+
+    const Verdicts& verdicts() const { return verdicts_; }
+    void refresh() {
+        const std::lock_guard lock(mutex_);
+        verdicts_ = store_.verdicts();
+    }
+    template <typename Any>
+    void add(const std::string& key, Any verdict) {
+        const std::lock_guard lock(mutex_);
+        store_.add(key, std::move(verdict));
+        verdicts_ = store_.verdicts();
+    }
+    // By the one who tunes.
+    void save() { store_.save(); }
+
+  private:
+    VerdictStore& store_;
+    std::mutex& mutex_;
+    Verdicts verdicts_;
 };
 
 // One call of Tuner::tune().
 class Tuning {
   public:
-    Tuning(vulkan::VulkanBackend& backend, VerdictStore& store, const vulkan::NoticeListener& notify,
-           std::shared_ptr<const ModelData> model, const vulkan::VulkanSessionOptions& options, double budgetMs)
+    Tuning(vulkan::VulkanBackend& backend, VerdictStore& store, std::mutex& storeMutex,
+           const vulkan::NoticeListener& notify, std::shared_ptr<const ModelData> model,
+           const vulkan::VulkanSessionOptions& options, double budgetMs)
         : backend_(backend),
           device_(*backend.device()),
-          store_(store),
+          store_(store, storeMutex),
           notify_(notify),
           model_(std::move(model)),
           options_(options),
@@ -55,14 +86,28 @@ class Tuning {
           beginMs_(nowMs()),
           pipelines_(backend.pipelines()) {}
 
-    Result<Tuned> run() {
-        Status status = budgetMs_ > 0 ? tuneAll() : Status();
-        store_.save();  // what was found before a failure holds as well
-        DUNLIN_TRY(status);
+    // `tuning` is held by the one who tunes.
+    Result<Tuned> run(std::timed_mutex& tuning) {
+        if (budgetMs_ > 0) DUNLIN_TRY(tuneAlone(tuning));
         return finish();
     }
 
   private:
+    // Another thread's tuning may take long: cancelling is possible meanwhile. Once it has taken the whole budget, what
+    // is known has to do.
+    Status tuneAlone(std::timed_mutex& tuning) {
+        std::unique_lock lock(tuning, std::defer_lock);
+        while (!lock.try_lock_for(kWaitingStep)) {
+            if (!goOn()) return Status(StatusCode::Cancelled, "cancelled while another session's kernels were tuned");
+            if (leftMs() <= 0) break;
+        }
+        store_.refresh();
+        if (!lock.owns_lock()) return {};
+        const Status status = tuneAll();
+        store_.save();  // what was found before a failure holds as well
+        return status;
+    }
+
     // The network in the forms that are known by now. Weights are numbers of a formula: what a kernel computes does not
     // hang on them, and the oracle's bounds are known to hold for these.
     Result<std::shared_ptr<const SourceNetwork>> lower(FusionLevel fusion) const {
@@ -89,7 +134,7 @@ class Tuning {
         return static_cast<double>(cost.bytes) + static_cast<double>(cost.flops) / flopsPerByte;
     }
 
-    // Problems of the network without a verdict, dearest first.
+    // Problems of the network without a complete verdict: those without any first, then the dearest.
     std::vector<Pending> pendingOf(const std::shared_ptr<const SourceNetwork>& network) const {
         std::vector<Pending> pending;
         std::map<std::string, size_t> indexOf;
@@ -99,6 +144,7 @@ class Tuning {
             if (isKnown(key)) continue;
             const auto [at, isNew] = indexOf.try_emplace(key, pending.size());
             if (isNew) pending.push_back({{caseId(*network, i), network, i, {}}, key});
+            pending[at->second].isBegun = store_.verdicts().problems.contains(key);
             Pending& one = pending[at->second];
             ++one.dispatches;
             one.cost += costOfDispatch(*network, i);
@@ -106,7 +152,9 @@ class Tuning {
                 static_cast<double>(costOf(network->graph, network->lowered, one.problem.dispatch).flops) / 2;
             one.oracleMs = std::min(multiplyAdds * kOracleNs / 1e6, kMostOracleMs);
         }
-        std::ranges::stable_sort(pending, [](const Pending& a, const Pending& b) { return a.cost > b.cost; });
+        std::ranges::stable_sort(pending, [](const Pending& a, const Pending& b) {
+            return a.isBegun != b.isBegun ? b.isBegun : a.cost > b.cost;
+        });
         return pending;
     }
 
@@ -148,9 +196,10 @@ class Tuning {
         BlockVerdict verdict = {false, fused->second.timeNs, separate->second};
         if (verdict.fusedNs < kInQuestion * verdict.separateNs) {
             constexpr double kMostSamples = 25;
-            const double raceMs = kMostSamples * (verdict.fusedNs + verdict.separateNs) / 1e6;
+            const double raceMs = kMostSamples * sampleNs() * static_cast<double>(choice.separate.size() + 1) / 1e6;
             if (raceMs > leftMs()) return {};
-            DUNLIN_TRY(compare(choice, usual, joined, verdict));
+            DUNLIN_ASSIGN(const bool isDecided, compare(choice, usual, joined, verdict));
+            if (!isDecided) return {};
         }
         store_.add(choice.key, verdict);
         return {};
@@ -178,8 +227,9 @@ class Tuning {
         return error(StatusCode::Unsupported, "the form of %s is none of this device", key.c_str());
     }
 
-    Status compare(const BlockChoice& choice, const std::shared_ptr<const SourceNetwork>& usual,
-                   const std::shared_ptr<const SourceNetwork>& joined, BlockVerdict& verdict) {
+    // False where there was no memory for it, or no time for enough samples.
+    Result<bool> compare(const BlockChoice& choice, const std::shared_ptr<const SourceNetwork>& usual,
+                         const std::shared_ptr<const SourceNetwork>& joined, BlockVerdict& verdict) {
         std::vector<Entrant> entrants;
         const auto prepare = [&]() -> Result<std::array<std::vector<Contender::Part>, 2>> {
             std::array<std::vector<Contender::Part>, 2> ways;
@@ -192,11 +242,12 @@ class Tuning {
             return ways;
         };
         const Result<std::array<std::vector<Contender::Part>, 2>> ways = prepare();
-        if (!ways.ok()) return ways.status().code() == StatusCode::DeviceLost ? ways.status() : Status();
+        if (ways.status().code() == StatusCode::DeviceLost) return ways.status();
+        if (!ways.ok()) return false;
         Contender separate(ways->front()), fused(ways->back());
         DUNLIN_TRY(race({&separate, &fused}, raceTools(), [this] { return leftMs() <= 0; }));
         verdict = {fused.beats(separate), fused.typicalNs(), separate.typicalNs()};
-        return {};
+        return !fused.isRacing || fused.samples() >= kFewestRounds;
     }
 
     // Until nothing is left, or the time is up. A new form may make a new problem of the squeeze-excite that adds up
@@ -232,12 +283,19 @@ class Tuning {
         return options_.session.progress(progress_);
     }
 
-    // Of preprocess, what the session's other sources would be is none of its forms.
+    // Of preprocess, what other sources would be is none of its forms. But a session has the chosen workgroup for
+    // every kind of source that it takes, and a later one may take others: all come with it.
     std::vector<FormedCase> candidatesOf(const KernelCase& problem) const {
         std::vector<FormedCase> forms = formsOf(problem, device_.limits());
-        if (problem.kernel() == Kernel::Preprocess && !forms.empty()) {
-            const uint8_t source = forms.front().form.tileX;
-            std::erase_if(forms, [&](const FormedCase& form) { return form.form.tileX != source; });
+        if (problem.kernel() != Kernel::Preprocess || forms.empty()) return forms;
+        const uint8_t source = forms.front().form.tileX;
+        std::erase_if(forms, [&](const FormedCase& form) { return form.form.tileX != source; });
+        for (FormedCase& form : forms) {
+            for (const uint32_t other : {params::kSourceImage, params::kSourcePixels, params::kSourceTensor}) {
+                KernelForm companion = form.form;
+                companion.tileX = static_cast<uint8_t>(other);
+                if (other != source) form.companions.push_back(inForm(problem, companion, device_.limits()));
+            }
         }
         return forms;
     }
@@ -257,7 +315,10 @@ class Tuning {
         if (!goOn()) return Status(StatusCode::Cancelled, "cancelled while kernels were tuned");
         const std::vector<FormedCase> forms = candidatesOf(pending.problem);
         const double expectedMs = pending.oracleMs * oraclePace_ + pace_.expectedMs(pending.problem.kernel());
-        if (forms.empty() || expectedMs > leftMs() || !fitsLimit(forms.front())) return {};
+        const uint64_t memoryBytes = std::min(options_.memoryLimitBytes, device_.availableBytes());
+        constexpr uint64_t kFewestRunners = 2;  // one in the race and one with the session's pipeline
+        if (forms.empty() || expectedMs > leftMs() || kFewestRunners * runnerBytes(forms.front()) > memoryBytes)
+            return {};
         attempted_.insert(pending.key);
         const double oracleBeginMs = nowMs();
         DUNLIN_ASSIGN(const CaseData data, makeData(pending.problem));
@@ -270,11 +331,17 @@ class Tuning {
             return createRunner(device_, *pipeline, pending.problem, data, form);
         };
         static_cast<RaceTools&>(tools) = raceTools();
-        if (const auto found = separateNs_.find(pending.key); found != separateNs_.end())
-            tools.otherWayNs = found->second;
-        DUNLIN_ASSIGN(CaseOutcome outcome, tuneCase(pending.problem, data, forms, tools, beginMs_ + budgetMs_, pace_));
+        tools.memoryBytes = memoryBytes;
+        if (const auto separate = separateNs_.find(pending.key); separate != separateNs_.end())
+            tools.otherWayNs = separate->second;
+        const auto& problems = store_.verdicts().problems;
+        const auto found = problems.find(pending.key);
+        const Verdict* known = found == problems.end() ? nullptr : &found->second;
+        const double deadlineMs = beginMs_ + budgetMs_;
+        DUNLIN_ASSIGN(CaseOutcome outcome, tuneCase(pending.problem, data, forms, tools, deadlineMs, pace_, known));
         if (!outcome.verdict) return {};
-        report(pending, *outcome.verdict, outcome.isDefaultWrong);
+        report(pending, outcome);
+        if (!outcome.wantOfMemory.ok()) return separateNs_.contains(pending.key) ? Status() : outcome.wantOfMemory;
         if (outcome.verdict->form.empty()) return noneIsRight(pending, *outcome.verdict);
         store_.add(pending.key, *std::move(outcome.verdict));
         return {};
@@ -292,20 +359,15 @@ class Tuning {
                      first.form.c_str(), first.why.c_str());
     }
 
-    // The runner's copies: inputs once, outputs again for the host.
-    bool fitsLimit(const FormedCase& form) const {
-        uint64_t bytes = 0;
-        for (const auto& [tensor, tensorBytes] : form.tensorBytes) bytes += 2 * tensorBytes;
-        return bytes <= options_.memoryLimitBytes;
-    }
-
-    void report(const Pending& pending, const Verdict& verdict, bool isDefaultWrong) {
+    void report(const Pending& pending, const CaseOutcome& outcome) {
+        const Verdict& verdict = *outcome.verdict;
         ++report_.measured;
-        report_.formsTried += verdict.tried;
-        report_.formsRejected += verdict.rejected.size();
-        for (const Rejection& rejection : verdict.rejected) {
+        report_.formsTried += outcome.tried;
+        report_.formsRejected += verdict.rejected.size() - outcome.knownRejections;
+        for (size_t i = outcome.knownRejections; i < verdict.rejected.size(); ++i) {
+            const Rejection& rejection = verdict.rejected[i];
             const bool isDefault =
-                isDefaultWrong && rejection.form == verdict.defaultForm && !separateNs_.contains(pending.key);
+                outcome.isDefaultWrong && rejection.form == verdict.defaultForm && !separateNs_.contains(pending.key);
             std::string text = std::string(row(pending.problem.kernel()).name) + " as " + rejection.form +
                                " is wrong on " + device_.capabilities().name + " (" + pending.key +
                                "): " + rejection.why;
@@ -337,7 +399,7 @@ class Tuning {
 
     vulkan::VulkanBackend& backend_;
     const vulkan::VulkanDevice& device_;
-    VerdictStore& store_;
+    KnownVerdicts store_;
     const vulkan::NoticeListener& notify_;
     std::shared_ptr<const ModelData> model_;
     const vulkan::VulkanSessionOptions& options_;
@@ -359,9 +421,12 @@ Tuner::Tuner(vulkan::VulkanBackend& backend, const VerdictSources& sources, Noti
 
 Result<Tuned> Tuner::tune(const std::shared_ptr<const ModelData>& model, const vulkan::VulkanSessionOptions& options,
                           double budgetMs) {
-    const std::lock_guard lock(mutex_);
-    if (budgetMs <= 0 && store_.verdicts() == Verdicts()) return Tuned();
-    return Tuning(backend_, store_, notify_, model, options, budgetMs).run();
+    const bool mayTune = budgetMs > 0;  // which is no number may not
+    if (!mayTune) {
+        const std::lock_guard lock(storeMutex_);
+        if (store_.verdicts() == Verdicts()) return Tuned();
+    }
+    return Tuning(backend_, store_, storeMutex_, notify_, model, options, mayTune ? budgetMs : 0).run(tuning_);
 }
 
 Result<TunedSession> createTunedSession(vulkan::VulkanBackend& backend, Tuner& tuner,

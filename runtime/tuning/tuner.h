@@ -27,7 +27,8 @@ struct Tuned {
     TuningReport report;
 };
 
-// One for a device, whose verdicts it keeps. Thread-safe: who tunes while another does waits.
+// One for a device, whose verdicts it keeps. Thread-safe: who tunes while another does waits, no longer than the
+// budget; who only asks for what is known does not.
 class Tuner {
   public:
     // Hears what is wrong with files and forms: a default form that is wrong on this driver is a Warning, other forms
@@ -47,12 +48,14 @@ class Tuner {
     Result<Tuned> tune(const std::shared_ptr<const ModelData>& model, const vulkan::VulkanSessionOptions& options,
                        double budgetMs);
 
+    // Not while another thread tunes.
     const VerdictStore& store() const { return store_; }
 
   private:
     vulkan::VulkanBackend& backend_;
     NoticeListener notify_;
-    std::mutex mutex_;
+    std::timed_mutex tuning_;  // held by the one who tunes
+    std::mutex storeMutex_;    // held for moments, by whoever reads or changes the store
     VerdictStore store_;
 };
 

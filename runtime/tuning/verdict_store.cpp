@@ -75,27 +75,35 @@ VerdictStore::VerdictStore(const vulkan::Capabilities& capabilities, const Verdi
     : identity_(Identity::of(capabilities)), notify_(std::move(notify)) {
     const std::string name = fileName(identity_);
     if (!sources.shipped.empty()) {
-        adopt({reinterpret_cast<const char*>(sources.shipped.data()), sources.shipped.size()}, "given in memory");
+        adopt({reinterpret_cast<const char*>(sources.shipped.data()), sources.shipped.size()}, "given in memory",
+              Origin::Shipped);
     }
     std::error_code failure;
     const bool isFolder = fs::is_directory(sources.shippedPath, failure);
-    if (!sources.shippedPath.empty() && !read(isFolder ? sources.shippedPath / name : sources.shippedPath) &&
-        !isFolder && notify_) {
+    if (!sources.shippedPath.empty() &&
+        !read(isFolder ? sources.shippedPath / name : sources.shippedPath, Origin::Shipped) && !isFolder && notify_) {
         notify_(vulkan::NoticeSeverity::Info, "the tuning cache " + sources.shippedPath.string() + " cannot be read");
     }
     if (sources.folder.empty()) return;
     file_ = sources.folder / name;
-    read(file_);
+    read(file_, Origin::Here);
 }
 
-bool VerdictStore::read(const fs::path& file) {
+bool VerdictStore::read(const fs::path& file, Origin origin) {
     const std::optional<std::string> text = readText(file);
-    if (text) adopt(*text, file.string());
+    if (text) adopt(*text, file.string(), origin);
     return text.has_value();
 }
 
-void VerdictStore::adopt(std::string_view text, const std::string& source) {
-    if (const std::optional<Verdicts> verdicts = parseVerdicts(text, identity_)) {
+void VerdictStore::adopt(std::string_view text, const std::string& source, Origin origin) {
+    std::optional<Verdicts> verdicts = parseVerdicts(text, identity_);
+    if (verdicts && origin == Origin::Shipped) {
+        for (auto& [key, verdict] : verdicts->problems) {
+            verdict.complete = false;
+            verdict.rejected.clear();  // of a driver elsewhere: what this one gets wrong is found out here
+        }
+    }
+    if (verdicts) {
         verdicts_.add(*verdicts);
     } else if (notify_) {
         notify_(vulkan::NoticeSeverity::Info,
@@ -120,13 +128,18 @@ void VerdictStore::save() {
         if (const std::optional<Verdicts> there = parseVerdicts(*text, identity_)) all = *there;
     }
     all.add(added_);
-    if (writeText(file_, toText(all, identity_))) {
+    const std::string text = toText(all, identity_);
+    const bool isTooLarge = !parseVerdicts(text, identity_);
+    if (!isTooLarge && writeText(file_, text)) {
         added_ = {};
         return;
     }
     if (notify_ && !saveFailed_) {
+        const std::string why = isTooLarge ? "would have " + std::to_string(text.size()) + " bytes of at most " +
+                                                 std::to_string(kMaxVerdictBytes) + " and is left as it was"
+                                           : "could not be written";
         notify_(vulkan::NoticeSeverity::Warning,
-                "the tuning cache " + file_.string() + " could not be written: the next process tunes again");
+                "the tuning cache " + file_.string() + " " + why + ": the next process tunes again");
     }
     saveFailed_ = true;  // once is enough; later calls try again in silence
 }

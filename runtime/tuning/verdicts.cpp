@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <new>
 #include <nlohmann/json.hpp>
 
 namespace dunlin::tuning {
@@ -11,9 +12,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "dunlin tuning";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;  // 1 had verdicts on preprocess that held for one kind of source
 constexpr size_t kMaxEntries = 1 << 16;
-constexpr size_t kMaxRejections = 256;
+constexpr size_t kMaxForms = 256;       // that are wrong, or have lost, of a problem
 constexpr size_t kMaxNameBytes = 256;   // of keys and forms
 constexpr size_t kMaxWhyBytes = 1024;   // of sentences
 constexpr double kMaxNs = 3.6e12;       // an hour
@@ -86,6 +87,19 @@ class Reader {
         const Json* value = find(key, Json::value_t::boolean);
         return value && value->get<bool>();
     }
+    // Strings in ascending order.
+    std::vector<std::string> names(const char* key, size_t most) {
+        const Json* value = find(key, Json::value_t::array);
+        if (!value || value->size() > most) isGood_ = false;
+        std::vector<std::string> texts;
+        for (size_t i = 0; isGood_ && i < value->size(); ++i) {
+            const auto* text = (*value)[i].get_ptr<const std::string*>();
+            const bool isName = text && !text->empty() && isPrintable(*text, kMaxNameBytes);
+            if (!isName || (i > 0 && *text <= texts.back())) isGood_ = false;
+            if (isGood_) texts.push_back(*text);
+        }
+        return texts;
+    }
     // Calls `read(key, value)` for each member of an object.
     template <typename Read>
     void members(const char* key, size_t most, Read&& read) {
@@ -127,11 +141,13 @@ Verdict readVerdict(const Json& json, bool& isGood) {
     verdict.defaultNs = reader.nanoseconds("defaultNs");
     verdict.tried = reader.count("tried");
     verdict.complete = reader.flag("complete");
-    reader.members("rejected", kMaxRejections, [&](const std::string& form, const Json& why) {
+    reader.members("rejected", kMaxForms, [&](const std::string& form, const Json& why) {
         const bool isSentence = why.is_string() && isPrintable(why.get_ref<const std::string&>(), kMaxWhyBytes);
         if (!isSentence || form == verdict.form) isGood = false;
         if (isGood) verdict.rejected.push_back({form, why.get<std::string>()});
     });
+    verdict.lost = reader.names("lost", kMaxForms);
+    if (std::ranges::count(verdict.lost, verdict.form) > 0) isGood = false;
     return verdict;
 }
 
@@ -146,7 +162,7 @@ Json verdictJson(const Verdict& verdict) {
     return {{"form", verdict.form},     {"default", verdict.defaultForm},
             {"timeNs", verdict.timeNs}, {"defaultNs", verdict.defaultNs},
             {"tried", verdict.tried},   {"complete", verdict.complete},
-            {"rejected", rejected}};
+            {"rejected", rejected},     {"lost", verdict.lost}};
 }
 
 }  // namespace
@@ -179,8 +195,26 @@ std::string toText(const Verdicts& verdicts, const Identity& identity) {
     return document.dump(1, '\t', true, Json::error_handler_t::replace) + "\n";
 }
 
-std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity) {
-    if (text.size() > kMaxVerdictBytes) return std::nullopt;
+namespace {
+
+// Brackets that are open at a time. Parsers keep some memory for each, which a short text can have millions of.
+bool isNestedTooDeep(std::string_view text) {
+    constexpr int kMostNested = 5;
+    int open = 0;
+    bool isInString = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (isInString && c == '\\') ++i;
+        if (c == '"') isInString = !isInString;
+        if (isInString) continue;
+        if (c == '[' || c == '{') ++open;
+        if (c == ']' || c == '}') --open;
+        if (open > kMostNested) return true;
+    }
+    return false;
+}
+
+std::optional<Verdicts> parse(std::string_view text, const Identity& identity) {
     const Json document = Json::parse(text, nullptr, /* allow_exceptions= */ false);
     if (!document.is_object()) return std::nullopt;
     const auto is = [&](const char* key, const Json& expected) {
@@ -199,6 +233,17 @@ std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& ide
     });
     if (!isGood) return std::nullopt;
     return verdicts;
+}
+
+}  // namespace
+
+std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity) {
+    if (text.size() > kMaxVerdictBytes || isNestedTooDeep(text)) return std::nullopt;
+    try {
+        return parse(text, identity);
+    } catch (const std::bad_alloc&) {
+        return std::nullopt;
+    }
 }
 
 }  // namespace dunlin::tuning

@@ -26,9 +26,10 @@ struct Verdict {
     std::string defaultForm;  // of what is taken without a verdict
     double timeNs = 0;        // of `form`, one dispatch and the barrier before it; 0: not timed
     double defaultNs = 0;     // of the default; 0: it is wrong, or not timed
-    uint32_t tried = 0;       // forms that were run
-    bool complete = false;    // every candidate was looked at; else the time was up
+    uint32_t tried = 0;       // forms that were run and decided about
+    bool complete = false;    // every candidate was; else the time was up
     std::vector<Rejection> rejected;
+    std::vector<std::string> lost;  // formName() of those that are right and slower, beside the default; sorted
     bool operator==(const Verdict&) const = default;
 };
 
@@ -52,13 +53,13 @@ struct Verdicts {
 // The device, driver and shaders that verdicts hold for.
 using Identity = vulkan::PipelineCacheKey;
 
-constexpr size_t kMaxVerdictBytes = size_t{16} << 20;  // of a text: thousands of networks
+constexpr size_t kMaxVerdictBytes = size_t{4} << 20;  // of a text: hundreds of networks
 
 // JSON, with the identity in it.
 std::string toText(const Verdicts& verdicts, const Identity& identity);
 // Nothing where the text is of another version, for another identity, damaged in any way, larger than kMaxVerdictBytes,
-// or says what no verdict can: whoever wrote it, it does no harm. Names in it are short and printable, numbers finite
-// and not negative.
+// nested deeper than any of these texts, or says what no verdict can; or where memory is wanting. Names in it are short
+// and printable, numbers finite and not negative. Whether what it says is true, nobody knows.
 std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity);
 
 }  // namespace dunlin::tuning

@@ -33,8 +33,9 @@ Verdicts someVerdicts() {
         100000,
         11,
         true,
-        {{"tile1x1-storage", "element 5 of 100 is 3 instead of 4 in 'x'"}}};
-    verdicts.problems["head/1x1x1000/top5/fp16"] = {"texel", "texel-local256", 0, 0, 1, false, {}};
+        {{"tile1x1-storage", "element 5 of 100 is 3 instead of 4 in 'x'"}},
+        {"tile4x1-storage", "tile4x1-texel"}};
+    verdicts.problems["head/1x1x1000/top5/fp16"] = {"texel", "texel-local256", 0, 0, 1, false, {}, {}};
     verdicts.blocks["inverted_residual/14x14x40-120/k5s1/fp32"] = {true, 10, 20.25};
     verdicts.blocks["pooled_linear/7x7x576-1024/fp32"] = {false, 30, 20};
     return verdicts;
@@ -102,7 +103,7 @@ TEST(Verdicts, withAbsurdValuesAreNone) {
     const std::string block = "/blocks/pooled_linear~17x7x576-1024~1fp32";
     const std::pair<std::string, Json> changes[] = {
         {"/format", "dunlin"},
-        {"/version", 2},
+        {"/version", 1},
         {"/version", "1"},
         {"/device", Json::array()},
         {"/device/vendorId", -1},
@@ -129,6 +130,10 @@ TEST(Verdicts, withAbsurdValuesAreNone) {
         {problem + "/rejected", Json::array()},
         {problem + "/rejected/tile1x1-storage", nullptr},
         {problem + "/rejected/tile1x1-storage", std::string(5000, 'x')},
+        {problem + "/lost", Json::object()},
+        {problem + "/lost", Json::array({1})},
+        {problem + "/lost", Json::array({"b", "a"})},
+        {problem + "/lost", Json::array({"tile8x2-texel-local128"})},  // the form itself
         {block + "/fused", "yes"},
         {block + "/fusedNs", -0.5},
     };
@@ -145,7 +150,9 @@ TEST(Verdicts, missingAnyMemberAreNone) {
     const Json good = Json::parse(toText(someVerdicts(), someIdentity()));
     const Json members = good.flatten();
     for (const auto& [pointer, value] : members.items()) {
-        if (pointer.find("/rejected/") != std::string::npos) continue;
+        const bool isElement =
+            pointer.find("/rejected/") != std::string::npos || pointer.find("/lost/") != std::string::npos;
+        if (isElement) continue;
         Json changed = good;
         const Json::json_pointer whole(pointer);
         changed.at(whole.parent_pointer()).erase(whole.back());
@@ -157,6 +164,17 @@ TEST(Verdicts, ofAbsurdSizeAreNone) {
     EXPECT_FALSE(parseVerdicts(std::string(kMaxVerdictBytes + 1, ' '), someIdentity()));
     EXPECT_FALSE(parseVerdicts(std::string(1 << 20, '['), someIdentity()));
     EXPECT_FALSE(parseVerdicts(std::string(1 << 20, '{'), someIdentity()));
+    // brackets count where they are brackets
+    const std::string good = toText(someVerdicts(), someIdentity());
+    std::string braced = good;
+    braced.replace(braced.find("element 5"), 9, "[[[[[[\\\"[");
+    EXPECT_TRUE(parseVerdicts(braced, someIdentity())) << braced;
+    std::string deep = good;
+    deep.insert(deep.rfind('}'), ",\"more\":[[[[[]]]]]");
+    EXPECT_FALSE(parseVerdicts(deep, someIdentity()));
+    std::string flat = good;
+    flat.insert(flat.rfind('}'), ",\"more\":[[[[]]]]");
+    EXPECT_TRUE(parseVerdicts(flat, someIdentity()));
     Json many = Json::parse(toText(someVerdicts(), someIdentity()));
     for (int i = 0; i < 70000; ++i) many["blocks"]["b" + std::to_string(i)] = many["blocks"].front();
     EXPECT_FALSE(parseVerdicts(many.dump(), someIdentity()));
@@ -200,9 +218,9 @@ TEST_F(VerdictStoreTest, keepsWhatSeveralProcessesFound) {
     VerdictStore first = store(), second = store();
     EXPECT_EQ(first.verdicts(), Verdicts());
     // when each saves something
-    first.add("a", Verdict{"f", "d", 1, 2, 3, true, {}});
+    first.add("a", Verdict{"f", "d", 1, 2, 3, true, {}, {}});
     first.save();
-    second.add("b", Verdict{"g", "d", 1, 2, 3, true, {}});
+    second.add("b", Verdict{"g", "d", 1, 2, 3, true, {}, {}});
     second.add("c", BlockVerdict{true, 1, 2});
     second.save();
     // then a third one has it all
@@ -220,15 +238,43 @@ TEST_F(VerdictStoreTest, writesNothingWhereNothingWasAdded) {
 
 TEST_F(VerdictStoreTest, whatWasFoundHereGoesBeforeWhatWasShipped) {
     Verdicts shipped;
-    shipped.problems["a"] = {"shipped", "d", 1, 2, 3, true, {}};
-    shipped.problems["b"] = {"shipped", "d", 1, 2, 3, true, {}};
+    shipped.problems["a"] = {"shipped", "d", 1, 2, 3, true, {}, {}};
+    shipped.problems["b"] = {"shipped", "d", 1, 2, 3, true, {}, {}};
     const std::string text = toText(shipped, Identity::of(capabilities_));
     VerdictStore here = store();
-    here.add("a", Verdict{"here", "d", 1, 2, 3, true, {}});
+    here.add("a", Verdict{"here", "d", 1, 2, 3, true, {}, {}});
     here.save();
     const VerdictStore both = store({std::as_bytes(std::span(text)), {}, folder_});
     EXPECT_EQ(both.verdicts().problems.at("a").form, "here");
     EXPECT_EQ(both.verdicts().problems.at("b").form, "shipped");
+}
+
+TEST_F(VerdictStoreTest, whatWasShippedIsNeverCompleteAndRejectsNothing) {
+    Verdicts shipped;
+    shipped.problems["a"] = {"f", "d", 1, 2, 3, true, {{"d", "wrong"}}, {"g"}};
+    const std::string text = toText(shipped, Identity::of(capabilities_));
+    const Verdict expected = {"f", "d", 1, 2, 3, false, {}, {"g"}};
+    EXPECT_EQ(store({std::as_bytes(std::span(text)), {}, {}}).verdicts().problems.at("a"), expected);
+    fs::create_directories(folder_);
+    std::ofstream(store().file(), std::ios::binary) << text;
+    EXPECT_EQ(store({{}, folder_, {}}).verdicts().problems.at("a"), expected);
+    // but what was found here is
+    EXPECT_EQ(store().verdicts(), shipped);
+}
+
+TEST_F(VerdictStoreTest, aFileDoesNotGrowBeyondWhatCanBeRead) {
+    VerdictStore full = store();
+    const std::string why(1000, '!');
+    const size_t most = kMaxVerdictBytes / why.size();
+    full.add("first", Verdict{"f", "d", 1, 2, 3, true, {}, {}});
+    full.save();
+    for (size_t i = 0; i < most; ++i)
+        full.add("problem" + std::to_string(i), Verdict{"f", "d", 1, 2, 3, true, {{"g", why}}, {}});
+    full.save();
+    ASSERT_EQ(notices_.size(), 1u);
+    EXPECT_EQ(notices_[0].first, vulkan::NoticeSeverity::Warning);
+    EXPECT_NE(notices_[0].second.find(std::to_string(kMaxVerdictBytes)), std::string::npos) << notices_[0].second;
+    EXPECT_EQ(store().verdicts().problems.size(), 1u) << "what was there stays";
 }
 
 TEST_F(VerdictStoreTest, aDamagedFileIsToldOfAndReplaced) {
@@ -238,7 +284,7 @@ TEST_F(VerdictStoreTest, aDamagedFileIsToldOfAndReplaced) {
     ASSERT_EQ(notices_.size(), 1u);
     EXPECT_EQ(notices_[0].first, vulkan::NoticeSeverity::Info);
     EXPECT_NE(notices_[0].second.find(damaged.file().string()), std::string::npos) << notices_[0].second;
-    damaged.add("a", Verdict{"f", "d", 1, 2, 3, true, {}});
+    damaged.add("a", Verdict{"f", "d", 1, 2, 3, true, {}, {}});
     damaged.save();
     EXPECT_EQ(store().verdicts().problems.size(), 1u);
     EXPECT_EQ(notices_.size(), 1u);
@@ -247,7 +293,7 @@ TEST_F(VerdictStoreTest, aDamagedFileIsToldOfAndReplaced) {
 TEST_F(VerdictStoreTest, aFolderThatCannotBeWrittenIsOneWarning) {
     std::ofstream(folder_) << "a file where the folder should be";
     VerdictStore blocked = store();
-    blocked.add("a", Verdict{"f", "d", 1, 2, 3, true, {}});
+    blocked.add("a", Verdict{"f", "d", 1, 2, 3, true, {}, {}});
     blocked.save();
     blocked.save();
     ASSERT_EQ(notices_.size(), 1u);

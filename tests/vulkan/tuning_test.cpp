@@ -1,10 +1,15 @@
 // Verified tuning on a device: results stay right and repeatable whatever a driver's compiler makes of single variants,
 // and whatever a file says.
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <thread>
 
 #include "runtime/plan/kernels.h"
 #include "runtime/tuning/tuner.h"
+#include "shaders/include/params.h"
 #include "tests/vulkan/application.h"
 #include "tests/vulkan/miscompiling_vulkan.h"
 #include "tests/vulkan/small_network.h"
@@ -229,6 +234,28 @@ TEST_F(TuningTest, formsThatAreWrongOrVaryAreReportedAndNeverChosen) {
     EXPECT_GT(reasons.size(), 3u) << "wrong values are described";
 }
 
+TEST_F(TuningTest, preprocessIsTunedForEverySourceThatASessionMayHave) {
+    // given a driver that gets other workgroups than the default's wrong for images alone, which no session asks for
+    const std::set<Variant> defaults = defaultVariants(*device_, *model_);
+    openWith([&](const Variant& variant) {
+        const auto isUsual = [&](const Variant& usual) {
+            return usual.kernel == Kernel::Preprocess && usual.constants == variant.constants;
+        };
+        const bool isImage = variant.kernel == Kernel::Preprocess && variant.tileX == params::kSourceImage;
+        return Miscompilation{isImage && std::ranges::none_of(defaults, isUsual), 0};
+    });
+    vulkan::VulkanSessionOptions pixelsOnly;
+    pixelsOnly.inputKinds = vulkan::kInputPixels;
+    const auto tuned = createTunedSession(*backend_, *tuner_, model_, pixelsOnly, kAmpleMs);
+    ASSERT_TRUE(tuned.ok()) << tuned.status().message();
+    // then they are all refused
+    const Verdict& verdict = verdictOf("preprocess");
+    EXPECT_EQ(verdict.form, verdict.defaultForm);
+    EXPECT_GE(verdict.rejected.size(), 3u);
+    for (const Rejection& rejection : verdict.rejected)
+        EXPECT_TRUE(rejection.why.starts_with("with it comes image")) << rejection.why;
+}
+
 TEST_F(TuningTest, whereNoFormOfAKernelIsRightThereIsNoSession) {
     openWith([](const Variant& variant) { return Miscompilation{variant.kernel == Kernel::Depthwise, 0}; });
     const auto tuned = createSession(kAmpleMs);
@@ -254,14 +281,45 @@ TEST_F(TuningTest, laterProcessesTakeVerdictsFromFilesWithoutRunningAnything) {
                                       {{}, {}, shippedFolder}};
     for (const VerdictSources& source : sources) {
         openWith(nullptr, source);
-        EXPECT_EQ(tuner_->store().verdicts(), found);
-        const auto session = createSession(kAmpleMs);
+        EXPECT_EQ(tuner_->store().verdicts().table(), found.table());
+        const bool isShipped = source.folder.empty();
+        const auto session = createSession(isShipped ? 0 : kAmpleMs);
         ASSERT_TRUE(session.ok()) << session.status().message();
         EXPECT_EQ(session->report.tuned, session->report.problems);
         EXPECT_EQ(session->report.formsTried, 0u);
         EXPECT_LT(errorOf(*session->session), kFp32Bound);
         EXPECT_TRUE(notices_.empty()) << notices_.front().second;
     }
+}
+
+TEST_F(TuningTest, shippedFormsAreVerifiedOnceThereIsABudget) {
+    // given a file of a device whose driver gets everything right, which says that another form than the default's wins
+    ASSERT_TRUE(createSession(kAmpleMs).ok());
+    Verdicts shipped = tuner_->store().verdicts();
+    Verdict& told = shipped.problems.at("pointwise/16x16x8-24/hard-swish/fp32");
+    if (told.form == told.defaultForm) {
+        ASSERT_FALSE(told.lost.empty());
+        told.form = told.lost.back();
+        told.lost.pop_back();
+    }
+    const std::string text = toText(shipped, Identity::of(device_->capabilities()));
+    // when it is used on a driver that gets all but the defaults of that layer wrong
+    const std::set<Variant> defaults = defaultVariants(*device_, *model_);
+    const auto compile = [&](const Variant& variant) {
+        const bool isExpanding = variant.kernel == Kernel::Pointwise &&
+                                 variant.constants[constant_id::kActivation] == uint32_t(Activation::HardSwish);
+        return Miscompilation{isExpanding && !defaults.contains(variant), 0};
+    };
+    openWith(compile, {std::as_bytes(std::span(text)), {}, folder_ / "later"});
+    const auto tuned = createSession(kAmpleMs);
+    ASSERT_TRUE(tuned.ok()) << tuned.status().message();
+    // then the form is found out, and nothing that it had beaten takes its place
+    const Verdict& verdict = verdictOf("pointwise/16x16x8-24/hard-swish/fp32");
+    EXPECT_EQ(verdict.form, verdict.defaultForm);
+    EXPECT_TRUE(verdict.complete);
+    EXPECT_LT(errorOf(*tuned->session), kFp32Bound);
+    // and what the file was right about cost two forms each
+    EXPECT_LT(tuned->report.formsTried, 2 * tuned->report.problems + verdict.tried + 8);
 }
 
 TEST_F(TuningTest, sessionsOfOtherBatchesAreProblemsOfTheirOwn) {
@@ -345,6 +403,42 @@ TEST_F(TuningTest, cancellingLeavesWhatWasFoundOutAndNothingElse) {
     const auto kept = parseVerdicts(fileText(), Identity::of(device_->capabilities()));
     ASSERT_TRUE(kept);
     EXPECT_EQ(kept->problems.size(), known);
+}
+
+TEST_F(TuningTest, whoDoesNotTuneWaitsForNobodyAndWhoDoesCanBeCancelled) {
+    // given something that is known, and a thread that tunes a batch of three until it is told to stop
+    ASSERT_TRUE(createSession(kAmpleMs).ok());
+    std::promise<void> hasBegun;
+    std::atomic<bool> maySignal = true, mustStop = false;
+    std::thread tuning([&] {
+        SessionOptions options;
+        options.batch = 3;
+        options.progress = [&](float) {
+            if (maySignal.exchange(false)) hasBegun.set_value();
+            while (!mustStop) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            return false;
+        };
+        EXPECT_EQ(createSession(kAmpleMs, options).status().code(), StatusCode::Cancelled);
+    });
+    hasBegun.get_future().wait();
+    // when others create sessions meanwhile, then one without a budget gets it
+    const auto untuned = createSession(0);
+    EXPECT_TRUE(untuned.ok()) << untuned.status().message();
+    // and one with a budget can be cancelled
+    SessionOptions impatient;
+    int calls = 0;
+    impatient.progress = [&](float) { return ++calls < 3; };
+    EXPECT_EQ(createSession(kAmpleMs, impatient).status().code(), StatusCode::Cancelled);
+    EXPECT_EQ(calls, 3);
+    // or waits no longer than its budget
+    const auto waited = createSession(100);
+    EXPECT_TRUE(waited.ok()) << waited.status().message();
+    if (waited.ok()) {
+        EXPECT_EQ(waited->report.tuned, waited->report.problems);
+    }
+    EXPECT_FALSE(mustStop);
+    mustStop = true;
+    tuning.join();
 }
 
 TEST_F(TuningTest, theBudgetIsKept) {
