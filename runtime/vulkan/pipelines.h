@@ -75,7 +75,8 @@ class Pipelines {
     // get() of each, on several threads at once. `progress`, optional, is called on the calling thread after each of
     // the variants, with how many are there; where it returns false the rest is left: Cancelled. Of several failures
     // the first variant's is returned. With an allocator of the application's only the calling thread works, since its
-    // callbacks may know but one.
+    // callbacks may know but one. What `progress` throws, and std::bad_alloc of any thread, goes on to the caller once
+    // no thread works any more.
     Status prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress = {});
     // A pipeline from other SPIR-V than the library's, with the variant's layout and specialization constants; never in
     // the cache or the file. It must not outlive this object. Its bindings, push constants and capabilities must fit
@@ -95,6 +96,7 @@ class Pipelines {
         Pipeline pipeline;
         bool isCompiling = true;
     };
+    class Compilation;
     Result<Entry*> findOrBegin(const Variant& variant, bool* isNew);
     Status compileNew(Entry& entry);
     Status addLayouts(Pipeline& pipeline);
