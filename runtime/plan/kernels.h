@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/plan/program.h"
+#include "runtime/status.h"
 
 namespace dunlin {
 
@@ -116,9 +117,9 @@ constexpr uint32_t kProjectActivation = 14, kProjectResidual = 15;
 // kernel then stays within 16 KiB.
 constexpr uint32_t kSqueezeExciteChunk = 512;
 
-// The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds. Empty if it was not
-// compiled (a bug). Thread-safe.
-std::vector<uint32_t> unpackSpirv(const Variant& variant);
+// The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds.
+// Unsupported if it was not compiled (a bug), BadFile if the stream is damaged, OutOfHostMemory. Thread-safe.
+Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant);
 // "tile" of Method::Registers, else "shared" or "split": what tiles are called after.
 const char* tileName(Method method);
 // "pointwise.f32.texel.8x2", "pointwise.f32.storage.shared4x2", "head.f16.storage", "preprocess.f32.image": the

@@ -209,10 +209,7 @@ class Pipelines::Compilation {
 Status Pipelines::compileNew(Entry& entry) {
     Compilation compilation(*this, entry);
     const Variant& variant = entry.pipeline.variant;
-    const std::vector<uint32_t> code = unpackSpirv(variant);
-    if (code.empty()) {
-        return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
-    }
+    DUNLIN_ASSIGN(const std::vector<uint32_t> code, unpackSpirv(variant));
     const Status status = compile(entry.pipeline, code, cache_);
     if (!status.ok()) return status.withContext(moduleName(variant));
     compilation.succeed();

@@ -61,7 +61,7 @@ std::map<Words, Variant> libraryModules() {
                 for (const auto& tile : kernel.tiles) {
                     variant.tileX = tile[0];
                     variant.tileY = tile[1];
-                    modules.try_emplace(unpackSpirv(variant), variant);
+                    modules.try_emplace(*unpackSpirv(variant), variant);
                 }
             }
         }
