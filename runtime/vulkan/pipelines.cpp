@@ -6,6 +6,7 @@
 #include <exception>
 #include <thread>
 
+#include "runtime/processors.h"
 #include "shaders/include/params.h"
 
 namespace dunlin::vulkan {
@@ -315,12 +316,18 @@ Status workAndReport(SharedWork& work, const std::function<bool(size_t)>& progre
     return Status();
 }
 
+// A telephone has a few fast cores, and needs them for more than this.
+size_t mostCompileThreads(DeviceFamily family) {
+    const bool isMobile =
+        family == DeviceFamily::Adreno || family == DeviceFamily::Mali || family == DeviceFamily::PowerVr;
+    return std::min<size_t>(static_cast<size_t>(usableProcessors()), isMobile ? 4 : 16);
+}
+
 }  // namespace
 
 Status Pipelines::prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress) {
-    constexpr size_t kMostThreads = 16;
-    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
-    const size_t threads = device_.allocator() ? 1 : std::min({processors, variants.size(), kMostThreads});
+    const size_t threads =
+        device_.allocator() ? 1 : std::min(mostCompileThreads(device_.limits().family), variants.size());
     SharedWork work(*this, variants);
     Status status;
     {

@@ -72,7 +72,8 @@ class Pipelines {
     // The pointer stays valid as long as this object. Slow on first use: the driver compiles. Threads that ask for
     // different variants compile them at the same time; of those that ask for the same one, one compiles.
     Result<const Pipeline*> get(const Variant& variant);
-    // get() of each, on several threads at once. `progress`, optional, is called on the calling thread after each of
+    // get() of each, on several threads at once: as many as the process may use processors, at most 16, and 4 on the
+    // devices of telephones. `progress`, optional, is called on the calling thread after each of
     // the variants, with how many are there; where it returns false the rest is left: Cancelled. Of several failures
     // the first variant's is returned. With an allocator of the application's only the calling thread works, since its
     // callbacks may know but one. What `progress` throws, and std::bad_alloc of any thread, goes on to the caller once
