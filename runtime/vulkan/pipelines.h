@@ -47,7 +47,7 @@ using NoticeListener = std::function<void(NoticeSeverity severity, const std::st
 struct PipelineCacheKey {
     uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
     std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
-    uint64_t shaderHash = 0;  // of all embedded SPIR-V
+    uint64_t shaderHash = 0;  // of all embedded SPIR-V, and kPlannerVersion
     static PipelineCacheKey of(const Capabilities& capabilities);
 };
 

@@ -44,6 +44,14 @@ TEST(KernelTable, nothingElseIsEmbedded) {
     EXPECT_EQ(used.size(), embedded);
 }
 
+TEST(KernelTable, everyStreamHasAHashOfItsOwn) {
+    std::set<uint64_t> hashes;
+    for (const EmbeddedShaders& shaders : embeddedShaders()) {
+        EXPECT_TRUE(hashes.insert(shaders.spirvHash).second) << row(shaders.kernel).name << ": that of another stream";
+        EXPECT_NE(shaders.spirvHash, 0u) << row(shaders.kernel).name;
+    }
+}
+
 TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
     const auto absent = unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}});
     EXPECT_EQ(absent.status().code(), StatusCode::Unsupported);
