@@ -16,8 +16,8 @@ namespace dunlin {
 
 // Of the host code that decides what a kernel computes. RAISE IT whenever dispatches of unchanged shaders change in
 // meaning: push constants and workgroup counts (dispatch_builders*.cpp), the layout of packed weights (prepack.cpp,
-// stored_layout.cpp), or the bindings and constants of the table below. With the shaders' hash it says whether a verdict
-// of tuning, in a file of the user's or of the application's, still speaks of what runs.
+// stored_layout.cpp), or the bindings and constants of the table below. With the shaders' hash it says whether a
+// verdict of tuning, in a file of the user's or of the application's, still speaks of what runs.
 constexpr uint32_t kPlannerVersion = 1;
 
 enum class BindingKind : uint8_t {
