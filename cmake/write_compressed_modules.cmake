@@ -1,8 +1,9 @@
 # cmake -DNAME=pointwise_Fp32_Texel -DMODULES=a.spv|b.spv|... -DOUTPUT=header -P write_compressed_modules.cmake
 #
 # Writes a C++ header with the SPIR-V modules, one after another, as one gzip stream: uint8_t k_NAME[], the words of each,
-# uint32_t k_NAME_words[], and the bytes of what the stream holds, uint32_t k_NAME_bytes. By CMake alone, so that nothing
-# has to be built for the host.
+# uint32_t k_NAME_words[], the bytes of what the stream holds, uint32_t k_NAME_bytes, and a hash of the modules,
+# uint64_t k_NAME_hash, which does not depend on how this CMake compresses. By CMake alone, so that nothing has to be
+# built for the host.
 #
 # The stream holds the first bytes of all words, then the second ones, and so on: like with like, it is a fifth shorter. As
 # CMake cannot write every byte, some are written otherwise (runtime/plan/inflate.cpp reads them): zero
@@ -12,6 +13,8 @@ set(joined ${OUTPUT}.spv)
 set(text_file ${OUTPUT}.text)
 set(compressed ${OUTPUT}.gz)
 execute_process(COMMAND ${CMAKE_COMMAND} -E cat ${MODULES} OUTPUT_FILE ${joined} COMMAND_ERROR_IS_FATAL ANY)
+file(SHA256 ${joined} hash)
+string(SUBSTRING ${hash} 0 16 hash)
 set(words "")
 foreach(module IN LISTS MODULES)
   file(SIZE ${module} bytes)
@@ -58,5 +61,6 @@ constexpr uint8_t k_${NAME}[] = {
 ${hex}};
 constexpr uint32_t k_${NAME}_words[] = {${words}};
 constexpr uint32_t k_${NAME}_bytes = ${text_bytes};
+constexpr uint64_t k_${NAME}_hash = 0x${hash};
 ")
 file(REMOVE ${joined} ${text_file} ${compressed})

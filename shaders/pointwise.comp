@@ -11,7 +11,7 @@
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
 // Tile       an invocation computes TILE_X pixels x TILE_Y channel groups in registers. Pixel tiles do not cross
 //            images. Channel tiles are adjacent in the flat index, so that neighbours share their input pixels.
-//            Other methods: pointwise_shared.comp, pointwise_split.comp, pointwise_matrix.comp.
+//            Other methods: pointwise_shared.comp, pointwise_split.comp.
 // Needs      nothing to be divisible: pixels and groups past the end are loaded clamped and not stored. Padding lanes
 //            of the input are zero or meet zero weights; padding lanes of the output are written as zero.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.

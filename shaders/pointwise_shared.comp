@@ -4,7 +4,7 @@
 //            kSlab input groups once, for all of its invocations, each of which keeps TILE_X x TILE_Y sums in registers:
 //            of pixels kShareLanes apart and groups kGroupLanes apart, so that neighbours read and write neighbours.
 //            Sums are added up in the order of pointwise.comp: the bits are the same.
-// Memory     16 bytes (float16: 8) * kSlab * (pixels + 4 * groups) of the workgroup: 12 KiB for 64 x 16.
+// Memory     16 bytes (float16: 8) * kSlab * (pixels + 4 * groups) of the workgroup: 8 KiB for 64 x 16.
 // Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
 // Dispatch   images * tilesPerImage * ceil(outGroups / (kGroupLanes * TILE_Y)) workgroups over x and y, where a tile of
 //            tilesPerImage has the workgroup's pixels.

@@ -1,27 +1,10 @@
 #include "runtime/cpu/threads.h"
 
 #include <algorithm>
-#include <charconv>
-#include <fstream>
-#include <string>
-#include <thread>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
+#include "runtime/processors.h"
 
 namespace dunlin {
-namespace {
-
-int processorsOfProcess() {
-#ifdef __linux__
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return CPU_COUNT(&allowed);
-#endif
-    return static_cast<int>(std::thread::hardware_concurrency());
-}
-
-}  // namespace
 
 Result<int> resolveThreads(int threads) {
     if (threads < 0 || threads > kMaxThreads)
@@ -32,22 +15,7 @@ Result<int> resolveThreads(int threads) {
 }
 
 int defaultThreadCount() {
-    int count = processorsOfProcess();
-    // More threads than the quota allows would be paused in the middle of a layer while the others wait for them.
-    std::ifstream file("/sys/fs/cgroup/cpu.max");
-    if (std::string line; std::getline(file, line))
-        if (const int quota = processorsOfQuota(line); quota > 0) count = std::min(count, quota);
-    return std::clamp(count, 1, kMaxThreads);
-}
-
-int processorsOfQuota(std::string_view cpuMax) {
-    const char* const end = cpuMax.data() + cpuMax.size();
-    int64_t quota = 0, period = 0;
-    const auto first = std::from_chars(cpuMax.data(), end, quota);
-    if (first.ec != std::errc() || first.ptr == end || *first.ptr != ' ') return 0;
-    const auto second = std::from_chars(first.ptr + 1, end, period);
-    if (second.ec != std::errc() || quota <= 0 || period <= 0) return 0;
-    return static_cast<int>(std::min<int64_t>((quota - 1) / period + 1, kMaxThreads));
+    return std::min(usableProcessors(), kMaxThreads);
 }
 
 }  // namespace dunlin

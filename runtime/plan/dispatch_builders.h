@@ -21,10 +21,9 @@
 // at flat index (workgroup.y * workgroups.x + workgroup.x) * local size + local index; surplus invocations do nothing:
 //   preprocess      flat: column, strip of group lanes rows, of one image
 //   conv2d          flat: out tile (tileY groups), column tile, row, image
-//   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image; by shared tiles, workgroups
-//   numbered
-//                   likewise, whose tiles are localSize / group lanes and group lanes times as large; by split-K,
-//                   workgroups of group lanes tiles
+//   pointwise       flat: out tile (tileY groups), pixel tile (tileX pixels), image; by shared tiles,
+//                   workgroups numbered likewise, whose tiles are localSize / group lanes and group lanes times as
+//                   large; by split-K, workgroups of group lanes tiles
 //   depthwise       flat: group, column tile, row tile, image; with squeeze, workgroups at [ceil(groups / group lanes),
 //                   partial, image] take as many tiles as group lanes leave room for, and each makes one partial
 //   squeeze_excite  workgroup.x = image

@@ -20,6 +20,7 @@ struct EmbeddedShaders {
     std::span<const uint32_t> words;  // of each module
     uint32_t textBytes;               // of what `gzip` holds
     std::span<const uint8_t> gzip;    // cmake/write_compressed_modules.cmake says of what
+    uint64_t spirvHash;               // of the modules: equal where they are, however the stream was compressed
 };
 
 std::span<const EmbeddedShaders> embeddedShaders();

@@ -183,20 +183,25 @@ bool hasLoadPath(const KernelRow& kernel) {
     return false;
 }
 
-std::vector<uint32_t> unpackSpirv(const Variant& variant) {
+Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant) {
     const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
     const auto isOf = [&](const EmbeddedShaders& shaders) {
         return shaders.kernel == variant.kernel && shaders.precision == variant.precision && shaders.load == load &&
                shaders.method == variant.method;
     };
     const auto shaders = std::ranges::find_if(embeddedShaders(), isOf);
-    if (shaders == embeddedShaders().end()) return {};
+    const auto notCompiled = [&] {
+        return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
+    };
+    if (shaders == embeddedShaders().end()) return notCompiled();
     const auto tile = std::ranges::find(shaders->tiles, Tile{variant.tileX, variant.tileY});
-    if (tile == shaders->tiles.end()) return {};
+    if (tile == shaders->tiles.end()) return notCompiled();
     const auto module = static_cast<size_t>(tile - shaders->tiles.begin());
     const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
     const uint32_t before = std::accumulate(begin, its, 0u);
-    return unpackWords(*shaders, before, *its);
+    Result<std::vector<uint32_t>> words = unpackWords(*shaders, before, *its);
+    if (!words.ok()) return words.status().withContext(moduleName(variant));
+    return words;
 }
 
 const char* tileName(Method method) {

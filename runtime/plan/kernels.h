@@ -10,8 +10,15 @@
 #include <vector>
 
 #include "runtime/plan/program.h"
+#include "runtime/status.h"
 
 namespace dunlin {
+
+// Of the host code that decides what a kernel computes. RAISE IT whenever dispatches of unchanged shaders change in
+// meaning: push constants and workgroup counts (dispatch_builders*.cpp), the layout of packed weights (prepack.cpp,
+// stored_layout.cpp), or the bindings and constants of the table below. With the shaders' hash it says whether a
+// verdict of tuning, in a file of the user's or of the application's, still speaks of what runs.
+constexpr uint32_t kPlannerVersion = 1;
 
 enum class BindingKind : uint8_t {
     Activation,   // read by the variant's load path: uniform texel buffer or storage buffer, of the variant's precision
@@ -116,9 +123,9 @@ constexpr uint32_t kProjectActivation = 14, kProjectResidual = 15;
 // kernel then stays within 16 KiB.
 constexpr uint32_t kSqueezeExciteChunk = 512;
 
-// The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds. Empty if it was not
-// compiled (a bug). Thread-safe.
-std::vector<uint32_t> unpackSpirv(const Variant& variant);
+// The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds.
+// Unsupported if it was not compiled (a bug), BadFile if the stream is damaged, OutOfHostMemory. Thread-safe.
+Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant);
 // "tile" of Method::Registers, else "shared" or "split": what tiles are called after.
 const char* tileName(Method method);
 // "pointwise.f32.texel.8x2", "pointwise.f32.storage.shared4x2", "head.f16.storage", "preprocess.f32.image": the

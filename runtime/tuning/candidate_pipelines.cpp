@@ -6,10 +6,7 @@ Result<const vulkan::Pipeline*> CandidatePipelines::get(const Variant& variant, 
     if (isKept) kept_.insert(variant);
     if (kept_.contains(variant)) return pipelines_.get(variant);
     if (const auto found = own_.find(variant); found != own_.end()) return found->second.get();
-    const std::vector<uint32_t> code = unpackSpirv(variant);
-    if (code.empty()) {
-        return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
-    }
+    DUNLIN_ASSIGN(const std::vector<uint32_t> code, unpackSpirv(variant));
     DUNLIN_ASSIGN(vulkan::OwnedPipeline pipeline, pipelines_.createForeign(variant, code));
     return own_.emplace(variant, std::move(pipeline)).first->second.get();
 }

@@ -55,10 +55,13 @@ Header headerFor(const PipelineCacheKey& key, std::span<const std::byte> payload
     return header;
 }
 
-// Of the compressed SPIR-V: the same for the same build, and a new one wherever a shader changed.
-uint64_t hashOfAllShaders() {
-    uint64_t hash = kFnvStart;
-    for (const EmbeddedShaders& shaders : embeddedShaders()) hash = fnv1a64(std::as_bytes(shaders.gzip), hash);
+// The same for the same SPIR-V and planner, and a new one wherever a shader changed.
+uint64_t hashOfShadersAndPlanner() {
+    const auto mixIn = [](uint64_t value, uint64_t hash) {
+        return fnv1a64(std::as_bytes(std::span<const uint64_t>(&value, 1)), hash);
+    };
+    uint64_t hash = mixIn(kPlannerVersion, kFnvStart);
+    for (const EmbeddedShaders& shaders : embeddedShaders()) hash = mixIn(shaders.spirvHash, hash);
     return hash;
 }
 
@@ -78,7 +81,7 @@ PipelineCacheKey PipelineCacheKey::of(const Capabilities& capabilities) {
     key.deviceId = capabilities.deviceId;
     key.driverVersion = capabilities.driverVersion;
     key.pipelineCacheUuid = capabilities.pipelineCacheUuid;
-    key.shaderHash = hashOfAllShaders();
+    key.shaderHash = hashOfShadersAndPlanner();
     return key;
 }
 

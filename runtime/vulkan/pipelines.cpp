@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <exception>
 #include <thread>
 
+#include "runtime/processors.h"
 #include "shaders/include/params.h"
 
 namespace dunlin::vulkan {
@@ -149,19 +151,17 @@ Status Pipelines::addLayouts(Pipeline& pipeline) {
     const KernelRow& kernel = row(pipeline.variant.kernel);
     std::vector<VkDescriptorType> types;
     for (const BindingRow& binding : kernel.bindings) types.push_back(descriptorType(binding, pipeline.variant));
-    auto set = setLayouts_.find(types);
-    if (set == setLayouts_.end()) {
-        DUNLIN_ASSIGN(VkDescriptorSetLayout created, createSetLayout(device_, types));
-        set = setLayouts_.emplace(types, created).first;
+    // Their places first, so that no layout is lost where there is no memory for one.
+    VkDescriptorSetLayout& set = setLayouts_[types];
+    if (!set) {
+        DUNLIN_ASSIGN(set, createSetLayout(device_, types));
     }
-    const std::pair key(set->second, kernel.pushConstantBytes);
-    auto layout = pipelineLayouts_.find(key);
-    if (layout == pipelineLayouts_.end()) {
-        DUNLIN_ASSIGN(VkPipelineLayout created, createPipelineLayout(device_, key.first, key.second));
-        layout = pipelineLayouts_.emplace(key, created).first;
+    VkPipelineLayout& layout = pipelineLayouts_[{set, kernel.pushConstantBytes}];
+    if (!layout) {
+        DUNLIN_ASSIGN(layout, createPipelineLayout(device_, set, kernel.pushConstantBytes));
     }
-    pipeline.setLayout = set->second;
-    pipeline.layout = layout->second;
+    pipeline.setLayout = set;
+    pipeline.layout = layout;
     return Status();
 }
 
@@ -182,27 +182,39 @@ Result<Pipelines::Entry*> Pipelines::findOrBegin(const Variant& variant, bool* i
     return pipelines_.emplace(variant, std::move(entry)).first->second.get();
 }
 
+// Ends an entry's compilation on every way out, exceptions too: other threads may wait for it.
+class Pipelines::Compilation {
+  public:
+    Compilation(Pipelines& owner, Entry& entry) : owner_(owner), entry_(entry) {}
+    Compilation(const Compilation&) = delete;
+    Compilation& operator=(const Compilation&) = delete;
+    void succeed() { hasSucceeded_ = true; }
+    ~Compilation() {
+        const std::lock_guard lock(owner_.mutex_);
+        entry_.isCompiling = false;
+        if (hasSucceeded_) {
+            owner_.changed_ = true;
+        } else {
+            const Variant variant = entry_.pipeline.variant;
+            owner_.pipelines_.erase(variant);
+        }
+        owner_.compiled_.notify_all();
+    }
+
+  private:
+    Pipelines& owner_;
+    Entry& entry_;
+    bool hasSucceeded_ = false;
+};
+
 Status Pipelines::compileNew(Entry& entry) {
-    const Variant variant = entry.pipeline.variant;
-    Status status;
-    try {
-        const std::vector<uint32_t> code = unpackSpirv(variant);
-        status = code.empty()
-                     ? error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str())
-                     : compile(entry.pipeline, code, cache_).withContext(moduleName(variant));
-    } catch (const std::bad_alloc&) {
-        // Other threads may wait for this one.
-        status = error(StatusCode::OutOfHostMemory, "no memory is left to compile a pipeline");
-    }
-    const std::lock_guard lock(mutex_);
-    entry.isCompiling = false;
-    if (status.ok()) {
-        changed_ = true;
-    } else {
-        pipelines_.erase(variant);
-    }
-    compiled_.notify_all();
-    return status;
+    Compilation compilation(*this, entry);
+    const Variant& variant = entry.pipeline.variant;
+    DUNLIN_ASSIGN(const std::vector<uint32_t> code, unpackSpirv(variant));
+    const Status status = compile(entry.pipeline, code, cache_);
+    if (!status.ok()) return status.withContext(moduleName(variant));
+    compilation.succeed();
+    return Status();
 }
 
 Result<const Pipeline*> Pipelines::get(const Variant& variant) {
@@ -218,17 +230,25 @@ namespace {
 struct SharedWork {
     SharedWork(Pipelines& owner, std::span<const Variant> all) : pipelines(owner), variants(all) {}
 
-    // Does the next one that is left; false where there is none.
-    bool doNext() {
+    // Does the next one that is left; false where there is none. Throws nothing: it ends what helpers do.
+    bool doNext() noexcept {
         const size_t index = next++;
         if (isStopped || index >= variants.size()) return false;
-        const Result<const Pipeline*> pipeline = pipelines.get(variants[index]);
+        Status status;
+        std::exception_ptr exception;
+        try {
+            const Result<const Pipeline*> pipeline = pipelines.get(variants[index]);
+            status = pipeline.status();
+        } catch (...) {
+            exception = std::current_exception();
+        }
         const std::lock_guard lock(mutex);
-        if (!pipeline.ok()) {
+        if (exception || !status.ok()) {
             isStopped = true;
             if (index < failedIndex) {
                 failedIndex = index;
-                failure = pipeline.status();
+                failure = std::move(status);
+                thrown = exception;
             }
         }
         ++doneCount;
@@ -243,7 +263,36 @@ struct SharedWork {
     std::mutex mutex;  // of what follows
     std::condition_variable progressed;
     size_t doneCount = 0, failedIndex = SIZE_MAX;
+    // Of the first variant that failed: one of the two.
     Status failure;
+    std::exception_ptr thrown;
+};
+
+// Threads that share the work; at the end of their life it is stopped and they are waited for.
+class Helpers {
+  public:
+    Helpers(SharedWork& work, size_t count) : work_(work) {
+        try {
+            threads_.reserve(count);
+            while (threads_.size() < count)
+                threads_.emplace_back([&work] {
+                    while (work.doNext()) {
+                    }
+                });
+        } catch (const std::exception&) {
+            // No more threads or memory: those that there are do it.
+        }
+    }
+    Helpers(const Helpers&) = delete;
+    Helpers& operator=(const Helpers&) = delete;
+    ~Helpers() {
+        work_.isStopped = true;
+        for (std::thread& thread : threads_) thread.join();
+    }
+
+  private:
+    SharedWork& work_;
+    std::vector<std::thread> threads_;
 };
 
 // The calling thread's part: works, waits, and reports each variant once.
@@ -267,26 +316,26 @@ Status workAndReport(SharedWork& work, const std::function<bool(size_t)>& progre
     return Status();
 }
 
+// A telephone has a few fast cores, and needs them for more than this.
+size_t mostCompileThreads(DeviceFamily family) {
+    const bool isMobile =
+        family == DeviceFamily::Adreno || family == DeviceFamily::Mali || family == DeviceFamily::PowerVr;
+    return std::min<size_t>(static_cast<size_t>(usableProcessors()), isMobile ? 4 : 16);
+}
+
 }  // namespace
 
 Status Pipelines::prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress) {
-    constexpr size_t kMostThreads = 16;
-    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
-    const size_t threads = device_.allocator() ? 1 : std::min({processors, variants.size(), kMostThreads});
+    const size_t threads =
+        device_.allocator() ? 1 : std::min(mostCompileThreads(device_.limits().family), variants.size());
     SharedWork work(*this, variants);
-    std::vector<std::thread> helpers;
-    try {
-        while (helpers.size() + 1 < threads)
-            helpers.emplace_back([&work] {
-                while (work.doNext()) {
-                }
-            });
-    } catch (const std::exception&) {
-        // No more threads or memory: those that there are do it.
+    Status status;
+    {
+        const Helpers helpers(work, threads > 0 ? threads - 1 : 0);
+        status = workAndReport(work, progress);
     }
-    Status status = workAndReport(work, progress);
-    for (std::thread& helper : helpers) helper.join();
     // A variant before the one that stopped the work may have failed only now.
+    if (work.thrown) std::rethrow_exception(work.thrown);
     return work.failure.ok() ? status : work.failure;
 }
 

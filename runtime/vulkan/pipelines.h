@@ -47,7 +47,7 @@ using NoticeListener = std::function<void(NoticeSeverity severity, const std::st
 struct PipelineCacheKey {
     uint32_t vendorId = 0, deviceId = 0, driverVersion = 0;
     std::array<uint8_t, VK_UUID_SIZE> pipelineCacheUuid{};
-    uint64_t shaderHash = 0;  // of all embedded SPIR-V
+    uint64_t shaderHash = 0;  // of all embedded SPIR-V, and kPlannerVersion
     static PipelineCacheKey of(const Capabilities& capabilities);
 };
 
@@ -72,10 +72,12 @@ class Pipelines {
     // The pointer stays valid as long as this object. Slow on first use: the driver compiles. Threads that ask for
     // different variants compile them at the same time; of those that ask for the same one, one compiles.
     Result<const Pipeline*> get(const Variant& variant);
-    // get() of each, on several threads at once. `progress`, optional, is called on the calling thread after each of
+    // get() of each, on several threads at once: as many as the process may use processors, at most 16, and 4 on the
+    // devices of telephones. `progress`, optional, is called on the calling thread after each of
     // the variants, with how many are there; where it returns false the rest is left: Cancelled. Of several failures
     // the first variant's is returned. With an allocator of the application's only the calling thread works, since its
-    // callbacks may know but one.
+    // callbacks may know but one. What `progress` throws, and std::bad_alloc of any thread, goes on to the caller once
+    // no thread works any more.
     Status prepare(std::span<const Variant> variants, const std::function<bool(size_t)>& progress = {});
     // A pipeline from other SPIR-V than the library's, with the variant's layout and specialization constants; never in
     // the cache or the file. It must not outlive this object. Its bindings, push constants and capabilities must fit
@@ -95,6 +97,7 @@ class Pipelines {
         Pipeline pipeline;
         bool isCompiling = true;
     };
+    class Compilation;
     Result<Entry*> findOrBegin(const Variant& variant, bool* isNew);
     Status compileNew(Entry& entry);
     Status addLayouts(Pipeline& pipeline);

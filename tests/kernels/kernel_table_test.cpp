@@ -29,9 +29,10 @@ std::vector<Variant> everyVariant() {
 
 TEST(KernelTable, everyVariantIsEmbedded) {
     for (const Variant& variant : everyVariant()) {
-        const std::vector<uint32_t> words = unpackSpirv(variant);
-        ASSERT_FALSE(words.empty()) << moduleName(variant);
-        EXPECT_EQ(words[0], kSpirvMagic) << moduleName(variant);
+        const auto words = unpackSpirv(variant);
+        ASSERT_TRUE(words.ok()) << words.status().message();
+        ASSERT_FALSE(words->empty()) << moduleName(variant);
+        EXPECT_EQ(words->front(), kSpirvMagic) << moduleName(variant);
     }
 }
 
@@ -43,15 +44,25 @@ TEST(KernelTable, nothingElseIsEmbedded) {
     EXPECT_EQ(used.size(), embedded);
 }
 
+TEST(KernelTable, everyStreamHasAHashOfItsOwn) {
+    std::set<uint64_t> hashes;
+    for (const EmbeddedShaders& shaders : embeddedShaders()) {
+        EXPECT_TRUE(hashes.insert(shaders.spirvHash).second) << row(shaders.kernel).name << ": that of another stream";
+        EXPECT_NE(shaders.spirvHash, 0u) << row(shaders.kernel).name;
+    }
+}
+
 TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
-    EXPECT_TRUE(unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}}).empty());
+    const auto absent = unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}});
+    EXPECT_EQ(absent.status().code(), StatusCode::Unsupported);
+    EXPECT_EQ(absent.status().message(), "the shader pointwise.f32.texel.3x3 is not in this build");
 }
 
 TEST(KernelTable, aModuleEndsWithItsLastInstruction) {
     // Of SPIR-V, the last is OpFunctionEnd: no module runs on into the one packed behind it.
     constexpr uint32_t kOpFunctionEnd = 1u << 16 | 56;
     for (const Variant& variant : everyVariant()) {
-        const std::vector<uint32_t> words = unpackSpirv(variant);
+        const std::vector<uint32_t> words = *unpackSpirv(variant);
         size_t at = 5;
         while (at < words.size() && words[at] >> 16 > 0) at += words[at] >> 16;
         EXPECT_EQ(at, words.size()) << moduleName(variant);
@@ -63,12 +74,17 @@ TEST(KernelTable, aDamagedStreamIsNotUnpacked) {
     const EmbeddedShaders& shaders = embeddedShaders().front();
     std::vector<uint8_t> gzip(shaders.gzip.begin(), shaders.gzip.end());
     std::vector<std::byte> bytes(shaders.textBytes);
-    ASSERT_TRUE(inflateGzip(gzip, bytes));
+    ASSERT_TRUE(inflateGzip(gzip, bytes).ok());
     std::vector<std::byte> oneMore(bytes.size() + 1);
-    EXPECT_FALSE(inflateGzip(gzip, oneMore));
-    EXPECT_FALSE(inflateGzip(std::span(gzip).first(gzip.size() / 2), bytes));
+    EXPECT_EQ(inflateGzip(gzip, oneMore).code(), StatusCode::BadFile);
+    EXPECT_EQ(inflateGzip(std::span(gzip).first(gzip.size() / 2), bytes).code(), StatusCode::BadFile);
     gzip[gzip.size() / 2] ^= 0x10;
-    EXPECT_FALSE(inflateGzip(gzip, bytes));
+    EXPECT_EQ(inflateGzip(gzip, bytes).code(), StatusCode::BadFile);
+    EmbeddedShaders damaged = shaders;
+    damaged.gzip = gzip;
+    const auto words = unpackWords(damaged, 0, shaders.words[0]);
+    EXPECT_EQ(words.status().code(), StatusCode::BadFile) << words.status().message();
+    EXPECT_EQ(unpackWords(shaders, 0, size_t{1} << 30).status().code(), StatusCode::BadFile);
 }
 
 TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
@@ -76,7 +92,7 @@ TEST(KernelTable, float32NeedsNoCapabilityBeyondShader) {
     constexpr uint32_t kOpCapability = 17, kShader = 1, kSampledBuffer = 46;
     for (const Variant& variant : everyVariant()) {
         if (variant.precision != Precision::Fp32) continue;
-        const std::vector<uint32_t> words = unpackSpirv(variant);
+        const std::vector<uint32_t> words = *unpackSpirv(variant);
         for (size_t i = 5; i < words.size() && (words[i] & 0xffff) == kOpCapability; i += words[i] >> 16) {
             EXPECT_TRUE(words[i + 1] == kShader || words[i + 1] == kSampledBuffer)
                 << moduleName(variant) << " needs capability " << words[i + 1];

@@ -27,6 +27,8 @@ const PreprocessCase kCases[] = {
     {"same_size_bicubic", 40, 40, 40, 40, 1.0, Interpolation::Bicubic},
     {"portrait_not_square", 97, 203, 56, 72, 0.95},
     {"crop_hangs_over", 90, 60, 64, 64, 1.6},
+    {"odd_height", 90, 61, 33, 37, 1.0},
+    {"odd_height_crop_hangs_over", 90, 60, 35, 45, 1.6, Interpolation::Bicubic},
     {"one_pixel", 1, 1, 8, 8, 0.875},
     {"a_tenth", 640, 480, 32, 32, 0.875},
 };
@@ -51,15 +53,16 @@ std::vector<uint8_t> makePicture(int width, int height) {
 }
 
 // A preprocess dispatch, lowered and then completed as at record time. `source` is the tensor that stands in for the
-// input's buffer; -1 for images.
+// input's buffer; -1 for images. `lanes`: rows of a column that neighbouring invocations take.
 struct Completed {
     Dispatch dispatch;
     vulkan::BoundResource resource;
 };
 Completed complete(const vulkan::VulkanInput& input, uint32_t kind, int image, const PreprocessSpec& spec,
-                   TensorId source, const Operand& out, Precision precision) {
+                   TensorId source, const Operand& out, Precision precision, uint32_t lanes) {
     const DeviceLimits& limits = KernelTest::device().limits();
-    Dispatch dispatch = DispatchBuilder(limits, precision).preprocess({out, image}, {LoadPath::Storage, 1, 1, 64, 1});
+    Dispatch dispatch =
+        DispatchBuilder(limits, precision).preprocess({out, image}, {LoadPath::Storage, 1, 1, 64, lanes});
     const vulkan::BoundSource bound = vulkan::bindSource(input, image, out.shape, spec, limits.offsetAlignment,
                                                          dispatch.push.as<params::PreprocessParams>());
     dispatch.variant.tileX = static_cast<uint8_t>(kind);
@@ -68,7 +71,8 @@ Completed complete(const vulkan::VulkanInput& input, uint32_t kind, int image, c
     return {dispatch, bound.resource};
 }
 
-class PreprocessTest : public KernelTest, public ::testing::WithParamInterface<std::tuple<PreprocessCase, Precision>> {
+class PreprocessTest : public KernelTest,
+                       public ::testing::WithParamInterface<std::tuple<PreprocessCase, Precision, uint32_t>> {
   protected:
     void SetUp() override {
         KernelTest::SetUp();
@@ -82,6 +86,7 @@ class PreprocessTest : public KernelTest, public ::testing::WithParamInterface<s
 
     static const PreprocessCase& test() { return std::get<0>(GetParam()); }
     static Precision precision() { return std::get<1>(GetParam()); }
+    static uint32_t lanes() { return std::get<2>(GetParam()); }
     static Shape outShape(int images) { return {images, test().outHeight, test().outWidth, 3}; }
 
     void expectLikeCpu(std::span<const float> actual) const {
@@ -128,7 +133,8 @@ TEST_P(PreprocessTest, pixelsAgreeWithTheCpu) {
     input.pixels = sources;
     std::vector<Dispatch> dispatches;
     for (int image = 0; image < 2; ++image) {
-        const Completed one = complete(input, params::kSourcePixels, image, spec_, source.tensor, out, precision());
+        const Completed one =
+            complete(input, params::kSourcePixels, image, spec_, source.tensor, out, precision(), lanes());
         dispatches.push_back(one.dispatch);
     }
     ASSERT_NO_FATAL_FAILURE(buffers.runTwice(dispatches));
@@ -158,7 +164,7 @@ TEST_P(PreprocessTest, imagesAgreeWithTheCpu) {
 
         TestBuffers buffers(precision());
         const Operand out = buffers.output(outShape(1));
-        const Completed one = complete(input, params::kSourceImage, 0, spec_, -1, out, precision());
+        const Completed one = complete(input, params::kSourceImage, 0, spec_, -1, out, precision(), lanes());
         buffers.image = one.resource;
         ASSERT_NO_FATAL_FAILURE(buffers.runTwice(one.dispatch));
         // then the result is what the CPU makes of the crop
@@ -168,13 +174,23 @@ TEST_P(PreprocessTest, imagesAgreeWithTheCpu) {
 
 INSTANTIATE_TEST_SUITE_P(Pictures, PreprocessTest,
                          ::testing::Combine(::testing::ValuesIn(kCases),
-                                            ::testing::Values(Precision::Fp32, Precision::Fp16)),
+                                            ::testing::Values(Precision::Fp32, Precision::Fp16),
+                                            ::testing::Values(1u, 2u, 4u, 8u)),
                          [](const auto& info) {
                              return std::string(std::get<0>(info.param).name) + "_" +
-                                    precisionName(std::get<1>(info.param));
+                                    precisionName(std::get<1>(info.param)) + "_" +
+                                    std::to_string(std::get<2>(info.param)) + "lanes";
                          });
 
-class PreprocessTensorTest : public KernelTest {};
+class PreprocessTensorTest : public KernelTest {
+  protected:
+    static std::vector<std::pair<Precision, uint32_t>> precisionsAndLanes() {
+        std::vector<std::pair<Precision, uint32_t>> all;
+        for (const Precision precision : {Precision::Fp32, Precision::Fp16})
+            for (const uint32_t lanes : {1u, 2u, 4u, 8u}) all.emplace_back(precision, lanes);
+        return all;
+    }
+};
 
 TEST_F(PreprocessTensorTest, planesBecomePixels) {
     // given planes of a batch of two, NCHW, that begin behind 7 other floats
@@ -182,9 +198,9 @@ TEST_F(PreprocessTensorTest, planesBecomePixels) {
     constexpr size_t kOthers = 7;
     const std::vector<float> values = randomValues(static_cast<int64_t>(kOthers) + shape.elementCount(), 1);
     const reference::Tensor expected = reference::fromNchw(shape, std::span(values).subspan(kOthers));
-    for (const Precision precision : {Precision::Fp32, Precision::Fp16}) {
+    for (const auto& [precision, lanes] : precisionsAndLanes()) {
         if (!supports(precision)) continue;
-        SCOPED_TRACE(precisionName(precision));
+        SCOPED_TRACE(std::string(precisionName(precision)) + ", " + std::to_string(lanes) + " lanes");
         TestBuffers buffers(precision);
         const Operand source = buffers.inputBytes(std::as_bytes(std::span(values)));
         const Operand out = buffers.output(shape);
@@ -194,7 +210,7 @@ TEST_F(PreprocessTensorTest, planesBecomePixels) {
         std::vector<Dispatch> dispatches;
         for (int image = 0; image < shape.n; ++image) {
             dispatches.push_back(
-                complete(input, params::kSourceTensor, image, {}, source.tensor, out, precision).dispatch);
+                complete(input, params::kSourceTensor, image, {}, source.tensor, out, precision, lanes).dispatch);
         }
         ASSERT_NO_FATAL_FAILURE(buffers.runTwice(dispatches));
         expectClose(buffers.read(out), expected.values, precision == Precision::Fp32 ? 0.0 : 0x1p-11);

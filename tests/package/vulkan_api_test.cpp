@@ -5,10 +5,12 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 
 #include "tests/package/vulkan_application.h"
 
@@ -367,6 +369,28 @@ TEST_F(VulkanApi, ATuningCacheOfSomeBytesMustBeThere) {
     DunlinError error;
     EXPECT_EQ(dunlinCreateDevice(&options, &device, &error), DUNLIN_ERROR_INVALID_ARGUMENT);
     EXPECT_STREQ(error.message, "DunlinDeviceOptions::tuningCacheData is NULL, which it must not be");
+}
+
+// While pipelines compile on several threads; what those started still ends.
+TEST_F(VulkanApi, WhatACallbackThrowsAmongThePipelinesEndsAsAStatus) {
+    const dunlin::Device device = borrow(app->borrowed());
+    for (float from : {0.1f, 0.62f, 0.83f}) {
+        DunlinSessionOptions options = {};
+        options.sType = DUNLIN_STRUCTURE_TYPE_SESSION_OPTIONS;
+        options.height = options.width = kSide;
+        options.progressUserData = &from;
+        options.progress = [](void* user, float done) -> DunlinBool {
+            if (done >= *static_cast<float*>(user)) throw std::runtime_error("from the callback");
+            return true;
+        };
+        DunlinSession created = nullptr;
+        DunlinError error;
+        EXPECT_EQ(dunlinCreateSession(device.handle(), model->handle(), &options, &created, &error),
+                  DUNLIN_ERROR_DEVICE);
+        EXPECT_NE(std::strstr(error.message, "from the callback"), nullptr) << error.message;
+        EXPECT_EQ(created, nullptr);
+    }
+    createSession(device);  // what was begun left nothing behind that a later session would wait for
 }
 
 TEST_F(VulkanApi, ASlotThatDoesNotExistIsRefused) {

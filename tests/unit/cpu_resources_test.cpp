@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
 #include <fstream>
 
 #include "runtime/cpu/host_memory.h"
 #include "runtime/cpu/threads.h"
+#include "runtime/processors.h"
 
 namespace dunlin {
 namespace {
@@ -31,7 +33,7 @@ TEST(Threads, AQuotaIsRoundedUpToWholeProcessors) {
     EXPECT_EQ(processorsOfQuota("200000 100000"), 2);
     EXPECT_EQ(processorsOfQuota("150000 100000"), 2);
     EXPECT_EQ(processorsOfQuota("1000 100000\n"), 1);
-    EXPECT_EQ(processorsOfQuota("9223372036854775807 1"), kMaxThreads);
+    EXPECT_EQ(processorsOfQuota("9223372036854775807 1"), INT_MAX);
 }
 
 TEST(Threads, WhatIsNoQuotaIsNone) {

@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = DUNLIN_SOURCE_DIR;
 
-// What each part may include besides itself. "ground" is runtime/status.h, "backend" runtime/backend.h and its source,
-// "api" the sources of the glue, "public" the installed headers, "params" shaders/include.
+// What each part may include besides itself. "ground" is runtime/status.h and processors.h, "backend" runtime/backend.h
+// and its source, "api" the sources of the glue, "public" the installed headers, "params" shaders/include.
 const std::map<std::string, std::set<std::string>> kAllowed = {
     {"ground", {}},
     {"params", {}},
@@ -39,7 +39,7 @@ const std::set<std::string> kPublicOnly = {"classify", "evaluate", "run", "devic
 // The part that a file relative to the root belongs to; empty for what has no floor (tools, tests).
 std::string partOf(const std::string& file) {
     if (file.starts_with("dunlin/") || file.starts_with("runtime/include/")) return "public";
-    if (file.starts_with("runtime/status.")) return "ground";
+    if (file.starts_with("runtime/status.") || file.starts_with("runtime/processors.")) return "ground";
     if (file.starts_with("runtime/backend.")) return "backend";
     if (file.starts_with("runtime/api")) return "api";
     if (file.starts_with("shaders/include/")) return "params";

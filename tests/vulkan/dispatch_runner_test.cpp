@@ -294,7 +294,7 @@ TEST_F(DispatchRunnerTest, aForeignShaderRunsInAKernelsPlace) {
     // given the library's own SPIR-V as if it came from elsewhere
     ASSERT_NO_FATAL_FAILURE(openDevice(/* instruments= */ true));
     const DoublingCase one(device_->limits());
-    const auto foreign = pipelines_->createForeign(one.dispatch.variant, unpackSpirv(one.dispatch.variant));
+    const auto foreign = pipelines_->createForeign(one.dispatch.variant, *unpackSpirv(one.dispatch.variant));
     ASSERT_TRUE(foreign.ok()) << foreign.status().message();
     EXPECT_EQ(pipelines_->count(), 0u) << "it is nobody else's";
 

@@ -1,6 +1,7 @@
 #include "tests/vulkan/miscompiling_vulkan.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -58,11 +59,14 @@ std::map<Words, Variant> libraryModules() {
             variant.precision = precision;
             for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
                 variant.load = load;
-                for (const auto& tile : kernel.tiles) {
+                const auto add = [&](const std::array<uint8_t, 2>& tile, Method method) {
                     variant.tileX = tile[0];
                     variant.tileY = tile[1];
-                    modules.try_emplace(unpackSpirv(variant), variant);
-                }
+                    variant.method = method;
+                    modules.try_emplace(*unpackSpirv(variant), variant);
+                };
+                for (const auto& tile : kernel.tiles) add(tile, Method::Registers);
+                for (const MethodRow& way : kernel.methods) add(way.tile, way.method);
             }
         }
     }

@@ -1,6 +1,7 @@
 // The pipeline cache on disk: what is not ours, or not whole, counts as absent and never harms.
 #include <algorithm>
 #include <fstream>
+#include <stdexcept>
 #include <thread>
 
 #include "runtime/vulkan/backend.h"
@@ -255,6 +256,17 @@ TEST_F(PipelinesTest, preparingReportsEveryVariantInOrderAndCanBeCancelledAtEach
         ASSERT_EQ(reported.size(), last);
         for (size_t i = 0; i < last; ++i) EXPECT_EQ(reported[i], i + 1);
     }
+}
+
+TEST_F(PipelinesTest, whatProgressThrowsComesOutOnceNoThreadWorksAnyMore) {
+    auto pipelines = Pipelines::create(*device_);
+    ASSERT_TRUE(pipelines.ok());
+    const std::vector<Variant> variants = {headWith(8), headWith(16), headWith(32), headWith(64)};
+    const auto throwAtOnce = [](size_t) -> bool { throw std::length_error("of the caller"); };
+    EXPECT_THROW((void)(*pipelines)->prepare(variants, throwAtOnce), std::length_error);
+    // and none is left half done
+    EXPECT_TRUE((*pipelines)->prepare(variants).ok());
+    EXPECT_EQ((*pipelines)->count(), variants.size());
 }
 
 TEST_F(PipelinesTest, preparingFailsWithTheFirstVariantThatFails) {

@@ -416,6 +416,11 @@ typedef struct DunlinSessionOptions {
  * uploads the weights, which sessions of the same model, device and precision share. On a Vulkan device it submits to
  * the device's queue and waits. `options` is optional.
  *
+ * Pipelines are compiled by the calling thread and, until the call returns, by threads of its own: together as many as
+ * the process may use processors (its affinity mask and its container's quota), at most 16, and 4 on GPUs of
+ * telephones; by the calling thread alone on a borrowed device with allocation callbacks. `progress` is called on the
+ * calling thread only.
+ *
  * Errors: INVALID_ARGUMENT for sizes out of range; UNSUPPORTED for a precision or input kind that the device has not;
  * DOES_NOT_FIT with need and limit before anything is allocated; UNKNOWN_NAME for a tap; CANCELLED; DEVICE where tuning
  * found that no form of a kernel computes rightly on this driver. */
