@@ -26,10 +26,11 @@ Status Network::add(const Graph& graph, const WeightsSource& weights, const Step
 }
 
 Result<Network> Network::create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress) {
+                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress,
+                                Vectors vectors) {
     const Schedule schedule = scheduleOf(graph, kept);
     Network network;
-    network.workers_ = {.pool = pool, .count = threads};
+    network.workers_ = {.pool = pool, .count = threads, .vectors = vectors};
     network.plan_ = planArena(graph, schedule, kept);
     network.arena_ = allocate(network.plan_.bytes);
     uint64_t scratchBytes = 0;
