@@ -17,9 +17,8 @@ AlignedBytes allocate(uint64_t bytes) {
 }  // namespace
 
 Status Network::add(const Graph& graph, const WeightsSource& weights, const Step& step) {
-    Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph, step, weights);
-    if (!kernel.ok()) return kernel.status().withContext(graph.nodes()[step.firstNode].name);
-    RunnableStep runnable{*std::move(kernel), {}, data(writtenBy(graph, step))};
+    DUNLIN_ASSIGN(std::unique_ptr<Kernel> kernel, makeKernel(graph, step, weights));
+    RunnableStep runnable{std::move(kernel), {}, data(writtenBy(graph, step))};
     for (ValueId value : readBy(graph, step)) runnable.inputs.push_back(data(value));
     steps_.push_back(std::move(runnable));
     return {};

@@ -453,19 +453,59 @@ TEST(CpuNetworks, ReportProgressAndCanBeCancelledAtEveryStep) {
     }
 }
 
-TEST(CpuNetworks, NameTheLayerWhoseWeightsAreUnreadable) {
-    class Cut final : public WeightsSource {
-        const std::vector<TensorInfo>& tensors() const override { return none_; }
-        Status read(std::string_view name, std::span<const int64_t>, std::span<float>) const override {
-            return name == "norm1.weight" ? Status(StatusCode::BadFile, "the file ends") : Status();
-        }
-        std::vector<TensorInfo> none_;
+// Zeros, but for one tensor that cannot be read.
+class CutWeights final : public WeightsSource {
+  public:
+    explicit CutWeights(std::string cut) : cut_(std::move(cut)) {}
+    const std::vector<TensorInfo>& tensors() const override { return none_; }
+    Status read(std::string_view name, std::span<const int64_t>, std::span<float> values) const override {
+        std::ranges::fill(values, 0.0f);
+        return name == cut_ ? Status(StatusCode::BadFile, "the file ends") : Status();
+    }
+
+  private:
+    std::string cut_;
+    std::vector<TensorInfo> none_;
+};
+
+// A block that one kernel computes where the maps between are large.
+Graph invertedResidual(const Shape& input, int between, int channels) {
+    Graph graph(input);
+    const auto named = [](const std::string& name) {
+        return Parameters{.weight = name + ".weight", .bias = name + ".bias"};
     };
+    const ValueId expanded =
+        graph.add("expand", Conv2d{.input = graph.input(), .outChannels = between, .parameters = named("expand")});
+    const ValueId depthwise = graph.add("depthwise", Conv2d{.input = expanded,
+                                                            .outChannels = between,
+                                                            .kernelH = 3,
+                                                            .kernelW = 3,
+                                                            .padding = {1, 1, 1, 1},
+                                                            .groups = between,
+                                                            .parameters = named("depthwise")});
+    graph.setOutput(
+        graph.add("project", Conv2d{.input = depthwise, .outChannels = channels, .parameters = named("project")}));
+    return graph;
+}
+
+TEST(CpuNetworks, NameTheLayerWhoseWeightsAreUnreadable) {
     ModelData model = modelOf(mixedNetwork, 3);
-    model.weights = std::make_shared<Cut>();
+    model.weights = std::make_shared<CutWeights>("norm1.weight");
     auto session = createCpuSession(model, {.height = 16, .width = 24}, 1);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().message(), "norm1: the file ends");
+}
+
+TEST(CpuNetworks, NameTheLayerOfABlockWhoseWeightsAreUnreadable) {
+    const Graph graph = invertedResidual({1, 56, 56, 24}, 144, 24);
+    ASSERT_EQ(cpu::scheduleOf(graph, {}).front().nodeCount, 3u);  // one kernel for all
+    for (const std::string name : {"expand", "depthwise", "project"}) {
+        const CutWeights weights(name + ".weight");
+        const ValueId kept[] = {graph.output()};
+        const auto network = cpu::Network::create(graph, weights, kept, nullptr, 1, {});
+        ASSERT_FALSE(network.ok()) << name;
+        EXPECT_EQ(network.status().message(), name + ": the file ends");
+    }
 }
 
 }  // namespace

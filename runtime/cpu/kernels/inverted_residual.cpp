@@ -90,7 +90,7 @@ KernelNeed InvertedResidualKernel::need(const Graph& graph, const BlockNodes& no
 Result<std::unique_ptr<Kernel>> InvertedResidualKernel::make(const Graph& graph, const BlockNodes& nodes,
                                                              const WeightsSource& weights, const Fusion& fusion) {
     const auto makePointwise = [&](const Node& node, Activation last) -> Result<Pointwise> {
-        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, node, weights));
+        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeightsOfNode(graph, node, weights));
         const Conv2d& conv = *convolutionOf(&node);
         return Pointwise{packedMatrix(folded, 0, sizeOf(conv.outChannels), sizeOf(graph.shape(conv.input).c), 1),
                          conv.activation == Activation::None ? last : conv.activation};
@@ -103,7 +103,7 @@ Result<std::unique_ptr<Kernel>> InvertedResidualKernel::make(const Graph& graph,
         DUNLIN_ASSIGN(project, makePointwise(*nodes.project, fusion.activation));
     }
     const Conv2d& conv = *convolutionOf(nodes.depthwise);
-    DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, *nodes.depthwise, weights));
+    DUNLIN_ASSIGN(const FoldedWeights folded, foldWeightsOfNode(graph, *nodes.depthwise, weights));
     auto depthwise =
         std::make_unique<DepthwiseKernel>(conv, graph.shape(conv.input), graph.shape(nodes.depthwise->output), folded);
     return std::unique_ptr<Kernel>(new InvertedResidualKernel(

@@ -118,9 +118,15 @@ KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, cons
     return std::visit(Need{graph, graph.shape(node.output), workers, fusion}, node.op);
 }
 
+Result<FoldedWeights> foldWeightsOfNode(const Graph& graph, const Node& node, const WeightsSource& weights) {
+    Result<FoldedWeights> folded = foldWeights(graph, node, weights);
+    if (!folded.ok()) return folded.status().withContext(node.name);
+    return folded;
+}
+
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
                                            const Fusion& fusion) {
-    DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
+    DUNLIN_ASSIGN(FoldedWeights folded, foldWeightsOfNode(graph, node, weights));
     return std::visit(Make{graph, graph.shape(node.output), std::move(folded), fusion}, node.op);
 }
 

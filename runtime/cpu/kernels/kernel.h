@@ -9,6 +9,7 @@
 #include "runtime/cpu/kernels/parallel.h"
 #include "runtime/graph/graph.h"
 #include "runtime/status.h"
+#include "runtime/weights/fold.h"
 #include "runtime/weights/weights_source.h"
 
 namespace dunlin::cpu {
@@ -53,14 +54,15 @@ bool hasGate(const Graph& graph, const Node& node);
 // than one for each.
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes);
 KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers);
-// The fusion has no gate.
+// The fusion has no gate. Errors are those of foldWeightsOfNode().
 Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,
                                                   const WeightsSource& weights, const Fusion& fusion);
 
 // Known from the graph alone, before anything is read or allocated.
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion = {});
 
-// Reads and folds the node's weights. Errors are those of the weights.
+// Reads and folds the node's weights. Errors are those of the weights, after the name of the node that they belong to.
+Result<FoldedWeights> foldWeightsOfNode(const Graph& graph, const Node& node, const WeightsSource& weights);
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
                                            const Fusion& fusion = {});
 
