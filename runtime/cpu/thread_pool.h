@@ -54,7 +54,7 @@ class ThreadPool {
 
     // Calls function(job, index, worker) once for each index < count < 2^32, and returns when all calls have returned.
     // No two at once have the same worker < size(). If a call throws, so does this, when those that were begun have
-    // returned.
+    // returned; none is begun any more once a thread has seen the exception.
     void run(LoopFunction function, void* job, size_t count);
 
     // No loop follows soon: the threads sleep instead of spinning for it.
@@ -98,6 +98,7 @@ class ThreadPool {
 
     std::mutex failureMutex_;
     std::exception_ptr failure_;
+    std::atomic<bool> hasFailed_ = false;  // an iteration of this loop has thrown: no more are begun
 };
 
 }  // namespace dunlin::cpu
