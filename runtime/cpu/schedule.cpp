@@ -1,6 +1,7 @@
 #include "runtime/cpu/schedule.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "runtime/cpu/kernels/kernel.h"
 
