@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace dunlin::cpu {
@@ -9,7 +10,7 @@ namespace {
 
 AlignedBytes allocate(uint64_t bytes) {
     if (bytes == 0) return nullptr;
-    AlignedBytes memory(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{kArenaAlignment})));
+    AlignedBytes memory(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
     std::memset(memory.get(), 0, bytes);
     return memory;
 }

@@ -4,19 +4,14 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <new>
 #include <span>
 #include <vector>
 
+#include "runtime/cpu/kernels/aligned.h"
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/schedule.h"
 
 namespace dunlin::cpu {
-
-struct AlignedDeleter {
-    void operator()(std::byte* bytes) const { ::operator delete[](bytes, std::align_val_t{kArenaAlignment}); }
-};
-using AlignedBytes = std::unique_ptr<std::byte[], AlignedDeleter>;
 
 // Not thread-safe: one run at a time.
 class Network {

@@ -15,15 +15,6 @@ const Conv2d* convolutionOf(const Node* node) {
     return node ? std::get_if<Conv2d>(&node->op) : nullptr;
 }
 
-bool isPointwise(const Conv2d& conv) {
-    return conv.kernelH * conv.kernelW * conv.strideH * conv.strideW * conv.groups == 1 && conv.padding == Padding();
-}
-
-bool isDepthwise(const Graph& graph, const Conv2d& conv) {
-    const int channels = graph.shape(conv.input).c;
-    return channels > 1 && conv.groups == channels && conv.outChannels == channels;
-}
-
 int64_t mapBytes(const Graph& graph, ValueId value) {
     return graph.shape(value).elementCount() * int64_t{sizeof(float)};
 }
@@ -149,10 +140,11 @@ void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const Strip
     };
     const auto ringRow = [&](size_t y) { return buffers.ring + y % kernelH_ * ringFloats; };
 
-    size_t expanded = firstRow * strideH_ - std::min(firstRow * strideH_, top_);  // rows before it are not needed
+    size_t expanded = 0;  // rows before it are there or not needed
     for (size_t row = firstRow; row < endRow; ++row) {
         const size_t end = row * strideH_ + kernelH_;  // of the rows read, in a map with padding
         const size_t endInside = std::min(end - std::min(end, top_), sizeOf(input_.h));
+        expanded = std::max(expanded, row * strideH_ - std::min(row * strideH_, top_));
         for (; expand_ && expanded < endInside; ++expanded)
             multiply(*expand_, input + expanded * inputFloats, nullptr, ringRow(expanded), width);
         const auto rowOf = [&](size_t y) -> const float* { return expand_ ? ringRow(y) : input + y * inputFloats; };

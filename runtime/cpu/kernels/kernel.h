@@ -19,6 +19,10 @@ inline size_t sizeOf(int extent) {
     return static_cast<size_t>(extent);
 }
 
+// A convolution with one filter a channel, and one that looks at one pixel at a time.
+bool isDepthwise(const Graph& graph, const Conv2d& conv);
+bool isPointwise(const Conv2d& conv);
+
 // What a kernel needs besides its inputs and output.
 struct KernelNeed {
     uint64_t constantBytes = 0;  // its weights and tables, for its lifetime
@@ -48,7 +52,7 @@ class Kernel {
 // Whether a kernel can add a residual to its node's result, where the node has no activation, and whether it can
 // multiply its input by a gate.
 bool hasFusion(const Graph& graph, const Node& node);
-bool hasGate(const Graph& graph, const Node& node);
+bool hasGate(const Node& node);
 
 // Whether one kernel computes nodes that follow one another, each the only reader of the one before it, and is faster
 // than one for each.
