@@ -36,9 +36,11 @@ class DenormalsAreZero {
 // are busy with other programs, a loop is done by those that run.
 //
 // Waiting threads spin for kSpinMicroseconds, then sleep. Not thread-safe: one loop at a time, and none from within a
-// loop. In the child of a fork the pool has no threads of its own: its loops are done by the caller.
+// loop. In the child of a fork that was made between loops, the pool has no threads of its own: the
+// caller does its loops. After a fork while another thread was in a loop, the child may only destroy it.
 class ThreadPool {
   public:
+    // What the pool can count; resolveThreads() allows a session fewer.
     static constexpr size_t kMaxThreads = 4000;
     // Longer than what lies between two loops of a network, and nothing to a machine that has other work.
     static constexpr int kSpinMicroseconds = 50;
