@@ -20,7 +20,9 @@ struct HostMemoryNeed {
     uint64_t peakBytes() const { return weightBytes + foldedBytes + activationBytes; }
 };
 
-// A close estimate from the graph alone; `kept` are values that live until the end of a run (outputs and taps).
+// A close estimate from the graph alone, without what preprocessing allocates for a picture and the copy of position
+// embeddings that are resized while a session is created; `kept` are values that live until the end of a run (outputs
+// and taps).
 HostMemoryNeed hostMemoryNeed(const Graph& graph, std::span<const ValueId> kept, size_t threads = 1);
 
 // Bytes that may still be allocated without swapping: the machine's, or what a container leaves of its limit. Nothing

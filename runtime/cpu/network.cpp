@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace dunlin::cpu {
@@ -9,7 +10,7 @@ namespace {
 
 AlignedBytes allocate(uint64_t bytes) {
     if (bytes == 0) return nullptr;
-    AlignedBytes memory(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{kArenaAlignment})));
+    AlignedBytes memory(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
     std::memset(memory.get(), 0, bytes);
     return memory;
 }
@@ -17,19 +18,19 @@ AlignedBytes allocate(uint64_t bytes) {
 }  // namespace
 
 Status Network::add(const Graph& graph, const WeightsSource& weights, const Step& step) {
-    Result<std::unique_ptr<Kernel>> kernel = makeKernel(graph, step, weights);
-    if (!kernel.ok()) return kernel.status().withContext(graph.nodes()[step.firstNode].name);
-    RunnableStep runnable{*std::move(kernel), {}, data(writtenBy(graph, step))};
+    DUNLIN_ASSIGN(std::unique_ptr<Kernel> kernel, makeKernel(graph, step, weights));
+    RunnableStep runnable{std::move(kernel), {}, data(writtenBy(graph, step))};
     for (ValueId value : readBy(graph, step)) runnable.inputs.push_back(data(value));
     steps_.push_back(std::move(runnable));
     return {};
 }
 
 Result<Network> Network::create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress) {
+                                ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress,
+                                Vectors vectors) {
     const Schedule schedule = scheduleOf(graph, kept);
     Network network;
-    network.workers_ = {.pool = pool, .count = threads};
+    network.workers_ = {.pool = pool, .count = threads, .vectors = vectors};
     network.plan_ = planArena(graph, schedule, kept);
     network.arena_ = allocate(network.plan_.bytes);
     uint64_t scratchBytes = 0;

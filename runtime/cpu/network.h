@@ -4,19 +4,14 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <new>
 #include <span>
 #include <vector>
 
+#include "runtime/cpu/kernels/aligned.h"
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/schedule.h"
 
 namespace dunlin::cpu {
-
-struct AlignedDeleter {
-    void operator()(std::byte* bytes) const { ::operator delete[](bytes, std::align_val_t{kArenaAlignment}); }
-};
-using AlignedBytes = std::unique_ptr<std::byte[], AlignedDeleter>;
 
 // Not thread-safe: one run at a time.
 class Network {
@@ -25,16 +20,17 @@ class Network {
 
     // `kept`: distinct values that can be read after a run. The pool (null: the calling thread) has `threads` threads
     // and must outlive the result. `progress` is called with 0..1 and may be empty; returning false cancels. Folded
-    // weights are released step by step.
+    // weights are released step by step. `vectors`: tests choose others, of those that hasVectors().
     static Result<Network> create(const Graph& graph, const WeightsSource& weights, std::span<const ValueId> kept,
-                                  ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress);
+                                  ThreadPool* pool, size_t threads, const std::function<bool(float)>& progress,
+                                  Vectors vectors = longestVectors());
 
     // Where the input, NHWC, is to be written before a run, and where a kept value lies after it.
     float* data(ValueId value) const {
         return reinterpret_cast<float*>(arena_.get() + plan_.offsets[static_cast<size_t>(value)]);
     }
 
-    // The same input gives the same bits, on any number of threads.
+    // The same input gives the same bits, on any number of threads and whatever is kept.
     void run();
 
   private:

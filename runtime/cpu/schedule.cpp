@@ -1,6 +1,7 @@
 #include "runtime/cpu/schedule.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "runtime/cpu/kernels/kernel.h"
 
@@ -102,7 +103,7 @@ class Scheduler {
 
     void fuseGate(ValueId input, size_t index, Step& step) {
         const int producer = graph_.values()[indexOf(input)].producer;
-        if (producer < 0 || !isOnlyReadBy(input, index) || !hasGate(graph_, graph_.nodes()[index])) return;
+        if (producer < 0 || !isOnlyReadBy(input, index) || !hasGate(graph_.nodes()[index])) return;
         const auto* mul = std::get_if<Mul>(&graph_.nodes()[static_cast<size_t>(producer)].op);
         if (!mul || graph_.shape(mul->b).h * graph_.shape(mul->b).w != 1) return;
         step.gated = mul->a;

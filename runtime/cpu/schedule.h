@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/cpu/kernels/aligned.h"
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/graph/graph.h"
 
@@ -38,7 +39,7 @@ ValueId writtenBy(const Graph& graph, const Step& step);
 // What a node applies to its result; None for ops that have no activation beside their own work.
 Activation activationOf(const Op& op);
 
-constexpr uint64_t kArenaAlignment = 64;  // bytes: a cache line, and the longest vectors
+constexpr uint64_t kArenaAlignment = kCacheLine;
 constexpr uint64_t kNotInArena = ~uint64_t{0};
 
 struct ArenaPlan {

@@ -214,7 +214,9 @@ void ThreadPool::run(LoopFunction function, void* job, size_t count) {
     }
     work(0);
     waitForThoseInside();
-    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    if (!failure_) return;
+    hasFailed_.store(false, std::memory_order_relaxed);
+    std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::rest() {
@@ -230,18 +232,20 @@ void ThreadPool::announce(uint64_t word) {
 
 void ThreadPool::work(size_t worker) {
     const size_t participants = loop_.participants;
+    const auto goesOn = [this] { return !hasFailed_.load(std::memory_order_relaxed); };
     size_t index = 0;
     if (worker < participants)
-        while (takeFirst(ranges_[worker], &index)) invoke(index, worker);
+        while (goesOn() && takeFirst(ranges_[worker], &index)) invoke(index, worker);
     for (size_t i = 1; i <= participants; ++i) {
         Range& other = ranges_[(worker + i) % participants];
-        while (takeLast(other, &index)) invoke(index, worker);
+        while (goesOn() && takeLast(other, &index)) invoke(index, worker);
     }
 }
 
 void ThreadPool::invoke(size_t index, size_t worker) try { loop_.function(loop_.job, index, worker); } catch (...) {
     const std::lock_guard lock(failureMutex_);
     if (!failure_) failure_ = std::current_exception();
+    hasFailed_.store(true, std::memory_order_relaxed);
 }
 
 // What an iteration reads has come through the gate, and what it writes leaves through it: ranges need no order.

@@ -36,9 +36,11 @@ class DenormalsAreZero {
 // are busy with other programs, a loop is done by those that run.
 //
 // Waiting threads spin for kSpinMicroseconds, then sleep. Not thread-safe: one loop at a time, and none from within a
-// loop. In the child of a fork the pool has no threads of its own: its loops are done by the caller.
+// loop. In the child of a fork that was made between loops, the pool has no threads of its own: the
+// caller does its loops. After a fork while another thread was in a loop, the child may only destroy it.
 class ThreadPool {
   public:
+    // What the pool can count; resolveThreads() allows a session fewer.
     static constexpr size_t kMaxThreads = 4000;
     // Longer than what lies between two loops of a network, and nothing to a machine that has other work.
     static constexpr int kSpinMicroseconds = 50;
@@ -54,7 +56,7 @@ class ThreadPool {
 
     // Calls function(job, index, worker) once for each index < count < 2^32, and returns when all calls have returned.
     // No two at once have the same worker < size(). If a call throws, so does this, when those that were begun have
-    // returned.
+    // returned; none is begun any more once a thread has seen the exception.
     void run(LoopFunction function, void* job, size_t count);
 
     // No loop follows soon: the threads sleep instead of spinning for it.
@@ -98,6 +100,7 @@ class ThreadPool {
 
     std::mutex failureMutex_;
     std::exception_ptr failure_;
+    std::atomic<bool> hasFailed_ = false;  // an iteration of this loop has thrown: no more are begun
 };
 
 }  // namespace dunlin::cpu

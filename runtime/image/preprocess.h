@@ -16,24 +16,26 @@ namespace dunlin {
 enum class Interpolation { Bilinear, Bicubic };  // both antialiased, as Pillow's
 
 struct PreprocessSpec {
-    std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};       // of colours in 0..1, in the order that the network wants
+    std::array<float, 3> mean = {0.485f, 0.456f, 0.406f};  // of colours in 0..1, in the order that the network wants
     std::array<float, 3> deviation = {0.229f, 0.224f, 0.225f};
     Interpolation interpolation = Interpolation::Bilinear;
-    double cropFraction = 0.875;  // the crop's side over the resized short side
+    double cropFraction = 0.875;              // the crop's side over the resized short side
     int inputHeight = 224, inputWidth = 224;  // what the network was trained for
-    bool swapRedBlue = false;     // the network wants BGR
-    bool squash = false;          // both sides are resized, proportions are lost; else only the short side decides
+    bool swapRedBlue = false;                 // the network wants BGR
+    bool squash = false;  // both sides are resized, proportions are lost; else only the short side decides
 };
 
-// Where the network's input lies in the resized source: the whole source is resized to resizedWidth x resizedHeight, then
-// [cropX, cropX + outWidth) x [cropY, cropY + outHeight) is taken. As torchvision's Resize and CenterCrop compute it.
+// Where the network's input lies in the resized source: the whole source is resized to resizedWidth x resizedHeight,
+// then [cropX, cropX + outWidth) x [cropY, cropY + outHeight) is taken; as torchvision's Resize and CenterCrop do it.
 struct ResizeGeometry {
     int sourceWidth = 0, sourceHeight = 0;
     int resizedWidth = 0, resizedHeight = 0;
-    int cropX = 0, cropY = 0;  // negative where the resized picture is smaller than the crop: zeros there, before normalising
+    // Negative where the resized picture is smaller than the crop: zeros there, before normalising.
+    int cropX = 0, cropY = 0;
     int outWidth = 0, outHeight = 0;
 };
-ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int sourceHeight, int outWidth, int outHeight);
+ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int sourceHeight, int outWidth,
+                              int outHeight);
 
 // RGBA8, rows of rowBytes; borrowed.
 struct PixelView {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 // The loops are compiled once for every processor and once for AVX2, whose vectors multiply integers of 32 bits.
-#define DUNLIN_INLINE __attribute__((always_inline))
+#define DUNLIN_RESAMPLE_INLINE __attribute__((always_inline))
 
 namespace dunlin {
 namespace {
@@ -16,19 +16,19 @@ typedef int32_t Integers __attribute__((vector_size(kInVector * sizeof(int32_t))
 typedef int32_t Pixel __attribute__((vector_size(kPixelBytes * sizeof(int32_t))));
 
 // Written so that it becomes one instruction.
-DUNLIN_INLINE inline void load(Integers& integers, const uint8_t* from) {
+DUNLIN_RESAMPLE_INLINE inline void load(Integers& integers, const uint8_t* from) {
     integers = Integers{from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]};
 }
 
 // Weighted sums to what a byte holds.
 template <typename Vector>
-DUNLIN_INLINE inline void clampToBytes(Vector& sums) {
+DUNLIN_RESAMPLE_INLINE inline void clampToBytes(Vector& sums) {
     sums = (sums + kHalf) >> kCoefficientBits;
     sums = sums < 0 ? Vector{} : sums;
     sums = sums > 255 ? Vector{} + 255 : sums;
 }
 
-DUNLIN_INLINE inline void resizeRowBy(const RowTaps& row, const uint8_t* source, int32_t* out) {
+DUNLIN_RESAMPLE_INLINE inline void resizeRowBy(const RowTaps& row, const uint8_t* source, int32_t* out) {
     constexpr size_t kVectors = kTapsAStep * kPixelBytes / kInVector;
     const int32_t* weights = row.weights;
     for (size_t i = 0; i < row.outputs; ++i, out += kPixelBytes) {
@@ -49,8 +49,8 @@ DUNLIN_INLINE inline void resizeRowBy(const RowTaps& row, const uint8_t* source,
     }
 }
 
-DUNLIN_INLINE inline void addRowsBy(std::span<const int32_t> weights, const int32_t* const* rows, size_t count,
-                                    int32_t* out) {
+DUNLIN_RESAMPLE_INLINE inline void addRowsBy(std::span<const int32_t> weights, const int32_t* const* rows, size_t count,
+                                             int32_t* out) {
     constexpr size_t kVectors = 4, kBlock = kVectors * kInVector;
     size_t at = 0;
     for (; at + kBlock <= count; at += kBlock) {
@@ -79,22 +79,22 @@ DUNLIN_INLINE inline void addRowsBy(std::span<const int32_t> weights, const int3
 }
 
 #if defined(__x86_64__)
-#define DUNLIN_FOR_AVX2 __attribute__((target("avx2")))
+#define DUNLIN_RESAMPLE_FOR_AVX2 __attribute__((target("avx2")))
 bool hasAvx2() {
     return __builtin_cpu_supports("avx2");
 }
 #else
-#define DUNLIN_FOR_AVX2
+#define DUNLIN_RESAMPLE_FOR_AVX2
 bool hasAvx2() {
     return false;
 }
 #endif
 
-DUNLIN_FOR_AVX2 void resizeRowAvx2(const RowTaps& row, const uint8_t* source, int32_t* out) {
+DUNLIN_RESAMPLE_FOR_AVX2 void resizeRowAvx2(const RowTaps& row, const uint8_t* source, int32_t* out) {
     resizeRowBy(row, source, out);
 }
-DUNLIN_FOR_AVX2 void addRowsAvx2(std::span<const int32_t> weights, const int32_t* const* rows, size_t count,
-                                 int32_t* out) {
+DUNLIN_RESAMPLE_FOR_AVX2 void addRowsAvx2(std::span<const int32_t> weights, const int32_t* const* rows, size_t count,
+                                          int32_t* out) {
     addRowsBy(weights, rows, count, out);
 }
 

@@ -15,7 +15,7 @@
 namespace dunlin {
 namespace {
 
-using test::noise;
+using test::GuardedFloats, test::noise, test::scratchFloats;
 
 constexpr Activation kActivations[] = {Activation::None,        Activation::Relu, Activation::Relu6,
                                        Activation::HardSwish,   Activation::Silu, Activation::Sigmoid,
@@ -56,13 +56,14 @@ std::vector<float> compute(const Case& c, cpu::Vectors vectors, size_t threads) 
     auto pool = cpu::ThreadPool::create(threads);
     const cpu::Workers workers = {.pool = pool->get(), .count = threads, .vectors = vectors};
     const uint64_t scratchBytes = cpu::kernelNeed(c.graph, node, threads, c.fusion).scratchBytes;
-    std::vector<double> scratch(scratchBytes / sizeof(double) + 1, NAN);
-    std::vector<const float*> inputs = {c.input.data()};
-    if (!c.gate.empty()) inputs.push_back(c.gate.data());
-    if (!c.residual.empty()) inputs.push_back(c.residual.data());
-    std::vector<float> output(static_cast<size_t>(c.output().elementCount()), NAN);
+    const GuardedFloats scratch(scratchFloats(scratchBytes));
+    const GuardedFloats input(c.input), gate(c.gate), residual(c.residual);
+    std::vector<const float*> inputs = {input.data()};
+    if (!c.gate.empty()) inputs.push_back(gate.data());
+    if (!c.residual.empty()) inputs.push_back(residual.data());
+    const GuardedFloats output(static_cast<size_t>(c.output().elementCount()));
     (*kernel)->run(workers, inputs, output.data(), reinterpret_cast<std::byte*>(scratch.data()));
-    return output;
+    return output.values();
 }
 
 reference::Tensor expectedOf(const Case& c) {
@@ -280,22 +281,23 @@ std::vector<float> computeBlock(const Graph& graph, const std::vector<float>& in
     EXPECT_TRUE(kernel.ok());
     if (!kernel.ok()) return {};
     auto pool = cpu::ThreadPool::create(threads);
-    std::vector<double> scratch(cpu::kernelNeedOfBlock(graph, graph.nodes(), threads).scratchBytes / sizeof(double),
-                                NAN);
-    const float* const inputs[] = {input.data(), input.data()};
-    std::vector<float> output(static_cast<size_t>(graph.shape(graph.output()).elementCount()), NAN);
+    const GuardedFloats scratch(scratchFloats(cpu::kernelNeedOfBlock(graph, graph.nodes(), threads).scratchBytes));
+    const GuardedFloats guarded(input), output(static_cast<size_t>(graph.shape(graph.output()).elementCount()));
+    const float* const inputs[] = {guarded.data(), guarded.data()};
     (*kernel)->run({.pool = pool->get(), .count = threads, .vectors = vectors},
                    std::span(inputs).first(hasResidual ? 2 : 1), output.data(),
                    reinterpret_cast<std::byte*>(scratch.data()));
-    return output;
+    return output.values();
 }
 
 TEST(CpuBlock, IsItsConvolutionsOneAfterTheOther) {
     const Window three = {{}, 0, 3, 3, 1, 1, {1, 1, 1, 1}}, halved = {{}, 0, 3, 3, 2, 2, {0, 0, 1, 1}};
     const Window five = {{}, 0, 5, 5, 1, 1, {2, 2, 2, 2}}, unpadded = {{}, 0, 5, 5, 2, 2, {}};
+    const Window sparse = {{}, 0, 3, 2, 4, 3, {1, 1, 1, 1}}, lost = {{}, 0, 3, 3, 1, 2, {5, 4, 4, 5}};
     for (const Block& block : {Block{{1, 40, 40, 16}, 96, three, 16, true}, Block{{1, 41, 37, 24}, 72, halved, 40},
                                Block{{2, 43, 29, 17}, 61, five, 17, true}, Block{{1, 50, 47, 8}, 40, unpadded, 0},
-                               Block{{1, 56, 56, 32}, 0, three, 16}, Block{{2, 60, 60, 12}, 30, three, 0}}) {
+                               Block{{1, 56, 56, 32}, 0, three, 16}, Block{{2, 60, 60, 12}, 30, three, 0},
+                               Block{{1, 50, 49, 12}, 40, sparse, 20}, Block{{1, 40, 41, 16}, 50, lost, 24}}) {
         SCOPED_TRACE(describe(block.input) + " to " + std::to_string(block.expanded));
         const Graph graph = graphOf(block);
         ASSERT_TRUE(cpu::hasKernelOfBlock(graph, graph.nodes()));

@@ -10,12 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cpu/cpu_session.h"
 #include "runtime/cpu/kernels/activation.h"
 #include "runtime/cpu/kernels/kernel.h"
 #include "runtime/cpu/kernels/math.h"
+#include "runtime/cpu/network.h"
 #include "runtime/cpu/reference.h"
 #include "runtime/cpu/schedule.h"
-#include "runtime/cpu/cpu_session.h"
 #include "runtime/weights/synthetic.h"
 #include "tests/unit/cpu_networks.h"
 
@@ -332,8 +333,9 @@ TEST(CpuKernels, ResizesUpDownAndToAndFromOnePixel) {
 
 // --- networks ----------------------------------------------------------------------------------------------------
 
-// A ConvNeXt block, MobileViT's concatenation and a transformer block, with values that several steps read.
-Graph mixedNetwork(const Shape& input) {
+// A ConvNeXt block, MobileViT's concatenation and a transformer block, with values that several steps read. `width`:
+// the channels of both blocks.
+Graph mixedNetworkOf(const Shape& input, int width) {
     Graph graph(input);
     const auto named = [](const std::string& name) {
         return Parameters{.weight = name + ".weight", .bias = name + ".bias"};
@@ -345,7 +347,7 @@ Graph mixedNetwork(const Shape& input) {
         return graph.add(name, LayerNorm{x, LayerNorm::Over::Pixel, 1e-6, named(name)});
     };
     const ValueId stem = graph.add("stem", Conv2d{.input = graph.input(),
-                                                  .outChannels = 24,
+                                                  .outChannels = width,
                                                   .kernelH = 2,
                                                   .kernelW = 2,
                                                   .strideH = 2,
@@ -353,18 +355,18 @@ Graph mixedNetwork(const Shape& input) {
                                                   .activation = Activation::Silu,
                                                   .parameters = named("stem")});
     const ValueId dw = graph.add("dw", Conv2d{.input = stem,
-                                              .outChannels = 24,
+                                              .outChannels = width,
                                               .kernelH = 7,
                                               .kernelW = 7,
                                               .padding = {3, 3, 3, 3},
-                                              .groups = 24,
+                                              .groups = width,
                                               .parameters = named("dw")});
-    const ValueId fc1 = linear("fc1", norm("norm", dw), 96, Activation::Gelu);
-    const ValueId fc2 = linear("fc2", fc1, 24, Activation::None);
+    const ValueId fc1 = linear("fc1", norm("norm", dw), 4 * width, Activation::Gelu);
+    const ValueId fc2 = linear("fc2", fc1, width, Activation::None);
     const ValueId block = graph.add("add", Add{fc2, stem, Activation::None});
-    const ValueId qkv = linear("qkv", norm("norm1", block), 72, Activation::None);
+    const ValueId qkv = linear("qkv", norm("norm1", block), 3 * width, Activation::None);
     const ValueId attended = graph.add("attention", Attention{.input = qkv, .heads = 4, .patchH = 2, .patchW = 2});
-    const ValueId projected = linear("proj", attended, 24, Activation::None);
+    const ValueId projected = linear("proj", attended, width, Activation::None);
     const ValueId second = graph.add("add1", Add{projected, block, Activation::GeluTanh});
     const ValueId both = graph.add("concat", Concat{stem, second});
     const ValueId pooled = graph.add("pool", GlobalAvgPool{both});
@@ -382,27 +384,55 @@ Graph mixedNetwork(const Shape& input) {
     return graph;
 }
 
+Graph mixedNetwork(const Shape& input) {
+    return mixedNetworkOf(input, 24);
+}
+
 TEST(CpuNetworks, OfManyOpsWithValuesThatSeveralRead) {
     expectMatchesOracle(mixedNetwork, {1, 16, 24, 3});
     expectMatchesOracle(mixedNetwork, {3, 12, 20, 3});
 }
 
-TEST(CpuNetworks, AreTheSameBitsWithAndWithoutTaps) {
-    const ModelData model = modelOf(mixedNetwork, 3);
-    const std::vector<float> input = noise(3 * 16 * 24);
-    SessionOptions plain{.height = 16, .width = 24}, tapped = plain;
-    const Graph graph = mixedNetwork({1, 16, 24, 3});
-    for (const auto& [name, value] : graph.taps()) tapped.taps.push_back(name);
-    std::vector<std::byte> logits[2];
-    for (const SessionOptions& options : {plain, tapped}) {
-        auto session = createCpuSession(model, options, 1);
-        ASSERT_TRUE(session.ok()) << session.status().message();
-        std::vector<std::byte> output((*session)->outputBytes());
-        ASSERT_TRUE((*session)->run({.tensor = input}, output).ok());
-        output.resize((*session)->outputs()[0].sizeBytes);
-        logits[options.taps.empty() ? 0 : 1] = output;
+// The bits of each kept value after a run.
+std::vector<std::vector<float>> runNetwork(const Graph& graph, const std::vector<float>& input,
+                                           const std::vector<ValueId>& kept, cpu::Vectors vectors) {
+    auto network = cpu::Network::create(graph, *formulaWeights(), kept, nullptr, 1, {}, vectors);
+    EXPECT_TRUE(network.ok()) << network.status().message();
+    if (!network.ok()) return {};
+    std::ranges::copy(input, network->data(graph.input()));
+    network->run();
+    std::vector<std::vector<float>> values;
+    for (ValueId value : kept) {
+        const float* const data = network->data(value);
+        values.emplace_back(data, data + graph.shape(value).elementCount());
     }
-    EXPECT_EQ(logits[0], logits[1]);
+    return values;
+}
+
+bool haveTheSameBits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+TEST(CpuNetworks, AreTheSameBitsWhicheverValuesAreKept) {
+    // What is kept is not fused. 24 channels end in part of a panel, 32 are a whole one and 64 two, for all vectors.
+    for (int width : {24, 32, 64})
+        for (cpu::Vectors vectors : cpu::kAllVectors) {
+            if (!cpu::hasVectors(vectors)) continue;
+            const Shape shape = {1, 16, 24, 3};
+            const Graph graph = mixedNetworkOf(shape, width);
+            const std::vector<float> input = noise(static_cast<size_t>(shape.elementCount()));
+            std::vector<std::string> names;
+            std::vector<ValueId> all;
+            for (const auto& [name, value] : graph.taps()) names.push_back(name), all.push_back(value);
+            const auto expected = runNetwork(graph, input, all, vectors);
+            ASSERT_EQ(expected.size(), all.size());
+            for (size_t i = 0; i < all.size(); ++i) {
+                const auto alone = runNetwork(graph, input, {all[i]}, vectors);
+                ASSERT_EQ(alone.size(), 1u);
+                EXPECT_TRUE(haveTheSameBits(alone[0], expected[i]))
+                    << names[i] << " of width " << width << " with " << cpu::name(vectors);
+            }
+        }
 }
 
 TEST(CpuNetworks, ReportProgressAndCanBeCancelledAtEveryStep) {
@@ -423,19 +453,59 @@ TEST(CpuNetworks, ReportProgressAndCanBeCancelledAtEveryStep) {
     }
 }
 
-TEST(CpuNetworks, NameTheLayerWhoseWeightsAreUnreadable) {
-    class Cut final : public WeightsSource {
-        const std::vector<TensorInfo>& tensors() const override { return none_; }
-        Status read(std::string_view name, std::span<const int64_t>, std::span<float>) const override {
-            return name == "norm1.weight" ? Status(StatusCode::BadFile, "the file ends") : Status();
-        }
-        std::vector<TensorInfo> none_;
+// Zeros, but for one tensor that cannot be read.
+class CutWeights final : public WeightsSource {
+  public:
+    explicit CutWeights(std::string cut) : cut_(std::move(cut)) {}
+    const std::vector<TensorInfo>& tensors() const override { return none_; }
+    Status read(std::string_view name, std::span<const int64_t>, std::span<float> values) const override {
+        std::ranges::fill(values, 0.0f);
+        return name == cut_ ? Status(StatusCode::BadFile, "the file ends") : Status();
+    }
+
+  private:
+    std::string cut_;
+    std::vector<TensorInfo> none_;
+};
+
+// A block that one kernel computes where the maps between are large.
+Graph invertedResidual(const Shape& input, int between, int channels) {
+    Graph graph(input);
+    const auto named = [](const std::string& name) {
+        return Parameters{.weight = name + ".weight", .bias = name + ".bias"};
     };
+    const ValueId expanded =
+        graph.add("expand", Conv2d{.input = graph.input(), .outChannels = between, .parameters = named("expand")});
+    const ValueId depthwise = graph.add("depthwise", Conv2d{.input = expanded,
+                                                            .outChannels = between,
+                                                            .kernelH = 3,
+                                                            .kernelW = 3,
+                                                            .padding = {1, 1, 1, 1},
+                                                            .groups = between,
+                                                            .parameters = named("depthwise")});
+    graph.setOutput(
+        graph.add("project", Conv2d{.input = depthwise, .outChannels = channels, .parameters = named("project")}));
+    return graph;
+}
+
+TEST(CpuNetworks, NameTheLayerWhoseWeightsAreUnreadable) {
     ModelData model = modelOf(mixedNetwork, 3);
-    model.weights = std::make_shared<Cut>();
+    model.weights = std::make_shared<CutWeights>("norm1.weight");
     auto session = createCpuSession(model, {.height = 16, .width = 24}, 1);
     ASSERT_FALSE(session.ok());
     EXPECT_EQ(session.status().message(), "norm1: the file ends");
+}
+
+TEST(CpuNetworks, NameTheLayerOfABlockWhoseWeightsAreUnreadable) {
+    const Graph graph = invertedResidual({1, 56, 56, 24}, 144, 24);
+    ASSERT_EQ(cpu::scheduleOf(graph, {}).front().nodeCount, 3u);  // one kernel for all
+    for (const std::string name : {"expand", "depthwise", "project"}) {
+        const CutWeights weights(name + ".weight");
+        const ValueId kept[] = {graph.output()};
+        const auto network = cpu::Network::create(graph, weights, kept, nullptr, 1, {});
+        ASSERT_FALSE(network.ok()) << name;
+        EXPECT_EQ(network.status().message(), name + ": the file ends");
+    }
 }
 
 }  // namespace

@@ -1,9 +1,18 @@
 // Small networks with formula weights, and their input: what the tests of the CPU backend have in common.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <functional>
+#include <new>
 #include <utility>
 #include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 #include "runtime/backend.h"
 #include "runtime/weights/synthetic.h"
@@ -30,6 +39,56 @@ inline std::vector<float> noise(size_t count, float scale = 3) {
     formulaNoise("test.input", values);
     for (float& value : values) value *= scale;
     return values;
+}
+
+// Floats that end where memory does: a read or write past them ends the test, in every kind of build. (Where the system
+// has no such memory, they are floats like any others.)
+class GuardedFloats {
+  public:
+    explicit GuardedFloats(size_t count, float value = NAN) : count_(count) {
+#if defined(__unix__) || defined(__APPLE__)
+        const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+        const size_t bytes = (count * sizeof(float) + page - 1) / page * page;
+        mappedBytes_ = bytes + page;
+        mapped_ = mmap(nullptr, mappedBytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped_ == MAP_FAILED || mprotect(static_cast<std::byte*>(mapped_) + bytes, page, PROT_NONE) != 0)
+            throw std::bad_alloc();
+        data_ = reinterpret_cast<float*>(static_cast<std::byte*>(mapped_) + bytes) - count;
+#else
+        data_ = new float[count];
+#endif
+        std::fill_n(data_, count, value);
+    }
+    explicit GuardedFloats(const std::vector<float>& values) : GuardedFloats(values.size()) {
+        std::ranges::copy(values, data_);
+    }
+    ~GuardedFloats() {
+#if defined(__unix__) || defined(__APPLE__)
+        munmap(mapped_, mappedBytes_);
+#else
+        delete[] data_;
+#endif
+    }
+    GuardedFloats(const GuardedFloats&) = delete;
+    GuardedFloats& operator=(const GuardedFloats&) = delete;
+
+    float* data() const {
+        return data_;
+    }
+    std::vector<float> values() const {
+        return {data_, data_ + count_};
+    }
+
+  private:
+    size_t count_;
+    float* data_;
+    void* mapped_ = nullptr;
+    size_t mappedBytes_ = 0;
+};
+
+// Scratch memory of a kernel, which asks for whole doubles and pointers.
+inline size_t scratchFloats(uint64_t scratchBytes) {
+    return static_cast<size_t>((scratchBytes + sizeof(double) - 1) / sizeof(double) * (sizeof(double) / sizeof(float)));
 }
 
 // Ends a network with this value, which is tapped; a map is pooled, because logits are one vector an image.

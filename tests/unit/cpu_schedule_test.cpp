@@ -1,13 +1,26 @@
-// Which steps compute a graph on the CPU, and that no two values that are needed at once share memory.
+// Which steps compute a graph on the CPU, that no two values that are needed at once share memory, and that the steps'
+// results do not depend on what they fuse.
 #include "runtime/cpu/schedule.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <iterator>
+#include <numeric>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/cpu/host_memory.h"
+#include "runtime/cpu/kernels/attention_block.h"
+#include "runtime/cpu/network.h"
+#include "runtime/cpu/reference.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/weights/synthetic.h"
+#include "tests/unit/cpu_networks.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -101,56 +114,230 @@ TEST(CpuSchedule, ComputesABlockAsOneStepUnlessItsInsideIsAskedFor) {
     EXPECT_EQ(scheduleOf(graph, {&expanded, 1}).front(), (Step{0, 1}));
 }
 
-// A chain of random widths in which an op may read any value before it.
-Graph randomGraph(uint32_t seed) {
-    std::mt19937 random(seed);
-    const auto pick = [&](int low, int high) { return std::uniform_int_distribution(low, high)(random); };
-    Graph graph({1, pick(1, 9), pick(1, 9), pick(1, 40)});
-    for (int i = 0; i < 30; ++i) {
-        const ValueId input = std::max(0, static_cast<ValueId>(graph.values().size()) - pick(1, 4));
-        const std::string name = "op" + std::to_string(i);
-        switch (pick(0, 3)) {
+// Ops of random widths, each of which may read any of the few values before it, on a map of a few pixels or on one that
+// is large enough for blocks.
+class RandomGraph {
+  public:
+    explicit RandomGraph(uint32_t seed) : random_(seed), graph_(inputOf(seed)) {
+        while (graph_.nodes().size() < 30) addSome();
+        graph_.setOutput(last());
+    }
+    Graph take() { return std::move(graph_); }
+
+  private:
+    static Shape inputOf(uint32_t seed) {
+        const int side = static_cast<int>(seed % 7);
+        return seed % 3 == 0 ? Shape{1, 56, 56, 16} : Shape{1, 1 + side, 7 - side / 2, 20};
+    }
+    int pick(int low, int high) { return std::uniform_int_distribution(low, high)(random_); }
+    std::string nextName() const { return "op" + std::to_string(graph_.nodes().size()); }
+    ValueId last() const { return static_cast<ValueId>(graph_.values().size()) - 1; }
+    int channels(ValueId value) const { return graph_.shape(value).c; }
+    Activation activation() { return pick(0, 2) == 0 ? Activation(pick(0, 4)) : Activation::None; }
+
+    ValueId addPointwise(ValueId input, int width) {
+        const Parameters parameters = named(nextName());
+        if (pick(0, 1) == 0) return graph_.add(nextName(), Linear{input, width, activation(), parameters});
+        return graph_.add(
+            nextName(),
+            Conv2d{.input = input, .outChannels = width, .activation = activation(), .parameters = parameters});
+    }
+    ValueId addDepthwise(ValueId input) {
+        const int width = channels(input);
+        return graph_.add(nextName(), Conv2d{.input = input,
+                                             .outChannels = width,
+                                             .kernelH = 3,
+                                             .kernelW = 3,
+                                             .padding = {1, 1, 1, 1},
+                                             .groups = width,
+                                             .activation = activation(),
+                                             .parameters = named(nextName())});
+    }
+    ValueId expand(ValueId input) {
+        const Conv2d conv = {.input = input, .outChannels = 36, .parameters = named(nextName())};
+        return graph_.add(nextName(), conv);
+    }
+    ValueId project(ValueId input, int width) {
+        const Conv2d conv = {.input = input, .outChannels = width, .parameters = named(nextName())};
+        return graph_.add(nextName(), conv);
+    }
+    void addSum(ValueId value) {
+        for (ValueId other = value - 1; other >= 0; --other)
+            if (graph_.shape(other) == graph_.shape(value)) {
+                graph_.add(nextName(), Add{value, other, activation()});
+                return;
+            }
+    }
+    void addGated(ValueId input) {
+        const int width = channels(input);
+        const ValueId mean = graph_.add(nextName(), GlobalAvgPool{input});
+        const ValueId gate = graph_.add(nextName(), Linear{mean, width, Activation::HardSigmoid, named(nextName())});
+        addPointwise(graph_.add(nextName(), Mul{input, gate}), pick(2, 40));
+    }
+    void addSome() {
+        // Of the maps: what a gate is made of has one pixel.
+        ValueId input = std::max(0, last() - pick(0, 3));
+        while (graph_.shape(input).h != graph_.shape(0).h || graph_.shape(input).w != graph_.shape(0).w) --input;
+        switch (pick(0, 7)) {
             case 0:
-                graph.add(name, LayerNorm{.input = input, .parameters = named(name)});
+                graph_.add(nextName(), LayerNorm{.input = input, .parameters = named(nextName())});
                 break;
             case 1:
-                graph.add(name, Concat{input, input});
+                if (channels(input) <= 40) graph_.add(nextName(), Concat{input, input});
+                break;
+            case 2:
+                addGated(input);
+                break;
+            case 3:
+                addSum(project(addDepthwise(expand(input)), channels(input)));
+                break;
+            case 4:
+                addDepthwise(input);
+                break;
+            case 5:
+                addSum(addPointwise(input, channels(input)));
                 break;
             default:
-                graph.add(name, Linear{input, pick(1, 60), pick(0, 1) == 0 ? Activation::Gelu : Activation::None,
-                                       named(name)});
+                addPointwise(input, pick(2, 40));
         }
     }
-    graph.setOutput(static_cast<ValueId>(graph.values().size()) - 1);
-    return graph;
+
+    std::mt19937 random_;
+    Graph graph_;
+};
+
+Graph randomGraph(uint32_t seed) {
+    return RandomGraph(seed).take();
+}
+
+TEST(CpuSchedule, OfRandomGraphsFusesWhatItCan) {
+    size_t blocks = 0, gates = 0, residuals = 0, blocksWithResidual = 0;
+    for (uint32_t seed = 0; seed < 50; ++seed)
+        for (const Step& step : scheduleOf(randomGraph(seed), {})) {
+            const bool isBlock = step.nodeCount > 1, hasResidual = step.fusion.residual != kNoValue;
+            blocks += isBlock;
+            gates += step.fusion.gate != kNoValue;
+            residuals += hasResidual;
+            blocksWithResidual += isBlock && hasResidual;
+        }
+    EXPECT_GE(blocks, 20u);
+    EXPECT_GE(gates, 20u);
+    EXPECT_GE(residuals, 20u);
+    EXPECT_GE(blocksWithResidual, 5u);
+}
+
+// The steps at which a value must be in its place, by the definition and not by intervals: it has been written, and is
+// being written or will be read.
+std::vector<bool> stepsThatNeed(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept,
+                                ValueId value) {
+    const bool isInput = value == graph.input();
+    const bool staysToTheEnd = isInput || std::ranges::count(kept, value) > 0;
+    std::vector<bool> needed(schedule.size());
+    bool isWritten = isInput;
+    for (size_t step = 0; step < schedule.size(); ++step) {
+        const bool isBeingWritten = writtenBy(graph, schedule[step]) == value;
+        isWritten = isWritten || isBeingWritten;
+        bool isRead = staysToTheEnd || isBeingWritten;
+        for (size_t later = step; later < schedule.size() && !isRead; ++later)
+            isRead = std::ranges::count(readBy(graph, schedule[later]), value) > 0;
+        needed[step] = isWritten && isRead;
+    }
+    return needed;
 }
 
 TEST(CpuArena, ValuesThatAreNeededAtOnceDoNotOverlap) {
     for (uint32_t seed = 0; seed < 50; ++seed) {
         const Graph graph = randomGraph(seed);
         const ValueId kept[] = {graph.output(), static_cast<ValueId>(seed % 20)};
-        const ArenaPlan plan = planArena(graph, scheduleOf(graph, kept), kept);
-        const size_t nodes = graph.nodes().size();
-        const auto needed = [&](size_t value, size_t node) {  // by the definition, not by intervals
-            const auto id = static_cast<ValueId>(value);
-            const bool isWritten = id == graph.input() || static_cast<size_t>(graph.values()[value].producer) <= node;
-            bool isRead = id == graph.input() || id == kept[0] || id == kept[1] ||
-                          static_cast<size_t>(graph.values()[value].producer) == node;
-            for (size_t later = node; later < nodes && !isRead; ++later)
-                isRead = std::ranges::count(inputsOf(graph.nodes()[later].op), id) > 0;
-            return isWritten && isRead;
-        };
+        const Schedule schedule = scheduleOf(graph, kept);
+        const ArenaPlan plan = planArena(graph, schedule, kept);
+        std::vector<std::vector<bool>> needed;
         for (size_t a = 0; a < graph.values().size(); ++a) {
+            needed.push_back(stepsThatNeed(graph, schedule, kept, static_cast<ValueId>(a)));
+            if (plan.offsets[a] == kNotInArena) continue;
             const uint64_t aBytes = static_cast<uint64_t>(graph.values()[a].shape.elementCount()) * 4;
             ASSERT_EQ(plan.offsets[a] % kArenaAlignment, 0u);
             ASSERT_LE(plan.offsets[a] + aBytes, plan.bytes);
             for (size_t b = 0; b < a; ++b) {
+                if (plan.offsets[b] == kNotInArena) continue;
                 const uint64_t bBytes = static_cast<uint64_t>(graph.values()[b].shape.elementCount()) * 4;
                 if (plan.offsets[a] + aBytes <= plan.offsets[b] || plan.offsets[b] + bBytes <= plan.offsets[a])
                     continue;
-                for (size_t node = 0; node < nodes; ++node)
-                    ASSERT_FALSE(needed(a, node) && needed(b, node))
-                        << seed << ": " << a << " and " << b << " at " << node;
+                for (size_t step = 0; step < schedule.size(); ++step)
+                    ASSERT_FALSE(needed[a][step] && needed[b][step])
+                        << seed << ": " << a << " and " << b << " at " << step;
+            }
+        }
+    }
+}
+
+TEST(CpuArena, HoldsWhatIsReadWrittenAndKept) {
+    for (uint32_t seed = 0; seed < 50; ++seed) {
+        const Graph graph = randomGraph(seed);
+        const ValueId kept[] = {graph.output(), static_cast<ValueId>(seed % 20)};
+        const Schedule schedule = scheduleOf(graph, kept);
+        const ArenaPlan plan = planArena(graph, schedule, kept);
+        std::vector<ValueId> used(std::begin(kept), std::end(kept));
+        for (const Step& step : schedule) {
+            used.push_back(writtenBy(graph, step));
+            for (ValueId value : readBy(graph, step)) used.push_back(value);
+        }
+        for (ValueId value : used)
+            ASSERT_NE(plan.offsets[static_cast<size_t>(value)], kNotInArena) << seed << ": " << value;
+    }
+}
+
+// Each kept value after a run.
+std::vector<std::vector<float>> runNetwork(const Graph& graph, const std::vector<float>& input,
+                                           const std::vector<ValueId>& kept, ThreadPool* pool) {
+    auto network = Network::create(graph, *formulaWeights(), kept, pool, pool ? pool->size() : 1, {});
+    EXPECT_TRUE(network.ok()) << network.status().message();
+    if (!network.ok()) return {};
+    std::ranges::copy(input, network->data(graph.input()));
+    network->run();
+    std::vector<std::vector<float>> values;
+    for (ValueId value : kept) {
+        const float* const data = network->data(value);
+        values.emplace_back(data, data + graph.shape(value).elementCount());
+    }
+    return values;
+}
+
+TEST(CpuNetwork, OfRandomOpsIsTheOraclesAndHasTheSameBitsWhateverIsKept) {
+    auto pool = ThreadPool::create(2);
+    ASSERT_TRUE(pool.ok());
+    for (uint32_t seed = 0; seed < 12; ++seed) {
+        const Graph graph = randomGraph(seed);
+        const Shape& shape = graph.shape(graph.input());
+        const std::vector<float> input = test::noise(static_cast<size_t>(shape.elementCount()), 1);
+        std::vector<ValueId> all(graph.values().size());
+        std::iota(all.begin(), all.end(), 0);
+        const auto unfused = runNetwork(graph, input, all, nullptr);
+        ASSERT_EQ(unfused.size(), all.size());
+
+        const auto oracle = reference::evaluate(graph, *formulaWeights(), reference::fromFloats(shape, input), all);
+        ASSERT_TRUE(oracle.ok()) << oracle.status().message();
+        for (size_t value = 0; value < all.size(); ++value) {
+            double largestError = 0, largest = 1;
+            for (size_t i = 0; i < unfused[value].size(); ++i) {
+                const double right = (*oracle)[value].values[i];
+                largestError = std::max(largestError, std::abs(unfused[value][i] - right));
+                largest = std::max(largest, std::abs(right));
+            }
+            ASSERT_LE(largestError / largest, 1e-4) << seed << ": " << value;
+        }
+
+        std::mt19937 random(seed);
+        for (size_t keptCount : {0, 1, 4}) {
+            std::vector<ValueId> kept;
+            std::ranges::sample(all, std::back_inserter(kept), static_cast<std::ptrdiff_t>(keptCount), random);
+            if (std::ranges::count(kept, graph.output()) == 0) kept.push_back(graph.output());
+            const auto fused = runNetwork(graph, input, kept, pool->get());
+            ASSERT_EQ(fused.size(), kept.size());
+            for (size_t i = 0; i < kept.size(); ++i) {
+                const std::vector<float>& expected = unfused[static_cast<size_t>(kept[i])];
+                EXPECT_EQ(std::memcmp(fused[i].data(), expected.data(), expected.size() * sizeof(float)), 0)
+                    << seed << ": " << kept[i] << " of " << kept.size() << " kept";
             }
         }
     }
@@ -183,8 +370,9 @@ TEST(CpuMemory, EveryThreadThatAttendsHasScratch) {
     const ValueId kept[] = {graph.output()};
     const uint64_t one = hostMemoryNeed(graph, kept, 1).activationBytes,
                    nine = hostMemoryNeed(graph, kept, 9).activationBytes;
-    // At least the keys and values of a head for each.
-    EXPECT_GE(nine - one, 8u * 2 * 16 * 16 * 16 * 4);
+    // At least a block of queries' scores and, for each token, where its keys lie.
+    constexpr uint64_t kTokens = 16 * 16;
+    EXPECT_GE(nine - one, 8 * kTokens * (kMaxBlockQueries * sizeof(float) + sizeof(const float*)));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -119,6 +120,28 @@ TEST(ThreadPool, PassesAnExceptionOnAndWorksAfterIt) {
     std::atomic<size_t> sum = 0;
     runOn(*pool, 100, [&](size_t index, size_t) { sum += index; });
     EXPECT_EQ(sum, 4950u);
+}
+
+TEST(ThreadPool, BeginsNoMoreIterationsAfterAnException) {
+    for (size_t threads : {1, 3}) {
+        const auto pool = poolOf(threads);
+        std::atomic<size_t> calls = 0;
+        std::atomic<bool> throws = false;
+        const auto job = [&](size_t index, size_t) {
+            ++calls;
+            if (index == 0) {
+                throws = true;
+                throw std::runtime_error("bad");
+            }
+            while (!throws) std::this_thread::yield();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        };
+        EXPECT_THROW(runOn(*pool, 1000, job), std::runtime_error);
+        EXPECT_LT(calls, 1000u) << threads << " threads";  // by far: the others take half a second
+        calls = 0;
+        runOn(*pool, 1000, [&](size_t, size_t) { ++calls; });
+        EXPECT_EQ(calls, 1000u) << threads << " threads";
+    }
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)

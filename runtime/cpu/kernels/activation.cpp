@@ -1,5 +1,7 @@
 #include "runtime/cpu/kernels/activation.h"
 
+#include <algorithm>
+
 #include "runtime/cpu/kernels/activation_loop.h"
 
 namespace dunlin::cpu {

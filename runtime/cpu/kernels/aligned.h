@@ -10,9 +10,10 @@ namespace dunlin::cpu {
 constexpr size_t kCacheLine = 64;  // bytes: also the longest vectors
 
 struct CacheLineDeleter {
-    void operator()(float* floats) const { ::operator delete[](floats, std::align_val_t{kCacheLine}); }
+    void operator()(void* memory) const { ::operator delete[](memory, std::align_val_t{kCacheLine}); }
 };
 using AlignedFloats = std::unique_ptr<float[], CacheLineDeleter>;
+using AlignedBytes = std::unique_ptr<std::byte[], CacheLineDeleter>;
 
 // Zeros.
 inline AlignedFloats alignedFloats(size_t count) {

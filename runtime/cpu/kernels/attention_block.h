@@ -5,6 +5,7 @@
 // and sums need no sum across a vector, and of the maps only the queries are turned.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 

@@ -27,16 +27,6 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
             constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
             Tag::load(sums[row][vector], tile.bias + vector * Tag::kFloats);
         });
-        if (residual) {
-            forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
-                constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
-                typename Tag::Vector summand;
-                Tag::load(summand, residual + row * tile.outputStride + vector * Tag::kFloats);
-                sums[row][vector] += summand;
-            });
-            residual += kRows * tile.outputStride;
-        }
-
         const float* weights = tile.weights;
         for (size_t segment = 0; segment < tile.segments; ++segment) {
             const float* input = tileInput + tile.segmentOffsets[segment];
@@ -61,6 +51,15 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
             }
         }
 
+        if (residual) {
+            forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
+                constexpr size_t row = decltype(r)::value, vector = decltype(v)::value;
+                typename Tag::Vector summand;
+                Tag::load(summand, residual + row * tile.outputStride + vector * Tag::kFloats);
+                sums[row][vector] += summand;
+            });
+            residual += kRows * tile.outputStride;
+        }
         const auto apply = [&](auto function) DUNLIN_INLINE {
             forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
                 typename Tag::Vector& sum = sums[decltype(r)::value][decltype(v)::value];

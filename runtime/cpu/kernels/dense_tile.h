@@ -14,9 +14,10 @@ constexpr size_t kPanelColumns = 32;
 constexpr size_t kHalfPanel = kPanelColumns / 2;
 constexpr size_t kMaxTileRows = 14;
 
-// result[row][column] = bias[column] + residual[row][column] + the sum of input[row][k] weights[k][column], one k after
-// the other. What a row multiplies lies in `segments` pieces of `segmentDepth` floats: of a convolution's window, the
-// rows. Strides are in floats.
+// result[row][column] = activation((bias[column] + the sum of input[row][k] weights[k][column], one k after the other)
+// + residual[row][column]): the residual comes last, so that the bits are those of an Add behind the product. What a
+// row multiplies lies in `segments` pieces of `segmentDepth` floats: of a convolution's window, the rows. Strides are
+// in floats.
 struct Tile {
     size_t count;  // of tiles below one another
     const float* input;

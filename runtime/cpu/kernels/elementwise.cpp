@@ -1,5 +1,7 @@
 #include "runtime/cpu/kernels/elementwise.h"
 
+#include <algorithm>
+
 #include "runtime/cpu/kernels/activation.h"
 #include "runtime/cpu/kernels/activation_loop.h"
 

@@ -15,15 +15,6 @@ const Conv2d* convolutionOf(const Node* node) {
     return node ? std::get_if<Conv2d>(&node->op) : nullptr;
 }
 
-bool isPointwise(const Conv2d& conv) {
-    return conv.kernelH * conv.kernelW * conv.strideH * conv.strideW * conv.groups == 1 && conv.padding == Padding();
-}
-
-bool isDepthwise(const Graph& graph, const Conv2d& conv) {
-    const int channels = graph.shape(conv.input).c;
-    return channels > 1 && conv.groups == channels && conv.outChannels == channels;
-}
-
 int64_t mapBytes(const Graph& graph, ValueId value) {
     return graph.shape(value).elementCount() * int64_t{sizeof(float)};
 }
@@ -90,7 +81,7 @@ KernelNeed InvertedResidualKernel::need(const Graph& graph, const BlockNodes& no
 Result<std::unique_ptr<Kernel>> InvertedResidualKernel::make(const Graph& graph, const BlockNodes& nodes,
                                                              const WeightsSource& weights, const Fusion& fusion) {
     const auto makePointwise = [&](const Node& node, Activation last) -> Result<Pointwise> {
-        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, node, weights));
+        DUNLIN_ASSIGN(const FoldedWeights folded, foldWeightsOfNode(graph, node, weights));
         const Conv2d& conv = *convolutionOf(&node);
         return Pointwise{packedMatrix(folded, 0, sizeOf(conv.outChannels), sizeOf(graph.shape(conv.input).c), 1),
                          conv.activation == Activation::None ? last : conv.activation};
@@ -103,7 +94,7 @@ Result<std::unique_ptr<Kernel>> InvertedResidualKernel::make(const Graph& graph,
         DUNLIN_ASSIGN(project, makePointwise(*nodes.project, fusion.activation));
     }
     const Conv2d& conv = *convolutionOf(nodes.depthwise);
-    DUNLIN_ASSIGN(const FoldedWeights folded, foldWeights(graph, *nodes.depthwise, weights));
+    DUNLIN_ASSIGN(const FoldedWeights folded, foldWeightsOfNode(graph, *nodes.depthwise, weights));
     auto depthwise =
         std::make_unique<DepthwiseKernel>(conv, graph.shape(conv.input), graph.shape(nodes.depthwise->output), folded);
     return std::unique_ptr<Kernel>(new InvertedResidualKernel(
@@ -149,10 +140,11 @@ void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const Strip
     };
     const auto ringRow = [&](size_t y) { return buffers.ring + y % kernelH_ * ringFloats; };
 
-    size_t expanded = firstRow * strideH_ - std::min(firstRow * strideH_, top_);  // rows before it are not needed
+    size_t expanded = 0;  // rows before it are there or not needed
     for (size_t row = firstRow; row < endRow; ++row) {
         const size_t end = row * strideH_ + kernelH_;  // of the rows read, in a map with padding
         const size_t endInside = std::min(end - std::min(end, top_), sizeOf(input_.h));
+        expanded = std::max(expanded, row * strideH_ - std::min(row * strideH_, top_));
         for (; expand_ && expanded < endInside; ++expanded)
             multiply(*expand_, input + expanded * inputFloats, nullptr, ringRow(expanded), width);
         const auto rowOf = [&](size_t y) -> const float* { return expand_ ? ringRow(y) : input + y * inputFloats; };

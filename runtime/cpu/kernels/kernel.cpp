@@ -19,11 +19,6 @@
 namespace dunlin::cpu {
 namespace {
 
-bool isDepthwise(const Graph& graph, const Conv2d& conv) {
-    const int channels = graph.shape(conv.input).c;
-    return conv.groups == channels && conv.outChannels == channels && channels > 1;
-}
-
 struct Need {
     const Graph& graph;
     const Shape& output;
@@ -86,16 +81,23 @@ struct Make {
 
 }  // namespace
 
+bool isDepthwise(const Graph& graph, const Conv2d& conv) {
+    const int channels = graph.shape(conv.input).c;
+    return conv.groups == channels && conv.outChannels == channels && channels > 1;
+}
+
+bool isPointwise(const Conv2d& conv) {
+    return conv.kernelH * conv.kernelW * conv.strideH * conv.strideW * conv.groups == 1 && conv.padding == Padding();
+}
+
 bool hasFusion(const Graph& graph, const Node& node) {
     const auto* conv = std::get_if<Conv2d>(&node.op);
     return std::holds_alternative<Linear>(node.op) || (conv && !isDepthwise(graph, *conv));
 }
 
-bool hasGate(const Graph& graph, const Node& node) {
+bool hasGate(const Node& node) {
     const auto* conv = std::get_if<Conv2d>(&node.op);
-    const bool isOfPixels = conv && conv->kernelH * conv->kernelW * conv->strideH * conv->strideW == 1 &&
-                            conv->groups == 1 && conv->padding == Padding();
-    return std::holds_alternative<Linear>(node.op) || (isOfPixels && !isDepthwise(graph, *conv));
+    return std::holds_alternative<Linear>(node.op) || (conv && isPointwise(*conv));
 }
 
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes) {
@@ -118,9 +120,15 @@ KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, cons
     return std::visit(Need{graph, graph.shape(node.output), workers, fusion}, node.op);
 }
 
+Result<FoldedWeights> foldWeightsOfNode(const Graph& graph, const Node& node, const WeightsSource& weights) {
+    Result<FoldedWeights> folded = foldWeights(graph, node, weights);
+    if (!folded.ok()) return folded.status().withContext(node.name);
+    return folded;
+}
+
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
                                            const Fusion& fusion) {
-    DUNLIN_ASSIGN(FoldedWeights folded, foldWeights(graph, node, weights));
+    DUNLIN_ASSIGN(FoldedWeights folded, foldWeightsOfNode(graph, node, weights));
     return std::visit(Make{graph, graph.shape(node.output), std::move(folded), fusion}, node.op);
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/cpu/kernels/parallel.h"
 #include "runtime/graph/graph.h"
 #include "runtime/status.h"
+#include "runtime/weights/fold.h"
 #include "runtime/weights/weights_source.h"
 
 namespace dunlin::cpu {
@@ -17,6 +18,10 @@ namespace dunlin::cpu {
 inline size_t sizeOf(int extent) {
     return static_cast<size_t>(extent);
 }
+
+// A convolution with one filter a channel, and one that looks at one pixel at a time.
+bool isDepthwise(const Graph& graph, const Conv2d& conv);
+bool isPointwise(const Conv2d& conv);
 
 // What a kernel needs besides its inputs and output.
 struct KernelNeed {
@@ -47,20 +52,21 @@ class Kernel {
 // Whether a kernel can add a residual to its node's result, where the node has no activation, and whether it can
 // multiply its input by a gate.
 bool hasFusion(const Graph& graph, const Node& node);
-bool hasGate(const Graph& graph, const Node& node);
+bool hasGate(const Node& node);
 
 // Whether one kernel computes nodes that follow one another, each the only reader of the one before it, and is faster
 // than one for each.
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes);
 KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers);
-// The fusion has no gate.
+// The fusion has no gate. Errors are those of foldWeightsOfNode().
 Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,
                                                   const WeightsSource& weights, const Fusion& fusion);
 
 // Known from the graph alone, before anything is read or allocated.
 KernelNeed kernelNeed(const Graph& graph, const Node& node, size_t workers, const Fusion& fusion = {});
 
-// Reads and folds the node's weights. Errors are those of the weights.
+// Reads and folds the node's weights. Errors are those of the weights, after the name of the node that they belong to.
+Result<FoldedWeights> foldWeightsOfNode(const Graph& graph, const Node& node, const WeightsSource& weights);
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Node& node, const WeightsSource& weights,
                                            const Fusion& fusion = {});
 

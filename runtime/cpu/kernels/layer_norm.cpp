@@ -1,6 +1,8 @@
 #include "runtime/cpu/kernels/layer_norm.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "runtime/cpu/kernels/vector_loop.h"
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "runtime/cpu/kernels/parallel.h"
 
@@ -53,7 +54,8 @@ DUNLIN_INLINE inline Number magnitudeOf(Number x) {
     return __builtin_bit_cast(Number, __builtin_bit_cast(Bits, x) & 0x7fffffffu);
 }
 
-// e^x to 2e-7 of itself, 1e-7 with fused multiply-add. Below -87 it gives e^-87, about 1e-38, and above 88 e^88; NaN stays NaN.
+// e^x to 2e-7 of itself, 1e-7 with fused multiply-add. Below -87 it gives e^-87, about 1e-38, and above 88 e^88; NaN
+// stays NaN.
 template <typename Number>
 DUNLIN_INLINE inline Number exponential(Number x) {
     using Bits = typename BitsOf<Number>::Type;

@@ -2,10 +2,11 @@
 //
 // A job is a callable of one index, or of an index and a worker; it may take a vector tag after them. What it computes
 // for an index must not depend on other indices or on the worker: then results have the same bits on any number of
-// threads. Jobs and what they call are marked DUNLIN_INLINE: their loops are compiled once for every processor, once
-// for AVX2 with fused multiply-add, and once for AVX-512. Plain loops over kLanes floats become vector instructions in
-// all of them; where a compiler must be told which partial results stay in registers, the tag says how long a vector
-// is.
+// threads. Jobs and what they call are marked DUNLIN_INLINE, except for functions that they call through tables of
+// functions for each processor (dense_tile.h, depthwise_strip.h): their loops are compiled once for every processor,
+// once for AVX2 with fused multiply-add, and once for AVX-512. Plain loops over kLanes floats become vector
+// instructions in all of them; where a compiler must be told which partial results stay in registers, the tag says how
+// long a vector is.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@
 
 namespace dunlin::cpu {
 
-// Independent partial results of a loop: two vectors of eight floats, or four of four.
+// Independent partial results of a loop: one vector of sixteen floats, two of eight, or four of four.
 constexpr size_t kLanes = 16;
 
 // What the loops of a job are compiled for, by the floats of a vector. Sums of more than one float come in another

@@ -1,5 +1,7 @@
 #include "runtime/cpu/kernels/pool.h"
 
+#include <algorithm>
+
 #include "runtime/cpu/kernels/math.h"
 #include "runtime/cpu/kernels/vector_loop.h"
 

@@ -1,5 +1,6 @@
 #include "runtime/cpu/kernels/rearrange.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace dunlin::cpu {
