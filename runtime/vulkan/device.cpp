@@ -195,18 +195,19 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
     info.ppEnabledExtensionNames = extensions.data();
 
-    VkInstance instance = VK_NULL_HANDLE;
-    VkResult result = globals_.CreateInstance(&info, allocator_, &instance);
-    // MoltenVK's devices are shown to those who ask for them. Only where there are no others: the question whether one
-    // may ask makes the loader load every driver, which takes as long as creating the instance.
+#if defined(__APPLE__)
+    // MoltenVK's devices are shown to those who ask for them. Elsewhere nobody asks: the question whether one may makes
+    // the loader load every driver, which takes as long as creating the instance.
     constexpr const char* kPortability = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
-    if (meansNoDriver(result) && hasInstanceExtension(globals_, nullptr, kPortability)) {
+    if (hasInstanceExtension(globals_, nullptr, kPortability)) {
         extensions.push_back(kPortability);
         info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
         info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
         info.ppEnabledExtensionNames = extensions.data();
-        result = globals_.CreateInstance(&info, allocator_, &instance);
     }
+#endif
+    VkInstance instance = VK_NULL_HANDLE;
+    const VkResult result = globals_.CreateInstance(&info, allocator_, &instance);
     if (meansNoDriver(result)) return error(StatusCode::Unsupported, "no Vulkan driver is installed");
     DUNLIN_TRY(check(result, "vkCreateInstance"));
     instance_ = instance;
