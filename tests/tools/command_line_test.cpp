@@ -120,6 +120,7 @@ TEST(ParseCommandLine, WhatRunsANetworkCanBeTuned) {
     EXPECT_EQ(parsed<InspectOptions>({"inspect", "net", "--tune", "4"}).common.tuneSeconds, 4);
     expectWrongUse({"inspect", "net", "--tune", "-1"}, "--tune");
     expectWrongUse({"inspect", "net", "--tune", "soon"}, "soon");
+    for (const char* odd : {"nan", "-nan", "inf", "1e9"}) expectWrongUse({"inspect", "net", "--tune", odd}, "--tune");
 }
 
 TEST(ParseCommandLine, VerifyTakesReferences) {

@@ -17,6 +17,7 @@ namespace dunlin::bench {
 namespace {
 
 using cli::Check;
+using cli::seconds;
 using cli::wholeNumber;
 using cli::wrongUse;
 
@@ -91,7 +92,7 @@ void addModelCommand(CLI::App& app, Parsed& parsed) {
     command
         .add_option("--tune", parsed.model.tuneSeconds,
                     "measure each network on Vulkan a second time, with kernels tuned for so many seconds at most")
-        ->check(CLI::Range(0.0, kMaxTuneSeconds))
+        ->check(seconds(kMaxTuneSeconds))
         ->type_name("SECONDS");
     command.add_option("--threads", parsed.model.measure.threads, "threads of the CPU; 0: as many as there are")
         ->check(wholeNumber(0, kMaxThreads))

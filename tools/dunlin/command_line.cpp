@@ -60,7 +60,7 @@ void addCommonOptions(CLI::App& command, CommonOptions& common, Parsed& parsed) 
         .add_option("--tune", common.tuneSeconds,
                     "spend up to so many seconds on finding the fastest verified kernels for a Vulkan device; kept in "
                     "the cache, which later commands use")
-        ->check(CLI::Range(0.0, kMaxTuneSeconds))
+        ->check(seconds(kMaxTuneSeconds))
         ->type_name("SECONDS");
     command.add_flag("--validation", common.validation, "run under the Khronos validation layer (slow)");
     command.add_flag("--quiet", common.quiet, "no notices and no progress bar on stderr");

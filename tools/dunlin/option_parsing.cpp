@@ -17,6 +17,16 @@ CLI::App& addCommand(CLI::App& app, const CommandHelp& help) {
     return command;
 }
 
+CLI::Validator seconds(double most) {
+    const auto check = [most](std::string& text) -> std::string {
+        double value = 0;
+        const bool isNumber = CLI::detail::lexical_cast(text, value);
+        if (isNumber && value >= 0 && value <= most) return {};
+        return fmt::format("{} is no number from 0 to {:g}", text, most);
+    };
+    return CLI::Validator(check, "");
+}
+
 CLI::Validator wholeNumber(uint32_t low, uint32_t high) {
     return CLI::Validator(
         [=](const std::string& text) {

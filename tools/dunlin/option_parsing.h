@@ -18,6 +18,8 @@ CLI::App& addCommand(CLI::App& app, const CommandHelp& help);
 
 // An option's value must be a whole number from `low` to `high`.
 CLI::Validator wholeNumber(uint32_t low, uint32_t high);
+// 0 to so many, finite: CLI11's ranges take "nan" for a number within.
+CLI::Validator seconds(double most);
 
 // --device: cpu, vulkan or vulkan:N.
 Check checkDevice(const std::string& device);
