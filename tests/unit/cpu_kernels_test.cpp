@@ -300,6 +300,17 @@ TEST(CpuKernels, TokensWithAndWithoutAClassTokenAndTheirPooling) {
         }
 }
 
+TEST(CpuKernels, MeansOfManyPixelsFromOneInTheMiddleOn) {
+    for (const Shape& input : {Shape{1, 1, 300, 33}, Shape{2, 15, 13, 20}})
+        for (const auto& [begin, count] : {std::pair(1, 0), {7, 150}, {40, 129}}) {
+            SCOPED_TRACE(describe(input) + " from " + std::to_string(begin));
+            expectMatchesOracle(networkOf([=, first = begin, pixels = count](ValueId x) {
+                                    return GlobalAvgPool{x, first, pixels};
+                                }),
+                                input);
+        }
+}
+
 TEST(CpuKernels, MaximaOfWindows) {
     struct Case {
         Shape input;
