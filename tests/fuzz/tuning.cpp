@@ -34,7 +34,8 @@ bool accepts(const std::string& input) {
 
 std::vector<std::string> corpus() {
     Verdicts verdicts;
-    verdicts.problems["head/1x1x10/top5/fp32"] = {"texel", "texel-local256", 1.5, 2, 3, true, {{"storage", "wrong"}}};
+    verdicts.problems["head/1x1x10/top5/fp32"] = {
+        "texel", "texel-local256", 1.5, 2, 3, true, {{"storage", "wrong"}}, {"texel-local128"}};
     verdicts.blocks["pooled_linear/7x7x5-10/fp32"] = {true, 1, 2};
     return {toText(verdicts, identity()), toText({}, identity())};
 }
