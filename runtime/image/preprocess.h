@@ -61,7 +61,7 @@ class Preprocessing {
 
     PixelView source_;
     size_t outWidth_;
-    int outHeight_;
+    [[maybe_unused]] int outHeight_;  // for assertions
     size_t channels_;
     bool swapRedBlue_;
     std::unique_ptr<const Filters> filters_;
