@@ -120,10 +120,6 @@ KernelForm formOf(const DeviceLimits& limits, Tile tile) {
     return {preferredLoad(limits), tile.x, tile.y, kWorkgroup, 1};
 }
 
-}  // namespace
-
-namespace {
-
 std::optional<KernelForm> splitForm(const DeviceLimits& limits, const Shape& in, const Shape& out) {
     // One number of shares, because each further one multiplies the pipelines of a network. Each of them takes two
     // input groups at least, or what they save goes into adding up.

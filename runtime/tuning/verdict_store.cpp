@@ -1,30 +1,15 @@
 #include "runtime/tuning/verdict_store.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
-#include <functional>
 #include <system_error>
-#include <thread>
 
-#if defined(_WIN32)
-#include <process.h>
-#else
-#include <unistd.h>
-#endif
+#include "runtime/vulkan/cache_file.h"
 
 namespace dunlin::tuning {
 namespace {
 
 namespace fs = std::filesystem;
-
-unsigned long processId() {
-#if defined(_WIN32)
-    return static_cast<unsigned long>(_getpid());
-#else
-    return static_cast<unsigned long>(getpid());
-#endif
-}
 
 // Nothing where it is absent; of a file that is larger than any verdicts, one byte more than they may have.
 std::optional<std::string> readText(const fs::path& file) {
@@ -41,33 +26,14 @@ std::optional<std::string> readText(const fs::path& file) {
 }
 
 bool writeText(const fs::path& file, const std::string& text) {
-    std::error_code failure;
-    fs::create_directories(file.parent_path(), failure);
-    // Unique, since processes and threads may save at once.
-    char suffix[64];
-    std::snprintf(suffix, sizeof suffix, ".%lu-%zx.tmp", processId(),
-                  std::hash<std::thread::id>()(std::this_thread::get_id()));
-    fs::path temporary = file;
-    temporary += suffix;
-    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
-    stream.write(text.data(), static_cast<std::streamsize>(text.size()));
-    stream.close();
-    if (stream) {
-        fs::rename(temporary, file, failure);
-        if (!failure) return true;
-    }
-    fs::remove(temporary, failure);
-    return false;
+    const std::span<const std::byte> parts[] = {std::as_bytes(std::span(text))};
+    return vulkan::replaceCacheFile(file, parts);
 }
 
 }  // namespace
 
 std::string VerdictStore::fileName(const Identity& identity) {
-    const auto& uuid = identity.pipelineCacheUuid;
-    char name[64];
-    std::snprintf(name, sizeof name, "tuning-%08x-%08x-%02x%02x%02x%02x.json", identity.vendorId, identity.deviceId,
-                  uuid[0], uuid[1], uuid[2], uuid[3]);
-    return name;
+    return vulkan::cacheFileName("tuning", identity, "json");
 }
 
 VerdictStore::VerdictStore(const vulkan::Capabilities& capabilities, const VerdictSources& sources,

@@ -1,18 +1,11 @@
 // The pipeline cache on disk: a header of our own before the driver's data, since drivers have been seen to crash on
 // data that is not theirs or is damaged.
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <system_error>
-#include <thread>
-
-#if defined(_WIN32)
-#include <process.h>
-#else
-#include <unistd.h>
-#endif
 
 #include "runtime/plan/embedded_shaders.h"
+#include "runtime/vulkan/cache_file.h"
 #include "runtime/vulkan/pipelines.h"
 
 namespace dunlin::vulkan {
@@ -65,14 +58,6 @@ uint64_t hashOfShadersAndPlanner() {
     return hash;
 }
 
-unsigned long processId() {
-#if defined(_WIN32)
-    return static_cast<unsigned long>(_getpid());
-#else
-    return static_cast<unsigned long>(getpid());
-#endif
-}
-
 }  // namespace
 
 PipelineCacheKey PipelineCacheKey::of(const Capabilities& capabilities) {
@@ -105,25 +90,9 @@ std::optional<std::vector<std::byte>> readPipelineCache(const std::filesystem::p
 
 bool writePipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key,
                         std::span<const std::byte> payload) {
-    std::error_code failure;
-    std::filesystem::create_directories(file.parent_path(), failure);
-    // Unique, since processes and threads may save at once.
-    char suffix[64];
-    std::snprintf(suffix, sizeof(suffix), ".%lu-%zx.tmp", processId(),
-                  std::hash<std::thread::id>()(std::this_thread::get_id()));
-    std::filesystem::path temporary = file;
-    temporary += suffix;
     const Header header = headerFor(key, payload);
-    std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
-    stream.write(reinterpret_cast<const char*>(&header), sizeof(header));
-    stream.write(reinterpret_cast<const char*>(payload.data()), static_cast<std::streamsize>(payload.size()));
-    stream.close();
-    if (stream) {
-        std::filesystem::rename(temporary, file, failure);
-        if (!failure) return true;
-    }
-    std::filesystem::remove(temporary, failure);
-    return false;
+    const std::span<const std::byte> parts[] = {std::as_bytes(std::span(&header, 1)), payload};
+    return replaceCacheFile(file, parts);
 }
 
 }  // namespace dunlin::vulkan

@@ -2,25 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <exception>
 #include <thread>
 
 #include "runtime/processors.h"
+#include "runtime/vulkan/cache_file.h"
 #include "shaders/include/params.h"
 
 namespace dunlin::vulkan {
 namespace {
-
-std::filesystem::path cacheFileIn(const std::filesystem::path& folder, const Capabilities& capabilities) {
-    if (folder.empty()) return {};
-    // With the start of the driver's own identity, so that two drivers of one GPU keep a file each.
-    const auto& uuid = capabilities.pipelineCacheUuid;
-    char name[64];
-    std::snprintf(name, sizeof(name), "pipelines-%08x-%08x-%02x%02x%02x%02x.bin", capabilities.vendorId,
-                  capabilities.deviceId, uuid[0], uuid[1], uuid[2], uuid[3]);
-    return folder / name;
-}
 
 Result<VkDescriptorSetLayout> createSetLayout(const VulkanDevice& device, std::span<const VkDescriptorType> types) {
     std::vector<VkDescriptorSetLayoutBinding> bindings;
@@ -102,10 +92,10 @@ Result<std::unique_ptr<Pipelines>> Pipelines::create(const VulkanDevice& device,
                                                      const std::filesystem::path& cacheFolder, NoticeListener notify) {
     std::unique_ptr<Pipelines> pipelines(new Pipelines(device));
     pipelines->notify_ = std::move(notify);
-    pipelines->cacheFile_ = cacheFileIn(cacheFolder, device.capabilities());
     std::optional<std::vector<std::byte>> payload;
     if (!cacheFolder.empty()) {
         pipelines->key_ = PipelineCacheKey::of(device.capabilities());
+        pipelines->cacheFile_ = cacheFolder / cacheFileName("pipelines", pipelines->key_, "bin");
         payload = readPipelineCache(pipelines->cacheFile_, pipelines->key_);
         pipelines->loadedFromFile_ = payload.has_value();
         std::error_code absent;

@@ -120,7 +120,7 @@ class Pipelines {
 
 // The payload of a cache file, or nothing where it is absent, foreign, cut or damaged.
 std::optional<std::vector<std::byte>> readPipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key);
-// Writes a temporary file beside it and renames: a reader sees the old file or the new one, whole. False on failure.
+// By replaceCacheFile(). False on failure.
 bool writePipelineCache(const std::filesystem::path& file, const PipelineCacheKey& key,
                         std::span<const std::byte> payload);
 

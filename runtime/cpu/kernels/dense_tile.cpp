@@ -137,7 +137,6 @@ DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t 
             finishRows<Tag>(activation, tile, tileStride, residual, output, outputStride, rows, columns);             \
         }                                                                                                             \
     }
-#define DUNLIN_FOR_ANY
 DUNLIN_TILE_FUNCTIONS(ForVectorsOf4, 4, DUNLIN_FOR_ANY);
 #if defined(__x86_64__)
 DUNLIN_TILE_FUNCTIONS(ForVectorsOf8, 8, DUNLIN_FOR_AVX2);

@@ -168,7 +168,6 @@ StripFunctions chooseStrip(size_t kernelWidth, size_t stride, Of of, StripFuncti
     return {anyKernel, anyKernel, 4};
 }
 
-#define DUNLIN_FOR_ANY
 DUNLIN_STRIP_FUNCTIONS(ForVectorsOf4, 4, DUNLIN_FOR_ANY);
 #if defined(__x86_64__)
 DUNLIN_STRIP_FUNCTIONS(ForVectorsOf8, 8, DUNLIN_FOR_AVX2);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/plan/fusion.h"
+
 namespace dunlin::cpu {
 namespace {
 

@@ -15,6 +15,7 @@
 #include "runtime/cpu/kernels/resize.h"
 #include "runtime/cpu/kernels/separable_attention.h"
 #include "runtime/cpu/kernels/softmax.h"
+#include "runtime/plan/fusion.h"
 
 namespace dunlin::cpu {
 namespace {
@@ -81,23 +82,13 @@ struct Make {
 
 }  // namespace
 
-bool isDepthwise(const Graph& graph, const Conv2d& conv) {
-    const int channels = graph.shape(conv.input).c;
-    return conv.groups == channels && conv.outChannels == channels && channels > 1;
-}
-
-bool isPointwise(const Conv2d& conv) {
-    return conv.kernelH * conv.kernelW * conv.strideH * conv.strideW * conv.groups == 1 && conv.padding == Padding();
-}
-
 bool hasFusion(const Graph& graph, const Node& node) {
     const auto* conv = std::get_if<Conv2d>(&node.op);
     return std::holds_alternative<Linear>(node.op) || (conv && !isDepthwise(graph, *conv));
 }
 
 bool hasGate(const Node& node) {
-    const auto* conv = std::get_if<Conv2d>(&node.op);
-    return std::holds_alternative<Linear>(node.op) || (conv && isPointwise(*conv));
+    return isPointwise(node.op);
 }
 
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes) {

@@ -19,10 +19,6 @@ inline size_t sizeOf(int extent) {
     return static_cast<size_t>(extent);
 }
 
-// A convolution with one filter a channel, and one that looks at one pixel at a time.
-bool isDepthwise(const Graph& graph, const Conv2d& conv);
-bool isPointwise(const Conv2d& conv);
-
 // What a kernel needs besides its inputs and output.
 struct KernelNeed {
     uint64_t constantBytes = 0;  // its weights and tables, for its lifetime

@@ -17,6 +17,7 @@
 #include "runtime/cpu/thread_pool.h"
 
 #define DUNLIN_INLINE __attribute__((always_inline))
+#define DUNLIN_FOR_ANY
 #if defined(__x86_64__)
 #define DUNLIN_FOR_AVX2 __attribute__((target("avx2,fma")))
 #if defined(__clang__)
