@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/vulkan/matrix_support.h"
+
 namespace dunlin::vulkan {
 namespace {
 
@@ -265,6 +267,9 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     }
     // The specification wants it enabled wherever a device has it; the name is not in the stable headers.
     if (capabilities_.hasExtension("VK_KHR_portability_subset")) extensions.push_back("VK_KHR_portability_subset");
+    if (enabled_.cooperativeMatrix) {
+        for (const char* extension : matrixExtensions()) extensions.push_back(extension);
+    }
     for (const char* extension : extensionsOf(instruments_, capabilities_)) extensions.push_back(extension);
 
     VkPhysicalDeviceFeatures2 features{};
@@ -292,6 +297,8 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     chainIf(enabled_.storageBuffer16, storage16);
     chainIf(enabled_.shaderFloat16, float16);
     chainIf(enabled_.timelineSemaphore, timeline);
+    MatrixFeatures matrixFeatures;
+    if (enabled_.cooperativeMatrix) matrixFeatures.chainTo(features);
     InstrumentFeatures instrumentFeatures(instruments_);
     instrumentFeatures.chainTo(features);
 
@@ -329,6 +336,7 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
 void VulkanDevice::adoptLimits() {
     limits_ = capabilities_.limits;
     limits_.fp16 = enabled_.fp16();
+    if (!enabled_.cooperativeMatrix) limits_.matrix = {};
 }
 
 template <typename Call>

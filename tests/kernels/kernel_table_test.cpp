@@ -19,8 +19,10 @@ std::vector<Variant> everyVariant() {
             for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
                 for (const auto& tile : kernel.tiles)
                     variants.push_back({kernel.kernel, precision, load, tile[0], tile[1], {}});
-                for (const MethodRow& way : kernel.methods)
+                for (const MethodRow& way : kernel.methods) {
+                    if (!isCompiled(way.method, precision, load)) continue;
                     variants.push_back({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method});
+                }
             }
         }
     }

@@ -197,7 +197,7 @@ TEST(KernelForms, ofOneNetworkOfEachFamilyReachEveryModule) {
                     // Other methods are no use on software drivers.
                     if (limits.family == DeviceFamily::CpuDriver) continue;
                     for (const MethodRow& way : kernel.methods)
-                        all.insert(
+                        if (isCompiled(way.method, precision, load)) all.insert(
                             moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
                 }
         }
