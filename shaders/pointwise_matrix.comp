@@ -28,15 +28,12 @@
 #include "include/pointwise.glsl"
 
 #include "include/matrix.glsl"
-
-layout(constant_id = 16) const uint kTileX = 2u;
-layout(constant_id = 17) const uint kTileY = 2u;
+#include "include/tile.glsl"
 
 const uint kSubgroups = kInvocations / kSubgroupSize;
-const uint kPixels = kSubgroups / kGroupLanes * kTileX * kRows;
+const uint kPixels = kSubgroups / kGroupLanes * uint(kTileX) * kRows;
 const uint kMatrixGroups = kColumns / 4u;
-const uint kGroups = kGroupLanes * kTileY * kMatrixGroups;
-const uint kMatrices = kTileX * kTileY;
+const uint kGroups = kGroupLanes * uint(kTileY) * kMatrixGroups;
 
 // Rows in shared memory have two vectors more than they need: they begin in different banks, and at 16 bytes.
 const uint kSlab = 8u;
@@ -108,8 +105,8 @@ void main() {
     const uint firstPixel = gl_SubgroupID / kGroupLanes * kTileX * kRows;
     const uint firstGroup = gl_SubgroupID % kGroupLanes * kTileY * kMatrixGroups;
 
-    SumMatrix sums[kMatrices];
-    [[unroll]] for (uint i = 0; i < kMatrices; ++i) CLEAR_MATRIX(sums[i]);
+    SumMatrix sums[kTileSize];
+    [[unroll]] for (uint i = 0; i < kTileSize; ++i) CLEAR_MATRIX(sums[i]);
     for (uint slabGroup = 0; slabGroup < p.inGroups; slabGroup += kSlab) {
         loadSlab(tile, slabGroup);
         barrier();
