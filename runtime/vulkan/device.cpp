@@ -14,13 +14,15 @@ bool meansNoDriver(VkResult result) {
     return result == VK_ERROR_INCOMPATIBLE_DRIVER || result == VK_ERROR_INITIALIZATION_FAILED;
 }
 
-bool hasLayer(const GlobalFunctions& globals, const char* layer) {
+// The version of Vulkan that the layer was written for, or 0 where it is not installed.
+uint32_t layerVersion(const GlobalFunctions& globals, const char* layer) {
     uint32_t count = 0;
-    if (globals.EnumerateInstanceLayerProperties(&count, nullptr) != VK_SUCCESS) return false;
+    if (globals.EnumerateInstanceLayerProperties(&count, nullptr) != VK_SUCCESS) return 0;
     std::vector<VkLayerProperties> layers(count);
     globals.EnumerateInstanceLayerProperties(&count, layers.data());
-    return std::any_of(layers.begin(), layers.end(),
-                       [&](const VkLayerProperties& one) { return std::strcmp(one.layerName, layer) == 0; });
+    const auto found = std::ranges::find_if(
+        layers, [&](const VkLayerProperties& one) { return std::strcmp(one.layerName, layer) == 0; });
+    return found != layers.end() ? found->specVersion : 0;
 }
 
 bool hasInstanceExtension(const GlobalFunctions& globals, const char* layer, const char* extension) {
@@ -169,7 +171,8 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     std::vector<const char*> layers, extensions;
     bool hasValidationFeatures = false;
     if (options.validation) {
-        if (!hasLayer(globals_, kValidationLayer)) {
+        validationVersion_ = layerVersion(globals_, kValidationLayer);
+        if (validationVersion_ == 0) {
             return error(StatusCode::Unsupported, "the validation layer %s is not installed", kValidationLayer);
         }
         layers.push_back(kValidationLayer);
@@ -260,6 +263,9 @@ Status VulkanDevice::choosePhysicalDevice(int index) {
 
 Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     enabled_ = capabilities_.features;
+    // An older layer takes the extension that it does not know for an error.
+    constexpr uint32_t kWithMatrices = VK_MAKE_API_VERSION(0, 1, 3, 255);
+    if (options.validation && validationVersion_ < kWithMatrices) enabled_.cooperativeMatrix = false;
     if (options.instruments) instruments_ = queryInstruments(instanceFunctions_, physicalDevice_, capabilities_);
     std::vector<const char*> extensions;
     for (const char* extension : requirements().recommendedDeviceExtensions) {
