@@ -1,16 +1,14 @@
-#include "runtime/plan/lower.h"
+#include "runtime/plan/lower_steps.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "runtime/plan/block_fusion.h"
 #include "runtime/plan/case_id.h"
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/form_candidates.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/kernel_forms.h"
-#include "runtime/plan/memory_plan.h"
 #include "runtime/plan/prepack.h"
 #include "runtime/plan/stored_layout.h"
 
@@ -18,8 +16,6 @@ namespace dunlin {
 namespace {
 
 constexpr uint32_t kFloatGroupBytes = 16;
-// No network should have more than 32, and each further kind of input adds one.
-constexpr size_t kManyPipelines = 30;
 // The output's shape, of kernels that take whole images only: no rows to split.
 constexpr Shape kWholeImages = {1, 1, 1, 1};
 
@@ -39,20 +35,18 @@ ResidualOrder residualOrder(const Step& step) {
 // One lowering of a network, for a fixed number of images that go through it together.
 class Lowering {
   public:
-    Lowering(const Graph& graph, const std::vector<Step>& steps, const std::vector<ValueId>& taps,
-             const SessionOptions& options, const DeviceLimits& limits, int microBatch, bool storageOnly,
-             const FormTable* forms)
-        : graph_(graph),
-          steps_(steps),
-          taps_(taps),
-          options_(options),
-          limits_(limits),
-          builder_(limits, options.precision),
-          batch_(graph.shape(graph.input()).n),
-          microBatch_(microBatch),
-          storageOnly_(storageOnly),
-          forms_(forms),
-          groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(options.precision))) {}
+    explicit Lowering(const StepsToLower& wanted)
+        : graph_(wanted.graph),
+          steps_(wanted.steps),
+          taps_(wanted.taps),
+          options_(wanted.options),
+          limits_(wanted.limits),
+          builder_(wanted.limits, wanted.options.precision),
+          batch_(wanted.graph.shape(wanted.graph.input()).n),
+          microBatch_(wanted.microBatch),
+          storageOnly_(wanted.storageOnly),
+          forms_(wanted.forms),
+          groupBytes_(static_cast<uint32_t>(kChannelGroup * elementSize(wanted.options.precision))) {}
 
     Result<LoweredNetwork> run() {
         program_.input = graph_.shape(graph_.input());
@@ -62,7 +56,8 @@ class Lowering {
         program_.outputTensor = addTensor({"output", Storage::Output, {}, kFloatGroupBytes, program_.outputBytes, -1});
         addConstants();
         for (firstImage_ = 0; firstImage_ < batch_; firstImage_ += microBatch_) DUNLIN_TRY(lowerMicroBatch());
-        return LoweredNetwork{std::move(program_), std::move(origins_), {ignoredForms_.begin(), ignoredForms_.end()}};
+        return LoweredNetwork{
+            std::move(program_), {}, std::move(origins_), {ignoredForms_.begin(), ignoredForms_.end()}};
     }
 
   private:
@@ -514,8 +509,8 @@ class Lowering {
     const DeviceLimits& limits_;
     DispatchBuilder builder_;
     int batch_, microBatch_;
-    bool storageOnly_;  // texel buffers by no default: fewer pipelines than where some maps are too large for them
-    const FormTable* forms_;  // null: none
+    bool storageOnly_;
+    const FormTable* forms_;
     uint32_t groupBytes_;
     int firstImage_ = 0;
     Program program_;
@@ -527,97 +522,10 @@ class Lowering {
     std::map<int, TensorId> moments_;  // by LayerNorm node
 };
 
-// Equal micro-batches, largest first: as many images as keep every activation within one buffer range.
-std::vector<int> microBatches(const Graph& graph, const DeviceLimits& limits, Precision precision) {
-    const int batch = graph.shape(graph.input()).n;
-    uint64_t largestImageBytes = 1;
-    for (const Value& value : graph.values()) {
-        const auto pixels = static_cast<uint64_t>(value.shape.h) * static_cast<uint64_t>(value.shape.w);
-        const auto padded = static_cast<uint64_t>(roundUp(value.shape.c, kChannelGroup));
-        largestImageBytes =
-            std::max(largestImageBytes, pixels * padded * static_cast<uint64_t>(elementSize(precision)));
-    }
-    std::vector<int> sizes;
-    for (int size = batch; size >= 1; --size) {
-        const bool fits = static_cast<uint64_t>(size) * largestImageBytes <= limits.maxStorageBufferRange;
-        if (batch % size == 0 && (fits || size == 1)) sizes.push_back(size);
-    }
-    return sizes;
-}
-
-Status checkRequest(const SessionOptions& options, const DeviceLimits& limits) {
-    if (options.precision == Precision::Fp16 && !limits.fp16) {
-        return error(StatusCode::Unsupported,
-                     "fp16 needs 16-bit storage buffers and float16 arithmetic, and the device does not have both");
-    }
-    return {};
-}
-
-// The steps of a network: as they are lowered by default, and as a table of forms may choose among.
-struct Steps {
-    std::vector<Step> usual, joined;
-};
-
-// In micro-batches of this size.
-Result<LoweredNetwork> lowerMicroBatches(const Graph& graph, const Steps& steps, const std::vector<ValueId>& taps,
-                                         const SessionOptions& options, const DeviceLimits& limits, int microBatch) {
-    bool storageOnly = false;
-    Result<LoweredNetwork> network =
-        Lowering(graph, steps.usual, taps, options, limits, microBatch, storageOnly, nullptr).run();
-    if (network.ok() && countPipelines(network->program) > kManyPipelines) {
-        Result<LoweredNetwork> other =
-            Lowering(graph, steps.usual, taps, options, limits, microBatch, true, nullptr).run();
-        storageOnly = other.ok() && countPipelines(other->program) < countPipelines(network->program);
-        if (storageOnly) network = std::move(other);
-    }
-    if (!network.ok() || !options.forms || options.forms->empty()) return network;
-    // The defaults stay what they are without the table.
-    const std::vector<Step>& chosen = options.forms->fusedBlocks.empty() ? steps.usual : steps.joined;
-    return Lowering(graph, chosen, taps, options, limits, microBatch, storageOnly, options.forms.get()).run();
-}
-
 }  // namespace
 
-Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
-    DUNLIN_TRY(checkRequest(options, limits));
-    std::vector<ValueId> taps;
-    for (const std::string& name : options.taps) {
-        DUNLIN_ASSIGN(const ValueId value, graph.findTap(name));
-        taps.push_back(value);
-    }
-    Steps steps;
-    DUNLIN_ASSIGN(steps.usual, fuse(graph, taps));
-    if (options.fusion == FusionLevel::Max || (options.forms && !options.forms->fusedBlocks.empty()))
-        steps.joined = fuseBlocks(graph, steps.usual, taps);
-    if (options.fusion == FusionLevel::Max) steps.usual = steps.joined;
-
-    uint64_t constantBytes = 0;
-    for (const Constant& constant : constantsOf(graph, options.precision)) constantBytes += constant.sizeBytes;
-
-    constexpr double kMiB = 1024.0 * 1024.0;
-    const Shape& input = graph.shape(graph.input());
-    Status tooLarge;  // why the smallest micro-batch, tried last, does not fit
-    for (int microBatch : microBatches(graph, limits, options.precision)) {
-        Result<LoweredNetwork> network = lowerMicroBatches(graph, steps, taps, options, limits, microBatch);
-        if (!network.ok() && network.status().code() != StatusCode::DoesNotFit) return network;
-        tooLarge = network.status();
-        if (!network.ok()) continue;
-        const uint64_t arenaBytes = planMemory(network->program, limits.offsetAlignment).arenaBytes;
-        const bool arenaTooLarge = arenaBytes > limits.maxAllocationBytes;
-        const uint64_t needBytes =
-            arenaTooLarge ? arenaBytes : arenaBytes + constantBytes + network->program.outputBytes;
-        const uint64_t limitBytes = arenaTooLarge ? limits.maxAllocationBytes : limits.memoryBudgetBytes;
-        if (needBytes <= limitBytes) return network;
-        tooLarge = error(
-            StatusCode::DoesNotFit, "a batch of %d at %dx%d needs %.1f MiB of device memory, and the limit is %.1f MiB",
-            input.n, input.h, input.w, static_cast<double>(needBytes) / kMiB, static_cast<double>(limitBytes) / kMiB);
-    }
-    return tooLarge;
-}
-
-Result<Program> lower(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits) {
-    DUNLIN_ASSIGN(LoweredNetwork network, lowerNetwork(graph, options, limits));
-    return std::move(network.program);
+Result<LoweredNetwork> lowerSteps(const StepsToLower& wanted) {
+    return Lowering(wanted).run();
 }
 
 }  // namespace dunlin
