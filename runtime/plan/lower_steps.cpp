@@ -15,7 +15,6 @@
 namespace dunlin {
 namespace {
 
-constexpr uint32_t kFloatGroupBytes = 16;
 // The output's shape, of kernels that take whole images only: no rows to split.
 constexpr Shape kWholeImages = {1, 1, 1, 1};
 
