@@ -8,6 +8,7 @@
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/limits.h"
+#include "runtime/plan/memory_plan.h"
 #include "runtime/plan/outputs.h"
 #include "runtime/plan/program.h"
 #include "runtime/status.h"
@@ -25,6 +26,7 @@ struct DispatchOrigin {
 
 struct LoweredNetwork {
     Program program;
+    MemoryPlan memory;                    // at the device's offsetAlignment
     std::vector<DispatchOrigin> origins;  // one for each dispatch
     // What SessionOptions::forms says that this device cannot run, a sentence each.
     std::vector<std::string> ignoredForms;

@@ -15,8 +15,12 @@ constexpr size_t kNearFloats = 6 * 1024;
 constexpr size_t kNearTiles = 4;  // whose pixels stay there with them
 // Multiply-adds that are worth handing to another thread: some microseconds.
 constexpr size_t kJobProducts = 200 * 1000;
-constexpr size_t kFetchedAhead = 1024;  // floats: some hundred nanoseconds of weights
-constexpr size_t kJobsAWorker = 4;      // so that threads end at about the same time
+constexpr size_t kFetchedAheadBytes = 4096;  // some hundred nanoseconds of weights
+constexpr size_t kJobsAWorker = 4;           // so that threads end at about the same time
+
+uintptr_t addressOf(const float* floats) {
+    return reinterpret_cast<uintptr_t>(floats);
+}
 
 }  // namespace
 
@@ -57,8 +61,11 @@ void PackedMatrix::multiply(const TileFunctions& tiles, const ProductRows& rows,
     // What comes next is fetched while tiles are computed: the next rows, the next panel or, where a panel has but one
     // row of tiles, what follows in it.
     const float* const own = weights_.get() + first * depth_;
-    const float* const prefetch = rows.next ? rows.next : tileCount == 1 ? own + kFetchedAhead : own + stride * depth_;
-    const size_t prefetchStep = rows.next ? kCacheLine / sizeof(float) : tileCount == 1 ? stride : stride / tileCount;
+    const size_t rowBytes = stride * sizeof(float);
+    const uintptr_t prefetch = rows.next        ? addressOf(rows.next)
+                               : tileCount == 1 ? addressOf(own) + kFetchedAheadBytes
+                                                : addressOf(own) + rowBytes * depth_;
+    const size_t prefetchStep = rows.next ? kCacheLine : tileCount == 1 ? rowBytes : stride / tileCount * sizeof(float);
     for (size_t column = first, width; column < end; column += width) {
         width = tiles.columnsFor(end - column);
         const ProductPart part = {.activation = activation,
@@ -298,17 +305,17 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
             for (size_t panel = firstPanel; panel < lastPanel; ++panel)
                 for (size_t row = 0; row < rows; ++row) {
                     const size_t offset = firstOutput + (row * g.width + start) * g.outChannels + group * groupOutputs;
-                    const ProductRows product = {
-                        .input =
-                            input + row * g.strideH * rowFloats + start * g.strideW * g.channels + group * groupInputs,
-                        .inputStride = g.strideW * g.channels,
-                        .segmentOffsets = segmentOffsets_,
-                        .segmentDepth = segmentDepth_,
-                        .residual = maps.residual ? maps.residual + offset : nullptr,
-                        .output = maps.output + offset,
-                        .outputStride = g.outChannels,
-                        .next = step < pixels && panel == firstPanel ? input + (start + step) * g.channels : nullptr,
-                        .count = std::min(step, pixels - start)};
+                    const bool hasNext = start + step < pixels && panel == firstPanel;
+                    const ProductRows product = {.input = input + row * g.strideH * rowFloats +
+                                                          start * g.strideW * g.channels + group * groupInputs,
+                                                 .inputStride = g.strideW * g.channels,
+                                                 .segmentOffsets = segmentOffsets_,
+                                                 .segmentDepth = segmentDepth_,
+                                                 .residual = maps.residual ? maps.residual + offset : nullptr,
+                                                 .output = maps.output + offset,
+                                                 .outputStride = g.outChannels,
+                                                 .next = hasNext ? input + (start + step) * g.channels : nullptr,
+                                                 .count = std::min(step, pixels - start)};
                     groups_[group].multiply(tiles, product, panel, activation_);
                 }
 }

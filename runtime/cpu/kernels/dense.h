@@ -49,7 +49,7 @@ class PackedMatrix {
         size_t column, width, valid;  // `valid` of the `width` columns are the matrix'
         const float* weights;
         size_t weightStride;
-        const float* prefetch;
+        uintptr_t prefetch;
         size_t prefetchStep;
     };
     void multiplyPart(const TileFunctions& tiles, const ProductRows& rows, const ProductPart& part, size_t firstRow,

@@ -7,7 +7,11 @@
 namespace dunlin::cpu {
 namespace {
 
-constexpr int kToSecondLevel = 2;  // __builtin_prefetch's locality
+// A line that need not be there.
+DUNLIN_INLINE inline void fetchSoon(uintptr_t address) {
+    constexpr int kToSecondLevel = 2;  // __builtin_prefetch's locality
+    __builtin_prefetch(reinterpret_cast<const void*>(address), 0, kToSecondLevel);
+}
 
 // Calls body(row, vector) for all sums of a tile; both are constants.
 template <size_t kRows, size_t kVectors, typename Body>
@@ -29,8 +33,9 @@ DUNLIN_INLINE inline void advance(const float*& pointer) {
 template <typename Tag, size_t kRows, size_t kVectors>
 DUNLIN_INLINE inline void computeTile(const Tile& tile) {
     constexpr size_t kPointers = (kRows + kRowsAPointer - 1) / kRowsAPointer;
-    const float *tileInput = tile.input, *prefetch = tile.prefetch, *residual = tile.residual;
+    const float *tileInput = tile.input, *residual = tile.residual;
     float* output = tile.output;
+    uintptr_t prefetch = tile.prefetch;
     const size_t inputStride = tile.inputStride, weightStride = tile.weightStride, prefetchStep = tile.prefetchStep;
     for (size_t count = tile.count; count > 0; --count) {
         typename Tag::Vector sums[kRows][kVectors];
@@ -46,9 +51,9 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
                 inputs[pointer] = tileInput + tile.segmentOffsets[segment] + pointer * kRowsAPointer * inputStride;
             });
             for (size_t k = tile.segmentDepth; k > 0; --k) {
-                __builtin_prefetch(prefetch, 0, kToSecondLevel);
+                fetchSoon(prefetch);
                 // With few rows weights pass by faster than a line for each k.
-                if constexpr (kRows <= 4) __builtin_prefetch(prefetch + kCacheLine / sizeof(float), 0, kToSecondLevel);
+                if constexpr (kRows <= 4) fetchSoon(prefetch + kCacheLine);
                 typename Tag::Vector weight[kVectors];
                 repeat<kVectors>([&](auto v) DUNLIN_INLINE {
                     constexpr size_t vector = decltype(v)::value;

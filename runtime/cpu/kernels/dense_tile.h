@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/cpu/kernels/parallel.h"
 #include "runtime/graph/ops.h"
@@ -31,8 +32,9 @@ struct Tile {
     const float* residual;  // may be null
     float* output;
     size_t outputStride;  // of the residual too
-    // What will be needed soon is asked for, a line at a time, from here on: `prefetchStep` floats further for each k.
-    const float* prefetch;
+    // What will be needed soon is asked for, a line at a time, from this address on: `prefetchStep` bytes further for
+    // each k. A number, because it may leave the array, which pointers must not.
+    uintptr_t prefetch;
     size_t prefetchStep;
     Activation activation;  // None, or one that isAppliedInTiles()
 };
