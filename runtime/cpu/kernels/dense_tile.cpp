@@ -16,8 +16,19 @@ DUNLIN_INLINE inline void forSums(Body body) {
                       DUNLIN_INLINE { repeat<kVectors>([&](auto vector) DUNLIN_INLINE { body(row, vector); }); });
 }
 
+// Rows that are addressed by one register and multiples of the stride.
+constexpr size_t kRowsAPointer = 4;
+
+// One float further. Compilers would make one pointer of several, with so many distances from it that they do not fit
+// the registers: they must not know where a pointer comes from.
+DUNLIN_INLINE inline void advance(const float*& pointer) {
+    ++pointer;
+    asm("" : "+r"(pointer));
+}
+
 template <typename Tag, size_t kRows, size_t kVectors>
 DUNLIN_INLINE inline void computeTile(const Tile& tile) {
+    constexpr size_t kPointers = (kRows + kRowsAPointer - 1) / kRowsAPointer;
     const float *tileInput = tile.input, *prefetch = tile.prefetch, *residual = tile.residual;
     float* output = tile.output;
     const size_t inputStride = tile.inputStride, weightStride = tile.weightStride, prefetchStep = tile.prefetchStep;
@@ -29,7 +40,11 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
         });
         const float* weights = tile.weights;
         for (size_t segment = 0; segment < tile.segments; ++segment) {
-            const float* input = tileInput + tile.segmentOffsets[segment];
+            const float* inputs[kPointers];
+            repeat<kPointers>([&](auto p) DUNLIN_INLINE {
+                constexpr size_t pointer = decltype(p)::value;
+                inputs[pointer] = tileInput + tile.segmentOffsets[segment] + pointer * kRowsAPointer * inputStride;
+            });
             for (size_t k = tile.segmentDepth; k > 0; --k) {
                 __builtin_prefetch(prefetch, 0, kToSecondLevel);
                 // With few rows weights pass by faster than a line for each k.
@@ -41,13 +56,14 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
                 });
                 repeat<kRows>([&](auto r) DUNLIN_INLINE {
                     constexpr size_t row = decltype(r)::value;
-                    const float factor = input[row * inputStride];
+                    const float factor = inputs[row / kRowsAPointer][row % kRowsAPointer * inputStride];
                     repeat<kVectors>([&](auto v) DUNLIN_INLINE {
                         constexpr size_t vector = decltype(v)::value;
                         sums[row][vector] += factor * weight[vector];
                     });
                 });
-                ++input, weights += weightStride, prefetch += prefetchStep;
+                repeat<kPointers>([&](auto p) DUNLIN_INLINE { advance(inputs[decltype(p)::value]); });
+                weights += weightStride, prefetch += prefetchStep;
             }
         }
 

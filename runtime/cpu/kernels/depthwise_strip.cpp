@@ -35,11 +35,9 @@ template <typename Tag, size_t kOutputs>
 DUNLIN_INLINE inline void storeSums(const Strip& strip, size_t channel, typename Tag::Vector (&sums)[kOutputs]) {
     if (isCut(strip.activation)) {
         const float highest = strip.activation == Activation::Relu6 ? 6 : kInfinity;
-        const typename Tag::Vector low = {}, high = highest - low;
         repeat<kOutputs>([&](auto o) DUNLIN_INLINE {
             typename Tag::Vector& sum = sums[decltype(o)::value];
-            sum = sum < low ? low : sum;
-            sum = sum > high ? high : sum;
+            sum = atMost(atLeast(sum, 0), highest);
         });
     }
     repeat<kOutputs>([&](auto o) DUNLIN_INLINE {
