@@ -18,8 +18,7 @@ int strideOf(const Op& op) {
 int strideOf(const Graph& graph, ValueId map) {
     int stride = 1;
     while (map != graph.input()) {
-        const int producer = graph.values()[static_cast<size_t>(map)].producer;
-        const Op& op = graph.nodes()[static_cast<size_t>(producer)].op;
+        const Op& op = graph.nodes()[static_cast<size_t>(graph.producer(map))].op;
         stride *= strideOf(op);
         map = inputsOf(op)[0];
     }

@@ -190,10 +190,8 @@ Result<Recognised> chooseArchitecture(const Request& request, const CanonicalWei
 
 // The tensor whose rows are the classes.
 std::string classifierOf(const Graph& graph) {
-    const Value& output = graph.values()[static_cast<size_t>(graph.output())];
-    const Op& op = graph.nodes()[static_cast<size_t>(output.producer)].op;
-    if (const auto* linear = std::get_if<Linear>(&op)) return linear->parameters.weight;
-    if (const auto* conv = std::get_if<Conv2d>(&op)) return conv->parameters.weight;
+    if (const auto* linear = graph.producerAs<Linear>(graph.output())) return linear->parameters.weight;
+    if (const auto* conv = graph.producerAs<Conv2d>(graph.output())) return conv->parameters.weight;
     return {};
 }
 

@@ -25,7 +25,6 @@
 #include "include/params.h"
 #include "include/tile.glsl"
 
-
 layout(constant_id = 2) const int kHeadGroups = 8;
 layout(constant_id = 3) const uint kWindows = 0u;
 layout(constant_id = 4) const uint kPadding = 0u;

@@ -27,7 +27,6 @@
 #include "include/tile.glsl"
 #include "include/window_norm.glsl"
 
-
 layout(constant_id = 2) const uint kActivation = 0u;
 layout(constant_id = 3) const uint kOther = 0u;
 layout(constant_id = 4) const int kKernelH = 3;
@@ -47,6 +46,10 @@ WRITES(3, storeOutput)
 const int kRows = 4 * kTileY;  // of weights, for a group of input channels
 const int kWindowW = (kTileX - 1) * kStrideW + kKernelW;
 
+// Not handed to functions, since drivers take long to see through the copies.
+vec4 sums[kTileSize];
+Element4 window[kWindowW];  // of one row of the input
+Element4 rows[kRows];       // of weights
 // For kNorm only, of each output's window: sums and sums of squares of how far its inputs are from the pivot.
 float pivots[kTileX];
 vec2 moments[kTileX];
@@ -60,7 +63,7 @@ struct Columns {
 // Whether a window meets column c of those; some lie between windows where the stride exceeds the filter.
 bool isMet(int c) { return c % kStrideW < kKernelW; }
 
-void multiplyGroup(Element4 value, uint group, int x, Element4 rows[kRows], inout vec4 sums[kTileSize]) {
+void multiplyGroup(Element4 value, uint group, int x) {
     float scale = 1.0;
     if (kNorm == 1u) {
         const vec4 distances = keepChannels(vec4(value) - pivots[x], group, p.inChannels);
@@ -77,25 +80,22 @@ void multiplyGroup(Element4 value, uint group, int x, Element4 rows[kRows], inou
 
 // One row of the filter over one channel group of a row of the input. What several columns of the filter meet is loaded
 // once. `weights` are the first column's rows for this channel group, one place of the filter `weightStep` apart.
-void multiplyRow(Element4 window[kWindowW], uint group, int weights[kTileY], int weightStep,
-                 inout vec4 sums[kTileSize]) {
+void multiplyRow(uint group, int weights[kTileY], int weightStep) {
     [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
-        Element4 rows[kRows];
         [[unroll]] for (int y = 0; y < kTileY; ++y) {
             [[unroll]] for (int row = 0; row < 4; ++row) {
                 const bool isRead = kColours == 0u || row < 3;
                 rows[4 * y + row] = isRead ? loadWeights(weights[y] + kx * weightStep + row) : Element4(0.0);
             }
         }
-        [[unroll]] for (int x = 0; x < kTileX; ++x) multiplyGroup(window[x * kStrideW + kx], group, x, rows, sums);
+        [[unroll]] for (int x = 0; x < kTileX; ++x) multiplyGroup(window[x * kStrideW + kx], group, x);
     }
 }
 
 // The filter over the first input, or the second. One loop for rows and channel groups, with its test at the end: some
 // drivers run a body once more, for nothing, where the test is at the beginning. Others lose what invocations that leave
 // such a loop early have computed; here all leave it together.
-void convolve(bool second, uint image, int inRow, int inColumn, int filters[kTileY],
-              inout vec4 sums[kTileSize]) {
+void convolve(bool second, uint image, int inRow, int inColumn, int filters[kTileY]) {
     const int inGroups = int(p.inGroups), groups = second ? int(p.secondGroups) : inGroups;
     const int weightStep = 4 * int(p.inGroups + p.secondGroups);
     const int rowGroups = int(p.inWidth) * groups;
@@ -111,7 +111,6 @@ void convolve(bool second, uint image, int inRow, int inColumn, int filters[kTil
         const int row = clamp(inRow + ky, 0, int(p.inHeight) - 1);
         const bool rowInside = row == inRow + ky;
         const int rowBegin = imageBegin + row * rowGroups + group;
-        Element4 window[kWindowW];
         [[unroll]] for (int c = 0; c < kWindowW; ++c) {
             if (!isMet(c)) continue;
             const int index = rowBegin + columns.offset[c];
@@ -121,7 +120,7 @@ void convolve(bool second, uint image, int inRow, int inColumn, int filters[kTil
         const int place = 1 + ky * kKernelW * weightStep + 4 * (second ? inGroups + group : group);
         int weights[kTileY];
         [[unroll]] for (int y = 0; y < kTileY; ++y) weights[y] = filters[y] + place;
-        multiplyRow(window, uint(group), weights, weightStep, sums);
+        multiplyRow(uint(group), weights, weightStep);
         const bool isLast = ++group == groups;
         ky += int(isLast);
         group = isLast ? 0 : group;
@@ -140,8 +139,7 @@ vec4 finish(vec4 sum, uint x, vec4 bias, int index, uint group) {
 
 // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
 // branch around each.
-void storeTile(uint pixelBegin, uint firstColumn, uint firstGroup, int filters[kTileY],
-               vec4 sums[kTileSize]) {
+void storeTile(uint pixelBegin, uint firstColumn, uint firstGroup, int filters[kTileY]) {
     vec4 biases[kTileY];
     [[unroll]] for (int y = 0; y < kTileY; ++y) biases[y] = vec4(loadWeights(filters[y]));
     const int firstIndex = int((pixelBegin + firstColumn) * p.outGroups + firstGroup);
@@ -168,7 +166,6 @@ void main() {
     const uint firstColumn = (tile - rowIndex * columnTiles) * kTileX;
 
     int filters[kTileY];
-    vec4 sums[kTileSize];
     const int filterSize = 1 + kKernelH * kKernelW * 4 * int(p.inGroups + p.secondGroups);
     [[unroll]] for (uint y = 0; y < kTileY; ++y) filters[y] = int(min(firstGroup + y, p.outGroups - 1)) * filterSize;
     [[unroll]] for (int i = 0; i < kTileSize; ++i) sums[i] = vec4(0.0);
@@ -183,7 +180,7 @@ void main() {
             moments[x] = vec2(0.0);
         }
     }
-    convolve(false, image, inRow, inColumn, filters, sums);
-    if (kOther == 3u) convolve(true, image, inRow, inColumn, filters, sums);
-    storeTile((image * p.outHeight + row) * p.outWidth, firstColumn, firstGroup, filters, sums);
+    convolve(false, image, inRow, inColumn, filters);
+    if (kOther == 3u) convolve(true, image, inRow, inColumn, filters);
+    storeTile((image * p.outHeight + row) * p.outWidth, firstColumn, firstGroup, filters);
 }

@@ -26,7 +26,6 @@
 #include "include/params.h"
 #include "include/tile.glsl"
 
-
 layout(constant_id = 2) const uint kActivation = 0u;
 layout(constant_id = 3) const uint kSqueeze = 0u;
 layout(constant_id = 4) const int kKernelH = 3;
@@ -54,8 +53,12 @@ struct Tile {
     uint column, row;  // of the first output
 };
 
-void addRow(Element4 window[kWindowW], Element4 weights[kTaps], int ky, int tileRow,
-            inout vec4 outputs[kTileSize]) {
+// Not handed to functions, since drivers take long to see through the copies.
+vec4 outputs[kTileSize];
+Element4 weights[kTaps];
+Element4 window[kWindowW];  // of one row of the input
+
+void addRow(int ky, int tileRow) {
     [[unroll]] for (int x = 0; x < kTileX; ++x) {
         Element4 sum = Element4(0.0);
         [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
@@ -65,8 +68,7 @@ void addRow(Element4 window[kWindowW], Element4 weights[kTaps], int ky, int tile
     }
 }
 
-void convolve(Tile tile, inout vec4 outputs[kTileSize]) {
-    Element4 weights[kTaps];
+void convolve(Tile tile) {
     const int firstRow = int(tile.row) * kStrideH - p.padTop;
     const int firstColumn = int(tile.column) * kStrideW - p.padLeft;
     // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read
@@ -90,7 +92,6 @@ void convolve(Tile tile, inout vec4 outputs[kTileSize]) {
         const int row = firstRow + r;
         const bool rowInside = row >= 0 && row < int(p.inHeight);
         const int rowBegin = imageBegin + clamp(row, 0, lastRow) * rowGroups;
-        Element4 window[kWindowW];
         [[unroll]] for (int c = 0; c < kWindowW; ++c) {
             const int column = firstColumn + c;
             const bool inside = rowInside && column >= 0 && column < int(p.inWidth);
@@ -99,7 +100,7 @@ void convolve(Tile tile, inout vec4 outputs[kTileSize]) {
         }
         [[unroll]] for (int y = 0; y < kTileY; ++y) {
             const int ky = r - y * kStrideH;
-            if (ky >= 0 && ky < kKernelH) addRow(window, weights, ky, y, outputs);
+            if (ky >= 0 && ky < kKernelH) addRow(ky, y);
         }
     }
 }
@@ -107,9 +108,8 @@ void convolve(Tile tile, inout vec4 outputs[kTileSize]) {
 // Returns the sum of what it stores.
 vec4 computeTile(Tile tile) {
     const vec4 bias = vec4(loadWeights(int(tile.group)));
-    vec4 outputs[kTileSize];
     [[unroll]] for (int i = 0; i < kTileSize; ++i) outputs[i] = bias;
-    convolve(tile, outputs);
+    convolve(tile);
 
     // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
     // branch around each.

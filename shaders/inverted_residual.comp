@@ -28,7 +28,6 @@
 #include "include/params.h"
 #include "include/tile.glsl"
 
-
 #include "include/inverted_residual.glsl"
 
 // The products of one place in the first convolution's window; `weights` are its first elements.

@@ -22,14 +22,14 @@
 #include "include/pointwise.glsl"
 #include "include/tile.glsl"
 
-
+// Of each pixel and channel group. Not handed to functions, since drivers take long to see through the copies.
+vec4 sums[kTileSize];
 // For kNorm only, of each pixel: sums and sums of squares of how far its channels are from the pivot.
 float pivots[kTileX];
 vec2 moments[kTileX];
 
 // The products of one group of input channels with the whole tile; `weights` come just before this group's.
-void multiplyGroup(int group, int gateIndex, int inputs[kTileX], int weights[kTileY],
-                   inout vec4 sums[kTileSize]) {
+void multiplyGroup(int group, int gateIndex, int inputs[kTileX], int weights[kTileY]) {
     Element4 values[kTileX];
     float scales[kTileX];  // of the values, for kNorm only
     [[unroll]] for (int x = 0; x < kTileX; ++x) values[x] = loadInput(inputs[x] + group);
@@ -50,8 +50,7 @@ void multiplyGroup(int group, int gateIndex, int inputs[kTileX], int weights[kTi
 
 // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
 // branch around each.
-void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[kTileY],
-               vec4 sums[kTileSize]) {
+void storeTile(uint imageBegin, uint firstPixel, uint firstGroup, vec4 biases[kTileY]) {
     const int firstIndex = int((imageBegin + firstPixel) * p.outGroups + firstGroup);
     const vec4 first = finish(sums[0], deviationScale(moments[0]), biases[0], firstIndex, firstGroup);
     storeOutput(firstIndex + p.outBase, first);
@@ -79,7 +78,7 @@ void main() {
         inputs[x] = int(pixel * p.inGroups) + p.inBase;
     }
     int weights[kTileY];
-    vec4 biases[kTileY], sums[kTileSize];
+    vec4 biases[kTileY];
     [[unroll]] for (uint y = 0; y < kTileY; ++y) {
         weights[y] = int(min(firstGroup + y, p.outGroups - 1) * (1 + 4 * p.inGroups));
         biases[y] = vec4(loadWeights(weights[y]));
@@ -93,8 +92,8 @@ void main() {
     // The test is at the end, because some drivers run a loop's body once more, for nothing, where it is at the beginning.
     int group = 0;
     do {
-        multiplyGroup(group, gateIndex, inputs, weights, sums);
+        multiplyGroup(group, gateIndex, inputs, weights);
         [[unroll]] for (int y = 0; y < kTileY; ++y) weights[y] += 4;
     } while (++group < int(p.inGroups));
-    storeTile(imageBegin, firstPixel, firstGroup, biases, sums);
+    storeTile(imageBegin, firstPixel, firstGroup, biases);
 }

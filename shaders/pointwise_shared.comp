@@ -14,7 +14,6 @@
 #include "include/pointwise.glsl"
 #include "include/tile.glsl"
 
-
 const uint kSlab = 4u;
 const uint kPixels = kShareLanes * kTileX;
 const uint kGroups = kGroupLanes * kTileY;

@@ -15,7 +15,6 @@
 #include "include/pointwise.glsl"
 #include "include/tile.glsl"
 
-
 const uint kOutputs = kTileX * kTileY;
 const uint kMomentSlots = kNorm == 1u ? kInvocations * kTileX : 1u;
 shared vec4 laneSums[kOutputs * kInvocations];  // [output][invocation]

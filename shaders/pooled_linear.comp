@@ -24,7 +24,6 @@
 #include "include/params.h"
 #include "include/tile.glsl"
 
-
 layout(constant_id = 2) const uint kActivation = 0u;
 
 layout(push_constant) uniform Push { PooledLinearParams p; };

@@ -102,13 +102,12 @@ class Scheduler {
     }
 
     void fuseGate(ValueId input, size_t index, Step& step) {
-        const int producer = graph_.values()[indexOf(input)].producer;
-        if (producer < 0 || !isOnlyReadBy(input, index) || !hasGate(graph_.nodes()[index])) return;
-        const auto* mul = std::get_if<Mul>(&graph_.nodes()[static_cast<size_t>(producer)].op);
-        if (!mul || graph_.shape(mul->b).h * graph_.shape(mul->b).w != 1) return;
+        const auto* mul = graph_.producerAs<Mul>(input);
+        if (!mul || !isOnlyReadBy(input, index) || !hasGate(graph_.nodes()[index])) return;
+        if (graph_.shape(mul->b).h * graph_.shape(mul->b).w != 1) return;
         step.gated = mul->a;
         step.fusion.gate = mul->b;
-        isFused_[static_cast<size_t>(producer)] = true;
+        isFused_[static_cast<size_t>(graph_.producer(input))] = true;
     }
 
     // Into the later of the two nodes whose results are added: the other result is there by then.
@@ -119,7 +118,7 @@ class Scheduler {
         const auto* add = std::get_if<Add>(&reader.op);
         if (!add) return;
         const ValueId other = add->a == result ? add->b : add->a;
-        if (graph_.values()[indexOf(other)].producer > static_cast<int>(index)) return;
+        if (graph_.producer(other) > static_cast<int>(index)) return;
         step.fusion.residual = other;
         step.fusion.activation = add->activation;
         step.output = reader.output;

@@ -40,6 +40,13 @@ class Graph {
     ValueId input() const { return 0; }
     ValueId output() const { return output_; }  // logits, [n, 1, 1, classes]
     const Shape& shape(ValueId value) const { return values_[static_cast<size_t>(value)].shape; }
+    // The node that writes a value, as an index into nodes(); -1 for the network's input.
+    int producer(ValueId value) const { return values_[static_cast<size_t>(value)].producer; }
+    // The op that writes a value, if it is of this kind; else null.
+    template <typename Kind>
+    const Kind* producerAs(ValueId value) const {
+        return producer(value) < 0 ? nullptr : std::get_if<Kind>(&nodes_[static_cast<size_t>(producer(value))].op);
+    }
     const std::vector<Value>& values() const { return values_; }
     const std::vector<Node>& nodes() const { return nodes_; }
     const std::vector<ParameterTensor>& parameters() const { return parameters_; }

@@ -54,8 +54,8 @@ namespace dunlin {
 // A tensor as a kernel sees it.
 struct Operand {
     TensorId tensor = -1;
-    Shape shape;               // of the whole tensor
-    uint32_t groupBytes = 16;  // bytes of one channel group
+    Shape shape;                             // of the whole tensor
+    uint32_t groupBytes = kFloatGroupBytes;  // bytes of one channel group
     // Index that the tensor's first image has among the images that extents count (micro-batches count on).
     int firstImage = 0;
 };

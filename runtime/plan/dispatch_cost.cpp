@@ -56,7 +56,7 @@ TensorId mainInput(const Call& call) {
 
 void collect(const Graph& graph, ValueId value, const std::set<ValueId>& inputs, std::set<int>& nodes) {
     if (value == kNoValue || inputs.contains(value)) return;
-    const int producer = graph.values()[static_cast<size_t>(value)].producer;
+    const int producer = graph.producer(value);
     if (producer < 0 || !nodes.insert(producer).second) return;
     for (ValueId input : inputsOf(graph.nodes()[static_cast<size_t>(producer)].op))
         collect(graph, input, inputs, nodes);

@@ -10,8 +10,6 @@
 
 namespace dunlin {
 
-constexpr uint32_t kFloatGroupBytes = 16;
-
 inline uint32_t asUint(int64_t value) {
     assert(value >= 0 && value <= int64_t{0xffffffff});
     return static_cast<uint32_t>(value);

@@ -9,9 +9,6 @@
 namespace dunlin {
 namespace {
 
-constexpr uint32_t kFloatGroupBytes = 16;
-constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
-
 uint32_t mostInvocations(const DeviceLimits& limits) {
     return std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
 }
@@ -283,7 +280,7 @@ std::string formName(Kernel kernel, const KernelForm& form) {
     std::string text;
     const auto append = [&](const std::string& part) { text += (text.empty() ? "" : "-") + part; };
     if (kernel == Kernel::Preprocess) {
-        append(kSourceNames[form.tileX]);
+        append(sourceName(form.tileX));
     } else if (its.tiles.size() > 1) {
         append(tileName(form.method) + std::to_string(form.tileX) + "x" + std::to_string(form.tileY));
     }

@@ -9,17 +9,6 @@
 namespace dunlin {
 namespace {
 
-int producerOf(const Graph& graph, ValueId value) {
-    return graph.values()[static_cast<size_t>(value)].producer;
-}
-
-// The op that writes a value, if it is of this kind.
-template <typename Kind>
-const Kind* producerAs(const Graph& graph, ValueId value) {
-    const int producer = producerOf(graph, value);
-    return producer < 0 ? nullptr : std::get_if<Kind>(&graph.nodes()[static_cast<size_t>(producer)].op);
-}
-
 class Fusion {
   public:
     Fusion(const Graph& graph, const std::vector<ValueId>& kept) : graph_(graph), kept_(kept) {
@@ -76,7 +65,7 @@ class Fusion {
     Status emit(const Step& step) {
         for (ValueId value : {step.input, step.residual, step.second}) {
             if (value == kNoValue || written_.contains(value)) continue;
-            const int producer = producerOf(graph_, value);
+            const int producer = graph_.producer(value);
             return error(StatusCode::Unsupported, "%s reads %s, which no kernel writes by itself (a %s)",
                          node(step.node).name.c_str(), node(producer).name.c_str(), name(node(producer).op));
         }
@@ -159,7 +148,7 @@ class Fusion {
             }
             step.input = gated->second.map;
             step.gate = gated->second.gate;
-        } else if (const auto* concat = producerAs<Concat>(graph_, step.input)) {
+        } else if (const auto* concat = graph_.producerAs<Concat>(step.input)) {
             const auto* conv = std::get_if<Conv2d>(&op);
             if (!conv || conv->groups != 1) {
                 return error(StatusCode::Unsupported,
@@ -250,14 +239,14 @@ bool isPointwise(const Op& op) {
 int foldedNorm(const Graph& graph, const Op& op) {
     if (!isPointwise(op)) return -1;
     const ValueId input = inputsOf(op)[0];
-    return producerAs<LayerNorm>(graph, input) ? producerOf(graph, input) : -1;
+    return graph.producerAs<LayerNorm>(input) ? graph.producer(input) : -1;
 }
 
 const SpaceToDepth* mergedPatches(const Graph& graph, const Op& op) {
     if (!std::holds_alternative<Linear>(op)) return nullptr;
-    const auto* norm = producerAs<LayerNorm>(graph, inputsOf(op)[0]);
+    const auto* norm = graph.producerAs<LayerNorm>(inputsOf(op)[0]);
     if (!norm || norm->over != LayerNorm::Over::Pixel) return nullptr;
-    return producerAs<SpaceToDepth>(graph, norm->input);
+    return graph.producerAs<SpaceToDepth>(norm->input);
 }
 
 Result<std::vector<Step>> fuse(const Graph& graph, const std::vector<ValueId>& kept) {

@@ -19,7 +19,6 @@ constexpr Tile kNoTiles[] = {{1, 1}};
 constexpr BindingRow kPreprocessBindings[] = {{"source", Image, false}, {"output", BindingKind::Storage, true}};
 constexpr Tile kPreprocessSources[] = {
     {params::kSourceImage, 1}, {params::kSourcePixels, 1}, {params::kSourceTensor, 1}};
-constexpr const char* kSourceNames[] = {"image", "pixels", "tensor"};
 
 constexpr BindingRow kConv2dBindings[] = {{"input", BindingKind::Activation, false},
                                           {"weights", Weights, false},
@@ -211,6 +210,18 @@ Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant) {
     return words;
 }
 
+const char* sourceName(uint32_t source) {
+    switch (source) {
+        case params::kSourceImage:
+            return "image";
+        case params::kSourcePixels:
+            return "pixels";
+        case params::kSourceTensor:
+            return "tensor";
+    }
+    return "unknown";
+}
+
 const char* tileName(Method method) {
     switch (method) {
         case Method::Registers:
@@ -230,8 +241,7 @@ std::string moduleName(const Variant& variant) {
     std::string result = kernel.name;
     result.append(variant.precision == Precision::Fp32 ? ".f32" : ".f16");
     if (variant.kernel == Kernel::Preprocess) {
-        const bool known = variant.tileX < std::size(kSourceNames);
-        return result.append(".").append(known ? kSourceNames[variant.tileX] : "unknown");
+        return result.append(".").append(sourceName(variant.tileX));
     }
     if (hasLoadPath(kernel)) result.append(variant.load == LoadPath::Texel ? ".texel" : ".storage");
     if (kernel.tiles.size() == 1) return result;

@@ -140,6 +140,8 @@ constexpr uint32_t kSqueezeExciteChunk = 512;
 Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant);
 // "tile" of Method::Registers, else "shared", "split" or "matrix": what tiles are called after.
 const char* tileName(Method method);
+// "image", "pixels" or "tensor": of preprocess, whose tileX is a kind of source (params.h).
+const char* sourceName(uint32_t source);
 // "pointwise.f32.texel.8x2", "pointwise.f32.storage.shared4x2", "head.f16.storage", "preprocess.f32.image": the
 // module's name with its tile, in messages, tests and benchmarks.
 std::string moduleName(const Variant& variant);

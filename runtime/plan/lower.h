@@ -8,6 +8,7 @@
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/fusion.h"
 #include "runtime/plan/limits.h"
+#include "runtime/plan/memory_plan.h"
 #include "runtime/plan/outputs.h"
 #include "runtime/plan/program.h"
 #include "runtime/status.h"
@@ -25,10 +26,14 @@ struct DispatchOrigin {
 
 struct LoweredNetwork {
     Program program;
+    MemoryPlan memory;                    // at the device's offsetAlignment
     std::vector<DispatchOrigin> origins;  // one for each dispatch
     // What SessionOptions::forms says that this device cannot run, a sentence each.
     std::vector<std::string> ignoredForms;
 };
+
+// No network should have more than 32, and each further kind of input adds one.
+constexpr size_t kManyPipelines = 30;
 
 // Pure. DoesNotFit or Unsupported where the device cannot run the network at this size; UnknownName for a tap that does
 // not exist.

@@ -74,6 +74,8 @@ std::string describe(const Variant& variant);
 
 using TensorId = int32_t;
 
+constexpr uint32_t kFloatGroupBytes = 16;  // of a channel group in float32; of float16, half as many
+
 enum class Storage : uint8_t {
     Arena,     // planned, aliased, one arena a slot
     Constant,  // weights, packed once for all sessions of a model
@@ -85,8 +87,8 @@ enum class Storage : uint8_t {
 struct Tensor {
     std::string name;
     Storage storage = Storage::Arena;
-    Shape shape;               // logical; {} for scratch
-    uint32_t groupBytes = 16;  // bytes of one vec4: 16 for float32, 8 for float16
+    Shape shape;                             // logical; {} for scratch
+    uint32_t groupBytes = kFloatGroupBytes;  // bytes of one vec4: 16 for float32, 8 for float16
     uint64_t sizeBytes = 0;
     int constantIndex = -1;  // into constantsOf(graph), for Storage::Constant
 };

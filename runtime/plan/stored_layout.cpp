@@ -7,22 +7,14 @@ std::vector<int> heads(int count, int channels) {
     return std::vector<int>(static_cast<size_t>(count), channels);
 }
 
-// The op that writes a value; null for the network's input.
-const Op* producerOf(const Graph& graph, ValueId value) {
-    const int producer = graph.values()[static_cast<size_t>(value)].producer;
-    return producer < 0 ? nullptr : &graph.nodes()[static_cast<size_t>(producer)].op;
-}
-
 }  // namespace
 
 std::vector<int> channelParts(const Graph& graph, ValueId value) {
     const int channels = graph.shape(value).c;
-    if (const Op* producer = producerOf(graph, value)) {
-        if (const auto* attention = std::get_if<Attention>(producer))
-            return heads(attention->heads, channels / attention->heads);
-        if (const auto* concat = std::get_if<Concat>(producer))
-            return {graph.shape(concat->a).c, graph.shape(concat->b).c};
-    }
+    if (const auto* attention = graph.producerAs<Attention>(value))
+        return heads(attention->heads, channels / attention->heads);
+    if (const auto* concat = graph.producerAs<Concat>(value))
+        return {graph.shape(concat->a).c, graph.shape(concat->b).c};
     for (const Node& node : graph.nodes()) {
         if (const auto* attention = std::get_if<Attention>(&node.op); attention && attention->input == value)
             return heads(3 * attention->heads, channels / (3 * attention->heads));

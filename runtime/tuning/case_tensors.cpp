@@ -61,7 +61,7 @@ reference::Tensor randomAroundMeans(const Shape& shape, std::string_view name) {
 StoredLayout::StoredLayout(std::vector<int> positions, int storedChannels, uint32_t groupBytes)
     : positions_(std::move(positions)),
       lanes_(roundUp(storedChannels, kChannelGroup)),
-      precision_(groupBytes == 16 ? Precision::Fp32 : Precision::Fp16) {
+      precision_(groupBytes == kFloatGroupBytes ? Precision::Fp32 : Precision::Fp16) {
     std::vector<bool> taken(static_cast<size_t>(lanes_));
     for (const int position : positions_) taken[static_cast<size_t>(position)] = true;
     for (int lane = 0; lane < lanes_; ++lane) {

@@ -7,8 +7,6 @@
 namespace dunlin::tuning {
 namespace {
 
-constexpr uint32_t kFloatGroupBytes = 16;
-
 // What the lowering would choose, with the load path that the device's buffers allow.
 KernelForm defaultForm(const KernelCase& problem) {
     KernelForm form = problem.origin().defaultForm;

@@ -49,37 +49,30 @@ uint64_t slotBudgetBytes(const MemoryBudget& budget, uint64_t unusedBytes, int s
     return budget.tightWeightBytes + leftBytes / static_cast<uint64_t>(slots);
 }
 
-struct Lowered {
-    LoweredNetwork network;
-    MemoryPlan plan;
-};
-
-Result<Lowered> lowerWithin(const VulkanDevice& device, const Graph& graph, const SessionOptions& options,
-                            uint64_t budgetBytes) {
+Result<LoweredNetwork> lowerWithin(const VulkanDevice& device, const Graph& graph, const SessionOptions& options,
+                                   uint64_t budgetBytes) {
     DeviceLimits limits = device.limits();
     limits.memoryBudgetBytes = budgetBytes;
-    DUNLIN_ASSIGN(LoweredNetwork network, lowerNetwork(graph, options, limits));
-    MemoryPlan plan = planMemory(network.program, limits.offsetAlignment);
-    return Lowered{std::move(network), std::move(plan)};
+    return lowerNetwork(graph, options, limits);
 }
 
 // In the largest micro-batches that fit.
-Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const MemoryBudget& budget,
-                           const VulkanSessionOptions& options) {
-    const auto checkFits = [&](const Lowered& lowered) {
-        return VulkanSession::checkFits(device, lowered.network.program, lowered.plan, budget.weightBytes,
+Result<LoweredNetwork> lowerToFit(const VulkanDevice& device, const Graph& graph, const MemoryBudget& budget,
+                                  const VulkanSessionOptions& options) {
+    const auto checkFits = [&](const LoweredNetwork& lowered) {
+        return VulkanSession::checkFits(device, lowered.program, lowered.memory, budget.weightBytes,
                                         budget.residentBytes, options);
     };
-    DUNLIN_ASSIGN(Lowered lowered, lowerWithin(device, graph, options.session, UINT64_MAX));
+    DUNLIN_ASSIGN(LoweredNetwork lowered, lowerWithin(device, graph, options.session, UINT64_MAX));
     Status status = checkFits(lowered);
     if (status.ok()) return lowered;
     const bool splittable = options.session.batch > 1 && budget.stagingBytes <= device.limits().maxAllocationBytes;
     if (status.code() != StatusCode::DoesNotFit || !splittable) return status;
     // Smaller micro-batches have more dispatches, and so more bindings that are not used.
-    uint64_t countedBytes = 0, neededBytes = unusedBytes(lowered.network.program, device.limits());
+    uint64_t countedBytes = 0, neededBytes = unusedBytes(lowered.program, device.limits());
     while (!status.ok() && neededBytes > countedBytes) {
         countedBytes = neededBytes;
-        Result<Lowered> smaller =
+        Result<LoweredNetwork> smaller =
             lowerWithin(device, graph, options.session, slotBudgetBytes(budget, countedBytes, options.slots));
         if (!smaller.ok()) {
             return smaller.status().withContext("as a slot's share of the " + std::to_string(budget.totalBytes) +
@@ -87,7 +80,7 @@ Result<Lowered> lowerToFit(const VulkanDevice& device, const Graph& graph, const
         }
         lowered = *std::move(smaller);
         status = checkFits(lowered);
-        neededBytes = unusedBytes(lowered.network.program, device.limits());
+        neededBytes = unusedBytes(lowered.program, device.limits());
     }
     DUNLIN_TRY(status);
     return lowered;
@@ -144,8 +137,7 @@ Result<LoweredNetwork> VulkanBackend::lower(const ModelData& model, const Vulkan
     const std::vector<Constant> constants = constantsOf(graph, wanted.options.session.precision);
     const std::shared_ptr<const DeviceModel> resident = findResident(keyOf(model, wanted.options, constants));
     const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), wanted.options);
-    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, wanted.options));
-    return std::move(lowered.network);
+    return lowerToFit(*device_, graph, budget, wanted.options);
 }
 
 VulkanBackend::ModelKey VulkanBackend::keyOf(const ModelData& model, const VulkanSessionOptions& options,
@@ -173,13 +165,13 @@ Result<std::unique_ptr<VulkanSession>> VulkanBackend::createSession(std::shared_
     std::shared_ptr<const DeviceModel> weights = findModel(key);
     const std::shared_ptr<const DeviceModel> resident = findResident(key);
     const MemoryBudget budget = budgetFor(*device_, constants, graph, resident.get(), wanted.options);
-    DUNLIN_ASSIGN(Lowered lowered, lowerToFit(*device_, graph, budget, wanted.options));
+    DUNLIN_ASSIGN(LoweredNetwork lowered, lowerToFit(*device_, graph, budget, wanted.options));
     if (!weights) {
         DUNLIN_ASSIGN(weights, uploadModel(key, model, graph, resident.get(), session));
         session.progress = partOf(session.progress, kUploadShare, 1);
     }
-    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.network.program),
-                                 std::move(lowered.plan), wanted.options);
+    return VulkanSession::create(device_, pipelines_, std::move(weights), std::move(lowered.program),
+                                 std::move(lowered.memory), wanted.options);
 }
 
 }  // namespace dunlin::vulkan

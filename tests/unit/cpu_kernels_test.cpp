@@ -23,7 +23,7 @@
 namespace dunlin {
 namespace {
 
-using test::BuildGraph, test::endWith, test::modelOf, test::noise;
+using test::BuildGraph, test::endWith, test::modelOf, test::noise, test::runNetwork;
 
 // Every tap of the network against the oracle; the same bits on one and two threads and when run again.
 void expectMatchesOracle(const BuildGraph& build, const Shape& input) {
@@ -404,22 +404,6 @@ TEST(CpuNetworks, OfManyOpsWithValuesThatSeveralRead) {
     expectMatchesOracle(mixedNetwork, {3, 12, 20, 3});
 }
 
-// The bits of each kept value after a run.
-std::vector<std::vector<float>> runNetwork(const Graph& graph, const std::vector<float>& input,
-                                           const std::vector<ValueId>& kept, cpu::Vectors vectors) {
-    auto network = cpu::Network::create(graph, *formulaWeights(), kept, nullptr, 1, {}, vectors);
-    EXPECT_TRUE(network.ok()) << network.status().message();
-    if (!network.ok()) return {};
-    std::ranges::copy(input, network->data(graph.input()));
-    network->run();
-    std::vector<std::vector<float>> values;
-    for (ValueId value : kept) {
-        const float* const data = network->data(value);
-        values.emplace_back(data, data + graph.shape(value).elementCount());
-    }
-    return values;
-}
-
 bool haveTheSameBits(const std::vector<float>& a, const std::vector<float>& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -435,10 +419,10 @@ TEST(CpuNetworks, AreTheSameBitsWhicheverValuesAreKept) {
             std::vector<std::string> names;
             std::vector<ValueId> all;
             for (const auto& [name, value] : graph.taps()) names.push_back(name), all.push_back(value);
-            const auto expected = runNetwork(graph, input, all, vectors);
+            const auto expected = runNetwork(graph, input, all, nullptr, vectors);
             ASSERT_EQ(expected.size(), all.size());
             for (size_t i = 0; i < all.size(); ++i) {
-                const auto alone = runNetwork(graph, input, {all[i]}, vectors);
+                const auto alone = runNetwork(graph, input, {all[i]}, nullptr, vectors);
                 ASSERT_EQ(alone.size(), 1u);
                 EXPECT_TRUE(haveTheSameBits(alone[0], expected[i]))
                     << names[i] << " of width " << width << " with " << cpu::name(vectors);

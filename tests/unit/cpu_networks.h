@@ -1,6 +1,8 @@
 // Small networks with formula weights, and their input: what the tests of the CPU backend have in common.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -15,6 +17,8 @@
 #endif
 
 #include "runtime/backend.h"
+#include "runtime/cpu/network.h"
+#include "runtime/cpu/thread_pool.h"
 #include "runtime/weights/synthetic.h"
 
 namespace dunlin::test {
@@ -89,6 +93,23 @@ class GuardedFloats {
 // Scratch memory of a kernel, which asks for whole doubles and pointers.
 inline size_t scratchFloats(uint64_t scratchBytes) {
     return static_cast<size_t>((scratchBytes + sizeof(double) - 1) / sizeof(double) * (sizeof(double) / sizeof(float)));
+}
+
+// Each kept value after a run with formula weights; nothing, and a failure of the test, where there is no such network.
+inline std::vector<std::vector<float>> runNetwork(const Graph& graph, const std::vector<float>& input,
+                                                  const std::vector<ValueId>& kept, cpu::ThreadPool* pool,
+                                                  cpu::Vectors vectors = cpu::longestVectors()) {
+    auto network = cpu::Network::create(graph, *formulaWeights(), kept, pool, pool ? pool->size() : 1, {}, vectors);
+    EXPECT_TRUE(network.ok()) << network.status().message();
+    if (!network.ok()) return {};
+    std::ranges::copy(input, network->data(graph.input()));
+    network->run();
+    std::vector<std::vector<float>> values;
+    for (ValueId value : kept) {
+        const float* const data = network->data(value);
+        values.emplace_back(data, data + graph.shape(value).elementCount());
+    }
+    return values;
 }
 
 // Ends a network with this value, which is tapped; a map is pooled, because logits are one vector an image.

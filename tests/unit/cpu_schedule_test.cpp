@@ -287,22 +287,6 @@ TEST(CpuArena, HoldsWhatIsReadWrittenAndKept) {
     }
 }
 
-// Each kept value after a run.
-std::vector<std::vector<float>> runNetwork(const Graph& graph, const std::vector<float>& input,
-                                           const std::vector<ValueId>& kept, ThreadPool* pool) {
-    auto network = Network::create(graph, *formulaWeights(), kept, pool, pool ? pool->size() : 1, {});
-    EXPECT_TRUE(network.ok()) << network.status().message();
-    if (!network.ok()) return {};
-    std::ranges::copy(input, network->data(graph.input()));
-    network->run();
-    std::vector<std::vector<float>> values;
-    for (ValueId value : kept) {
-        const float* const data = network->data(value);
-        values.emplace_back(data, data + graph.shape(value).elementCount());
-    }
-    return values;
-}
-
 TEST(CpuNetwork, OfRandomOpsIsTheOraclesAndHasTheSameBitsWhateverIsKept) {
     auto pool = ThreadPool::create(2);
     ASSERT_TRUE(pool.ok());
@@ -312,7 +296,7 @@ TEST(CpuNetwork, OfRandomOpsIsTheOraclesAndHasTheSameBitsWhateverIsKept) {
         const std::vector<float> input = test::noise(static_cast<size_t>(shape.elementCount()), 1);
         std::vector<ValueId> all(graph.values().size());
         std::iota(all.begin(), all.end(), 0);
-        const auto unfused = runNetwork(graph, input, all, nullptr);
+        const auto unfused = test::runNetwork(graph, input, all, nullptr);
         ASSERT_EQ(unfused.size(), all.size());
 
         const auto oracle = reference::evaluate(graph, *formulaWeights(), reference::fromFloats(shape, input), all);
@@ -332,7 +316,7 @@ TEST(CpuNetwork, OfRandomOpsIsTheOraclesAndHasTheSameBitsWhateverIsKept) {
             std::vector<ValueId> kept;
             std::ranges::sample(all, std::back_inserter(kept), static_cast<std::ptrdiff_t>(keptCount), random);
             if (std::ranges::count(kept, graph.output()) == 0) kept.push_back(graph.output());
-            const auto fused = runNetwork(graph, input, kept, pool->get());
+            const auto fused = test::runNetwork(graph, input, kept, pool->get());
             ASSERT_EQ(fused.size(), kept.size());
             for (size_t i = 0; i < kept.size(); ++i) {
                 const std::vector<float>& expected = unfused[static_cast<size_t>(kept[i])];

@@ -69,10 +69,10 @@ struct Inspected {
     Graph graph;
     LoweredNetwork lowered;
     tuning::TuningReport tuning;
-    MemoryPlan plan;
     std::vector<bool> barrierBefore;
 
     const Program& program() const { return lowered.program; }
+    const MemoryPlan& memory() const { return lowered.memory; }
     size_t barriers() const {
         return static_cast<size_t>(std::count(barrierBefore.begin(), barrierBefore.end(), true));
     }
@@ -128,10 +128,9 @@ Outcome<Inspected> inspectModel(const InspectOptions& options) {
     DUNLIN_CLI_ASSIGN(const tuning::Tuned tuned, tune(*model, device, session, options.common));
     session.forms = tuned.forms;
     DUNLIN_CLI_ASSIGN(LoweredNetwork lowered, outcomeOf(lowerNetwork(graph, session, device.limits)));
-    MemoryPlan plan = planMemory(lowered.program, device.limits.offsetAlignment);
-    std::vector<bool> barrierBefore = planBarriers(lowered.program, plan);
-    return Inspected{model,        std::move(device), std::move(graph),        std::move(lowered),
-                     tuned.report, std::move(plan),   std::move(barrierBefore)};
+    std::vector<bool> barrierBefore = planBarriers(lowered.program, lowered.memory);
+    return Inspected{model,        std::move(device),       std::move(graph), std::move(lowered),
+                     tuned.report, std::move(barrierBefore)};
 }
 
 // The whole program is recorded into one command buffer and submitted at once: that is what the recorder does.
@@ -162,8 +161,8 @@ Json summaryJson(const Inspected& network) {
               {"formsRejected", network.tuning.formsRejected},
               {"seconds", network.tuning.milliseconds / 1e3}}},
             {"microBatch", network.program().microBatch},
-            {"arenaBytes", network.plan.arenaBytes},
-            {"arenaLowerBoundBytes", network.plan.lowerBoundBytes},
+            {"arenaBytes", network.memory().arenaBytes},
+            {"arenaLowerBoundBytes", network.memory().lowerBoundBytes},
             {"kernels", kernels}};
 }
 
@@ -173,9 +172,9 @@ std::string summaryText(const Inspected& network) {
     std::string kernels;
     for (const auto& [name, count] : network.kernels())
         kernels += fmt::format("{}{} {}", kernels.empty() ? "" : ", ", count, name);
-    const double ratio = network.plan.lowerBoundBytes ? static_cast<double>(network.plan.arenaBytes) /
-                                                            static_cast<double>(network.plan.lowerBoundBytes)
-                                                      : 1.0;
+    const double ratio = network.memory().lowerBoundBytes ? static_cast<double>(network.memory().arenaBytes) /
+                                                                static_cast<double>(network.memory().lowerBoundBytes)
+                                                          : 1.0;
     Table table({{""}, {""}});
     table.addRow({"network", fmt::format("{} ({})", model.architecture.name, model.architecture.family)});
     table.addRow({"weights", fmt::format("{}, {}; packed {}", model.weightsDescription, formatBytes(model.weightsBytes),
@@ -200,7 +199,7 @@ std::string summaryText(const Inspected& network) {
         table.addRow({"tuned", fmt::format("{} of {} problems{}", network.tuning.tuned, network.tuning.problems, now)});
     }
     table.addRow(
-        {"arena", fmt::format("{}, {:.2f} times its lower bound", formatBytes(network.plan.arenaBytes), ratio)});
+        {"arena", fmt::format("{}, {:.2f} times its lower bound", formatBytes(network.memory().arenaBytes), ratio)});
     return table.text();
 }
 
@@ -221,7 +220,7 @@ Outcome<ExitStatus> inspect(const InspectOptions& options) {
     std::vector<std::pair<const char*, std::string>> parts;
     if (options.graph) parts.emplace_back("graph", graphText(network.graph));
     if (options.program) parts.emplace_back("program", print(network.lowered));
-    if (options.plan) parts.emplace_back("plan", planText(network.program(), network.plan, network.barrierBefore));
+    if (options.plan) parts.emplace_back("plan", planText(network.program(), network.memory(), network.barrierBefore));
     if (options.common.json) {
         Json document = summaryJson(network);
         for (const auto& [name, text] : parts) document[name] = linesJson(text);

@@ -52,7 +52,7 @@ struct Describe {
     }
 
     std::string producer(ValueId value) const {
-        const int node = graph.values()[static_cast<size_t>(value)].producer;
+        const int node = graph.producer(value);
         return node < 0 ? "input" : graph.nodes()[static_cast<size_t>(node)].name;
     }
 };

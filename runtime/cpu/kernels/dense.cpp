@@ -15,8 +15,12 @@ constexpr size_t kNearFloats = 6 * 1024;
 constexpr size_t kNearTiles = 4;  // whose pixels stay there with them
 // Multiply-adds that are worth handing to another thread: some microseconds.
 constexpr size_t kJobProducts = 200 * 1000;
-constexpr size_t kFetchedAhead = 1024;  // floats: some hundred nanoseconds of weights
-constexpr size_t kJobsAWorker = 4;      // so that threads end at about the same time
+constexpr size_t kFetchedAheadBytes = 4096;  // some hundred nanoseconds of weights
+constexpr size_t kJobsAWorker = 4;           // so that threads end at about the same time
+
+uintptr_t addressOf(const float* floats) {
+    return reinterpret_cast<uintptr_t>(floats);
+}
 
 }  // namespace
 
@@ -31,8 +35,11 @@ PackedMatrix::PackedMatrix(size_t depth, size_t columns)
       bias_(alignedFloats(roundUp(columns, kHalfPanel))) {}
 
 void PackedMatrix::set(size_t k, size_t column, float weight) {
-    const size_t panel = column / kPanelColumns;
-    weights_[panel * kPanelColumns * depth_ + k * panelStride(panel) + column % kPanelColumns] = weight;
+    const auto setIn = [&](size_t panel) {
+        weights_[panel * kPanelColumns * depth_ + k * panelStride(panel) + column - firstColumn(panel)] = weight;
+    };
+    setIn(column / kPanelColumns);
+    if (column >= firstColumn(panels() - 1)) setIn(panels() - 1);
 }
 
 PackedMatrix packedMatrix(const FoldedWeights& weights, size_t first, size_t columns, size_t inputs, size_t area) {
@@ -57,15 +64,21 @@ void PackedMatrix::multiply(const TileFunctions& tiles, const ProductRows& rows,
     // What comes next is fetched while tiles are computed: the next rows, the next panel or, where a panel has but one
     // row of tiles, what follows in it.
     const float* const own = weights_.get() + first * depth_;
-    const float* const prefetch = rows.next ? rows.next : tileCount == 1 ? own + kFetchedAhead : own + stride * depth_;
-    const size_t prefetchStep = rows.next ? kCacheLine / sizeof(float) : tileCount == 1 ? stride : stride / tileCount;
+    const size_t rowBytes = stride * sizeof(float);
+    const uintptr_t prefetch = rows.next        ? addressOf(rows.next)
+                               : tileCount == 1 ? addressOf(own) + kFetchedAheadBytes
+                                                : addressOf(own) + rowBytes * depth_;
+    const size_t prefetchStep = rows.next ? kCacheLine : tileCount == 1 ? rowBytes : stride / tileCount * sizeof(float);
     for (size_t column = first, width; column < end; column += width) {
         width = tiles.columnsFor(end - column);
+        while (width > columns_ && width > tiles.narrow) width /= 2;
+        // A tile that would reach past the last column begins earlier.
+        const size_t start = std::min(column, columns_ - std::min(width, columns_));
         const ProductPart part = {.activation = activation,
-                                  .column = column,
+                                  .column = start,
                                   .width = width,
-                                  .valid = std::min(width, end - column),
-                                  .weights = own + (column - first),
+                                  .valid = std::min(width, columns_ - start),
+                                  .weights = own + (start - firstColumn(panel)),
                                   .weightStride = stride,
                                   .prefetch = prefetch,
                                   .prefetchStep = prefetchStep};
@@ -109,7 +122,7 @@ void PackedMatrix::multiplyPart(const TileFunctions& tiles, const ProductRows& r
             tile.output = output;
             tile.residual = residual;
             compute(tile);
-            tiles.activate(part.activation, output, rows.outputStride, height, part.width);
+            tiles.activate(part.activation, output, output, rows.outputStride, height, part.width);
         } else {
             tile.output = buffer;
             tile.outputStride = part.width;
@@ -156,7 +169,9 @@ DenseKernel::Blocks DenseKernel::blocksOf(const Geometry& geometry, size_t worke
     const bool isPointwise = geometry.isPointwise;
     const size_t stripPixels = isPointwise ? kMaxTileRows : geometry.width;
     const size_t strips = isPointwise ? divideUp(geometry.width, kMaxTileRows) : geometry.height;
-    const size_t panels = divideUp(geometry.outChannels / geometry.groups, kPanelColumns);
+    const size_t columns = geometry.outChannels / geometry.groups;
+    // The last two together where they write the same columns.
+    const size_t panels = divideUp(columns, kPanelColumns) - (PackedMatrix::hasOverlap(columns) ? 1 : 0);
     const size_t inputFloats =
         isPointwise ? stripPixels * geometry.channels : geometry.strideH * geometry.copiedWidth() * geometry.channels;
     const size_t stripFloats = inputFloats + stripPixels * geometry.outChannels;
@@ -288,8 +303,9 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
 
     const size_t firstOutput = ((image * g.height + firstRow) * g.width + firstPixel) * g.outChannels;
     const size_t groupInputs = g.channels / g.groups, groupOutputs = g.outChannels / g.groups;
-    const size_t panels = groups_.front().panels(), firstPanel = panelBlock * blocks.panels;
-    const size_t lastPanel = std::min(firstPanel + blocks.panels, panels);
+    const size_t firstPanel = panelBlock * blocks.panels;
+    const bool isLast = panelBlock + 1 == blocks.panelBlocks;
+    const size_t lastPanel = isLast ? groups_.front().panels() : firstPanel + blocks.panels;
     // Few weights stay where they are while the pixels pass by, some at a time; many pass by the pixels.
     const bool hasFewWeights = g.depth() * g.outChannels <= kNearFloats;
     const size_t step = g.isPointwise && hasFewWeights ? kNearTiles * tiles.rows : pixels;
@@ -298,17 +314,17 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
             for (size_t panel = firstPanel; panel < lastPanel; ++panel)
                 for (size_t row = 0; row < rows; ++row) {
                     const size_t offset = firstOutput + (row * g.width + start) * g.outChannels + group * groupOutputs;
-                    const ProductRows product = {
-                        .input =
-                            input + row * g.strideH * rowFloats + start * g.strideW * g.channels + group * groupInputs,
-                        .inputStride = g.strideW * g.channels,
-                        .segmentOffsets = segmentOffsets_,
-                        .segmentDepth = segmentDepth_,
-                        .residual = maps.residual ? maps.residual + offset : nullptr,
-                        .output = maps.output + offset,
-                        .outputStride = g.outChannels,
-                        .next = step < pixels && panel == firstPanel ? input + (start + step) * g.channels : nullptr,
-                        .count = std::min(step, pixels - start)};
+                    const bool hasNext = start + step < pixels && panel == firstPanel;
+                    const ProductRows product = {.input = input + row * g.strideH * rowFloats +
+                                                          start * g.strideW * g.channels + group * groupInputs,
+                                                 .inputStride = g.strideW * g.channels,
+                                                 .segmentOffsets = segmentOffsets_,
+                                                 .segmentDepth = segmentDepth_,
+                                                 .residual = maps.residual ? maps.residual + offset : nullptr,
+                                                 .output = maps.output + offset,
+                                                 .outputStride = g.outChannels,
+                                                 .next = hasNext ? input + (start + step) * g.channels : nullptr,
+                                                 .count = std::min(step, pixels - start)};
                     groups_[group].multiply(tiles, product, panel, activation_);
                 }
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
+#include "runtime/cpu/kernels/activation_loop.h"
 #include "runtime/cpu/kernels/parallel.h"
 #include "runtime/graph/ops.h"
 
@@ -31,8 +33,9 @@ struct Tile {
     const float* residual;  // may be null
     float* output;
     size_t outputStride;  // of the residual too
-    // What will be needed soon is asked for, a line at a time, from here on: `prefetchStep` floats further for each k.
-    const float* prefetch;
+    // What will be needed soon is asked for, a line at a time, from this address on: `prefetchStep` bytes further for
+    // each k. A number, because it may leave the array, which pointers must not.
+    uintptr_t prefetch;
     size_t prefetchStep;
     Activation activation;  // None, or one that isAppliedInTiles()
 };
@@ -43,8 +46,6 @@ constexpr bool isAppliedInTiles(Activation activation) {
 }
 
 using TileFunction = void (*)(const Tile&);
-// Applies an activation to `rows` rows of `columns` floats, whole vectors, in place.
-using ActivateFunction = void (*)(Activation, float* data, size_t stride, size_t rows, size_t columns);
 // Copies `columns` < kPanelColumns floats of each row of a tile to its place, after adding the residual, where there is
 // one, and applying an activation to the tile.
 using FinishFunction = void (*)(Activation, float* tile, size_t tileStride, const float* residual, float* output,
@@ -57,7 +58,7 @@ struct TileFunctions {
                      // vectors
     size_t narrow;   // columns of the narrowest tile: one vector
     TileFunction wide[kMaxTileRows], half[kMaxTileRows], quarter[kMaxTileRows];  // by rows - 1; null where too narrow
-    ActivateFunction activate;
+    ActivationLoop activate;
     FinishFunction finish;
 
     // The narrowest tile that holds `columns`, or the widest.

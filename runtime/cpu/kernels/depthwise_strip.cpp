@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/cpu/kernels/activation_loop.h"
+#include "runtime/cpu/kernels/math.h"
 #include "runtime/cpu/kernels/repeat.h"
 
 namespace dunlin::cpu {
@@ -22,24 +23,20 @@ DUNLIN_INLINE inline bool isCut(Activation activation) {
     return activation == Activation::Relu || activation == Activation::Relu6;
 }
 
+template <typename Tag>
 DUNLIN_INLINE inline void activateStrip(const Strip& strip) {
     if (isCut(strip.activation)) return;
-    float* const data = strip.output;
     const size_t count = strip.outputs * strip.channels;
-    withActivation(strip.activation, [=](auto function) DUNLIN_INLINE {
-        for (size_t i = 0; i < count; ++i) data[i] = function(data[i]);
-    });
+    activationLoopOf<Tag>()(strip.activation, strip.output, strip.output, count, 1, count);
 }
 
 template <typename Tag, size_t kOutputs>
 DUNLIN_INLINE inline void storeSums(const Strip& strip, size_t channel, typename Tag::Vector (&sums)[kOutputs]) {
     if (isCut(strip.activation)) {
         const float highest = strip.activation == Activation::Relu6 ? 6 : kInfinity;
-        const typename Tag::Vector low = {}, high = highest - low;
         repeat<kOutputs>([&](auto o) DUNLIN_INLINE {
             typename Tag::Vector& sum = sums[decltype(o)::value];
-            sum = sum < low ? low : sum;
-            sum = sum > high ? high : sum;
+            sum = atMost(atLeast(sum, 0), highest);
         });
     }
     repeat<kOutputs>([&](auto o) DUNLIN_INLINE {
@@ -120,38 +117,36 @@ DUNLIN_INLINE inline void computeNarrowStrip(const Strip& strip) {
 }
 
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                        \
-    struct name {                                                                                           \
-        using Tag = VectorTag<floats>;                                                                      \
-        /* Once for each processor: inside every kernel below it would be most of the library. */           \
-        target __attribute__((noinline)) static void activate(const Strip& strip) { activateStrip(strip); } \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                          \
-        target static void inside(const Strip& strip) {                                                     \
-            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                     \
-            activate(strip);                                                                                \
-        }                                                                                                   \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                          \
-        target static void any(const Strip& strip) {                                                        \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                    \
-            activate(strip);                                                                                \
-        }                                                                                                   \
-        target static void anyKernel(const Strip& strip) {                                                  \
-            computeAnyStrip<Tag, 4>(strip);                                                                 \
-            activate(strip);                                                                                \
-        }                                                                                                   \
-        target static void narrow(const Strip& strip) {                                                     \
-            computeNarrowStrip<floats>(strip);                                                              \
-            activate(strip);                                                                                \
-        }                                                                                                   \
-        template <size_t kOutputs>                                                                          \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                   \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                                  \
-                constexpr size_t kKernel = decltype(kernel)::value;                                         \
-                constexpr size_t kStride = decltype(step)::value;                                           \
-                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs};     \
-            };                                                                                              \
-            return chooseStrip(kernelWidth, stride, of, anyKernel);                                         \
-        }                                                                                                   \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                    \
+    struct name {                                                                                       \
+        using Tag = VectorTag<floats>;                                                                  \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
+        target static void inside(const Strip& strip) {                                                 \
+            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                 \
+            activateStrip<Tag>(strip);                                                                  \
+        }                                                                                               \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
+        target static void any(const Strip& strip) {                                                    \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                \
+            activateStrip<Tag>(strip);                                                                  \
+        }                                                                                               \
+        target static void anyKernel(const Strip& strip) {                                              \
+            computeAnyStrip<Tag, 4>(strip);                                                             \
+            activateStrip<Tag>(strip);                                                                  \
+        }                                                                                               \
+        target static void narrow(const Strip& strip) {                                                 \
+            computeNarrowStrip<floats>(strip);                                                          \
+            activateStrip<Tag>(strip);                                                                  \
+        }                                                                                               \
+        template <size_t kOutputs>                                                                      \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {                               \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {                              \
+                constexpr size_t kKernel = decltype(kernel)::value;                                     \
+                constexpr size_t kStride = decltype(step)::value;                                       \
+                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs}; \
+            };                                                                                          \
+            return chooseStrip(kernelWidth, stride, of, anyKernel);                                     \
+        }                                                                                               \
     }
 
 template <size_t number>

@@ -33,15 +33,7 @@ DUNLIN_INLINE inline void SeparableAttentionKernel::shareOut(Tag tag, const floa
                                                              size_t place) const {
     float* next = shares;
     forEachPixel(place, [&](size_t pixel) DUNLIN_INLINE { *next++ = input[pixel * stride()]; });
-    const auto count = static_cast<size_t>(next - shares);
-    const float largest = largestOf(tag, shares, count);
-    forEachVector(tag, 0, count, [=](size_t i, auto part) DUNLIN_INLINE {
-        typename decltype(part)::Vector score;
-        part.load(score, shares + i);
-        part.store(shares + i, exponential(score - largest));
-    });
-    const float scale = 1 / sumOf(tag, shares, count);
-    for (size_t i = 0; i < count; ++i) shares[i] *= scale;
+    shareByExponential(tag, shares, shares, static_cast<size_t>(next - shares));
 }
 
 // The context of some channels, over the pixels of one place of one image.

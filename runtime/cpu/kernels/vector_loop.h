@@ -81,4 +81,21 @@ DUNLIN_INLINE inline float largestOf(Tag, const float* x, size_t count) {
     return result;
 }
 
+// shares[i] = e^x[i], over the sum of them all. `shares` may be `x`.
+template <typename Tag>
+DUNLIN_INLINE inline void shareByExponential(Tag tag, const float* x, float* shares, size_t count) {
+    const float largest = largestOf(tag, x, count);
+    forEachVector(tag, 0, count, [=](size_t i, auto part) DUNLIN_INLINE {
+        typename decltype(part)::Vector number;
+        part.load(number, x + i);
+        part.store(shares + i, exponential(number - largest));
+    });
+    const float scale = 1 / sumOf(tag, shares, count);
+    forEachVector(tag, 0, count, [=](size_t i, auto part) DUNLIN_INLINE {
+        typename decltype(part)::Vector share;
+        part.load(share, shares + i);
+        part.store(shares + i, share * scale);
+    });
+}
+
 }  // namespace dunlin::cpu
