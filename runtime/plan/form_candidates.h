@@ -26,10 +26,10 @@ struct FormProblem {
 std::optional<KernelForm> formOf(const MethodRow& way, LoadPath load, Precision precision, const DeviceLimits& limits);
 
 // Every form that the kernel was compiled for and that fits the device, the default first: each tile and load path,
-// with the default's workgroup and, where that may pay, some others; methods on real GPUs; matrices where at least half of
-// what they compute is asked for. Left out are tiles of attention that take software
-// drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h). What tuning may choose among, and
-// all that a table of chosen forms can name. Pure.
+// with the default's workgroup and, where that may pay, some others; methods on real GPUs; matrices where at least half
+// of what they compute is asked for. Left out are tiles of attention that take software drivers seconds to compile. Of
+// preprocess, tiles are kinds of source (params.h). What tuning may choose among, and all that a table of chosen forms
+// can name. Pure.
 std::vector<KernelForm> formCandidates(const FormProblem& problem);
 
 // The call as this dispatch alone would be given it: partial sums, whose number hangs on the form, begin at partial 0.

@@ -35,14 +35,10 @@ constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, 
                                              {"residual", BindingKind::Activation, false},
                                              {"gate", TexelNative, false},
                                              {"output", BindingKind::Storage, true}};
-constexpr ConstantRow kPointwiseConstants[] = {{"activation", ConstantKind::Activation},
-                                               {"residual", ConstantKind::Option},
-                                               {"gate", ConstantKind::Option},
-                                               {"norm", ConstantKind::Option},
-                                               {"rows", ConstantKind::Count},
-                                               {"columns", ConstantKind::Count},
-                                               {"inner", ConstantKind::Count},
-                                               {"subgroup", ConstantKind::Count}};
+constexpr ConstantRow kPointwiseConstants[] = {
+    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Option}, {"gate", ConstantKind::Option},
+    {"norm", ConstantKind::Option},           {"rows", ConstantKind::Count},      {"columns", ConstantKind::Count},
+    {"inner", ConstantKind::Count},           {"subgroup", ConstantKind::Count}};
 constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}, {8, 4}};
 
 // 32 and 64 pixels and channels a workgroup; 8 to 32 shares, of tiles that reuse each load or of single outputs. Of
@@ -167,7 +163,8 @@ void describeConstant(const ConstantRow& constant, uint32_t value, std::string& 
     if (constant.kind == ConstantKind::Option && value > 1) text.append("=").append(std::to_string(value));
     if (constant.kind == ConstantKind::Activation)
         text.append("=").append(name(static_cast<dunlin::Activation>(value)));
-    if (constant.kind == ConstantKind::Number || constant.kind == ConstantKind::Count) text.append("=").append(std::to_string(value));
+    if (constant.kind == ConstantKind::Number || constant.kind == ConstantKind::Count)
+        text.append("=").append(std::to_string(value));
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ std::vector<const char*> matrixExtensions() {
 MatrixShape queryMatrixShape(const InstanceFunctions& functions, VkPhysicalDevice physicalDevice,
                              const Capabilities& capabilities) {
     const std::vector<const char*> extensions = matrixExtensions();
-    const bool hasExtensions = std::ranges::all_of(
-        extensions, [&](const char* extension) { return capabilities.hasExtension(extension); });
+    const bool hasExtensions =
+        std::ranges::all_of(extensions, [&](const char* extension) { return capabilities.hasExtension(extension); });
     if (!hasExtensions || !capabilities.features.fp16()) return {};
     MatrixFeatures has;
     VkPhysicalDeviceFeatures2 features{};

@@ -49,7 +49,7 @@ class MatrixTest : public KernelTest {
         isEmulated_ = target.isEmulated();
         limits_ = device().limits();
         if (!supports(kHalf)) GTEST_SKIP() << "the device has no float16";
-        if (!isEmulated_ && limits_.matrix == MatrixShape{}) 
+        if (!isEmulated_ && limits_.matrix == MatrixShape{})
             GTEST_SKIP() << "the device has no cooperative matrices, or the validation layer is older than they are";
         if (!isEmulated_) return;
         // Others may choose among sizes of subgroups where none is asked for.

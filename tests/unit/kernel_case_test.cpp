@@ -199,8 +199,9 @@ TEST(KernelForms, ofOneNetworkOfEachFamilyReachEveryModule) {
                     // Other methods are no use on software drivers.
                     if (limits.family == DeviceFamily::CpuDriver) continue;
                     for (const MethodRow& way : kernel.methods)
-                        if (isCompiled(way.method, precision, load)) all.insert(
-                            moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
+                        if (isCompiled(way.method, precision, load))
+                            all.insert(
+                                moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
                 }
         }
         EXPECT_EQ(reached, all);
