@@ -70,7 +70,7 @@ struct Requirements {
     std::span<const char* const> requiredDeviceExtensions;       // empty
     std::span<const char* const> recommendedDeviceExtensions;
     Features requiredFeatures;     // none
-    Features recommendedFeatures;  // all
+    Features recommendedFeatures;  // all but cooperativeMatrix
 };
 Requirements requirements();
 

@@ -35,9 +35,8 @@ struct Target {
 // A subgroup's size is the device's.
 const Target kTargets[] = {{"device", {}},
                            {"emulated_16x16x16", {16, 16, 16, 1}},
-                           {"emulated_8x16x16", {8, 16, 16, 1}},
-                           {"emulated_16x8x8", {16, 8, 8, 1}},
-                           {"emulated_8x8x8", {8, 8, 8, 1}}};
+                           {"emulated_8x16x8", {8, 16, 8, 1}},
+                           {"emulated_16x8x16", {16, 8, 16, 1}}};
 
 std::ostream& operator<<(std::ostream& stream, const Target& target) {
     return stream << target.name;
