@@ -25,7 +25,7 @@ DUNLIN_INLINE inline bool isCut(Activation activation) {
 DUNLIN_INLINE inline void activateStrip(const Strip& strip) {
     if (isCut(strip.activation)) return;
     float* const data = strip.output;
-    const size_t count = strip.outputs * strip.channels;
+    const size_t count = strip.count * strip.outputs * strip.channels;
     withActivation(strip.activation, [=](auto function) DUNLIN_INLINE {
         for (size_t i = 0; i < count; ++i) data[i] = function(data[i]);
     });
@@ -138,43 +138,55 @@ DUNLIN_INLINE inline void sumPixels(const float* pixels, size_t count, size_t ch
     });
 }
 
+// Several strips in one call, which takes as long as some channels.
+template <typename Body>
+DUNLIN_INLINE inline void forStrips(const Strip& strips, Body body) {
+    Strip one = strips;
+    for (size_t i = 0; i < strips.count; ++i) {
+        body(one);
+        one.left += static_cast<std::ptrdiff_t>(strips.outputs * strips.stride);
+        one.output += strips.outputs * strips.channels;
+    }
+}
+
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                         \
-    struct name {                                                                                            \
-        using Tag = VectorTag<floats>;                                                                       \
-        /* Once for each processor: inside every kernel below it would be most of the library. */            \
-        target __attribute__((noinline)) static void activate(const Strip& strip) { activateStrip(strip); }  \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                           \
-        target static void inside(const Strip& strip) {                                                      \
-            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                      \
-            activate(strip);                                                                                 \
-        }                                                                                                    \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                           \
-        target static void any(const Strip& strip) {                                                         \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                     \
-            activate(strip);                                                                                 \
-        }                                                                                                    \
-        target static void anyKernel(const Strip& strip) {                                                   \
-            computeAnyStrip<Tag, 4>(strip);                                                                  \
-            activate(strip);                                                                                 \
-        }                                                                                                    \
-        target static void narrow(const Strip& strip) {                                                      \
-            computeNarrowStrip<floats>(strip);                                                               \
-            activate(strip);                                                                                 \
-        }                                                                                                    \
-        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {            \
-            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);            \
-            sumPixels<Tag>(pixels, count, channels, sums);                                                   \
-        }                                                                                                    \
-        template <size_t kOutputs>                                                                           \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                    \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                                   \
-                constexpr size_t kKernel = decltype(kernel)::value;                                          \
-                constexpr size_t kStride = decltype(step)::value;                                            \
-                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs, sum}; \
-            };                                                                                               \
-            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                     \
-        }                                                                                                    \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                           \
+    struct name {                                                                                              \
+        using Tag = VectorTag<floats>;                                                                         \
+        /* Once for each processor: inside every kernel below it would be most of the library. */              \
+        target __attribute__((noinline)) static void activate(const Strip& strip) { activateStrip(strip); }    \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                             \
+        target static void inside(const Strip& strip) {                                                        \
+            forStrips(strip, [](const Strip& one)                                                              \
+                                 DUNLIN_INLINE { computeStrip<Tag, kKernel, kStride, kOutputs, true>(one); }); \
+            activate(strip);                                                                                   \
+        }                                                                                                      \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                             \
+        target static void any(const Strip& strip) {                                                           \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                       \
+            activate(strip);                                                                                   \
+        }                                                                                                      \
+        target static void anyKernel(const Strip& strip) {                                                     \
+            computeAnyStrip<Tag, 4>(strip);                                                                    \
+            activate(strip);                                                                                   \
+        }                                                                                                      \
+        target static void narrow(const Strip& strip) {                                                        \
+            computeNarrowStrip<floats>(strip);                                                                 \
+            activate(strip);                                                                                   \
+        }                                                                                                      \
+        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {              \
+            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);              \
+            sumPixels<Tag>(pixels, count, channels, sums);                                                     \
+        }                                                                                                      \
+        template <size_t kOutputs>                                                                             \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                      \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {                                     \
+                constexpr size_t kKernel = decltype(kernel)::value;                                            \
+                constexpr size_t kStride = decltype(step)::value;                                              \
+                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs, sum};   \
+            };                                                                                                 \
+            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                       \
+        }                                                                                                      \
     }
 
 template <size_t number>
