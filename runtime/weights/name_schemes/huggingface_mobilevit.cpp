@@ -54,14 +54,14 @@ constexpr Part kTransformerPartsV2[] = {
     {"ffn.conv2.convolution.*", "mlp.fc2.*"},
 };
 
-constexpr Block kBlocks[] = {{kTop, "", kTopParts},
-                             {kResiduals, "", kResidualParts},
-                             {kTransformers, "", kTransformerParts},
-                             {kMobileViTs, "", kMobileViTParts}};
-constexpr Block kBlocksV2[] = {{kTop, "", kTopParts},
-                               {kResiduals, "", kResidualParts},
-                               {kTransformers, "", kTransformerPartsV2},
-                               {kMobileViTs, "", kMobileViTParts}};
+constexpr BlockLayout kBlocks[] = {{kTop, "", kTopParts},
+                                   {kResiduals, "", kResidualParts},
+                                   {kTransformers, "", kTransformerParts},
+                                   {kMobileViTs, "", kMobileViTParts}};
+constexpr BlockLayout kBlocksV2[] = {{kTop, "", kTopParts},
+                                     {kResiduals, "", kResidualParts},
+                                     {kTransformers, "", kTransformerPartsV2},
+                                     {kMobileViTs, "", kMobileViTParts}};
 
 constexpr Sign kV1[] = {{"encoder.layer.2.transformer.layer.0.attention.attention.query.weight"}};
 constexpr Sign kV2[] = {{"encoder.layer.2.transformer.layer.0.attention.qkv_proj.convolution.weight"}};

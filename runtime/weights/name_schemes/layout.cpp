@@ -92,7 +92,7 @@ std::optional<std::string> fill(const Layout& layout, std::string_view pattern, 
 }
 
 // `match` is where the block lies.
-std::optional<CanonicalPart> matchParts(const Layout& layout, const Block& block, const Place& place,
+std::optional<CanonicalPart> matchParts(const Layout& layout, const BlockLayout& block, const Place& place,
                                         const Match& match) {
     std::string_view inner = match.rest;
     if (!place.file.empty()) inner.remove_prefix(1);  // the dot
@@ -107,7 +107,7 @@ std::optional<CanonicalPart> matchParts(const Layout& layout, const Block& block
     return std::nullopt;
 }
 
-std::optional<CanonicalPart> matchBlock(const Layout& layout, const Block& block, const FileNames& names,
+std::optional<CanonicalPart> matchBlock(const Layout& layout, const BlockLayout& block, const FileNames& names,
                                         std::string_view name) {
     for (const Place& place : block.places) {
         const std::optional<Match> match = matchBeginning(place.file, name);
@@ -158,7 +158,7 @@ const Layout* findLayout(const FileNames& names) {
 
 std::optional<CanonicalPart> canonicalPart(const Layout& layout, const FileNames& names, std::string_view name) {
     if (!layout.prefix.empty() && name.starts_with(layout.prefix)) name.remove_prefix(layout.prefix.size());
-    for (const Block& block : layout.blocks) {
+    for (const BlockLayout& block : layout.blocks) {
         if (auto part = matchBlock(layout, block, names, name)) return part;
     }
     return std::nullopt;
@@ -179,7 +179,7 @@ std::optional<std::string> nameOfPiece(const Layout& layout, const FileNames& na
         if (!found || found->name != have->name || found->piece != piece) return std::nullopt;
         return std::string(name.substr(0, names.wrapperBytes())) + candidate;
     };
-    for (const Block& block : layout.blocks) {
+    for (const BlockLayout& block : layout.blocks) {
         for (const Part& own : block.parts) {
             for (const Part& other : block.parts) {
                 if (auto candidate = renamed(own, other)) return candidate;

@@ -35,7 +35,7 @@ struct Part {
         pieces = 1;  // the canonical tensor is so many of the file's, one after another in its first dimension
 };
 
-struct Block {
+struct BlockLayout {
     std::span<const Place> places;
     std::string_view onlyWith;  // a tensor that a block of this kind (and of none after it) has; empty: any
     std::span<const Part> parts;
@@ -52,7 +52,7 @@ struct Sign {
 struct Layout {
     std::string_view name;
     std::span<const Sign> signs;  // all of them: a file of this layout, and of none before it
-    std::span<const Block> blocks;
+    std::span<const BlockLayout> blocks;
     std::optional<PublishedPreprocess> preprocess;
     double batchNormEpsilon = 0;
     std::string_view prefix = {};            // may stand before some names, or before none

@@ -33,7 +33,8 @@ constexpr Place kReductions[] = {
 };
 constexpr Part kReductionParts[] = {{"0.*", "0.*"}, {"1.*", "1.*"}};  // LayerNorm, convolution
 
-constexpr Block kBlocks[] = {{kTop, "", kTopParts}, {kStages, "", kBlockParts}, {kReductions, "", kReductionParts}};
+constexpr BlockLayout kBlocks[] = {
+    {kTop, "", kTopParts}, {kStages, "", kBlockParts}, {kReductions, "", kReductionParts}};
 
 constexpr std::string_view kScale = "features.1.0.layer_scale", kDeep = "features.5.26.layer_scale";
 constexpr Sign kLarge[] = {{kScale, 0, 192}, {kDeep}};

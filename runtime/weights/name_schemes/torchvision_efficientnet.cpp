@@ -40,14 +40,14 @@ constexpr Part kFusedResidual[] = {
 };
 constexpr Part kSingleConvolution[] = {{"block.0.0.*", "conv.*"}, {"block.0.1.*", "bn1.*"}};
 
-constexpr Block kOfSeven[] = {
+constexpr BlockLayout kOfSeven[] = {
     {kTop, "", kTopOfSeven},
     {kStages, "block.3.0.weight", kInvertedResidual},
     {kStages, "block.1.fc1.weight", kDepthwiseSeparable},
     {kStages, "block.1.0.weight", kFusedResidual},
     {kStages, "", kSingleConvolution},
 };
-constexpr Block kOfSix[] = {
+constexpr BlockLayout kOfSix[] = {
     {kTop, "", kTopOfSix},
     {kStages, "block.3.0.weight", kInvertedResidual},
     {kStages, "block.1.0.weight", kFusedResidual},

@@ -22,7 +22,7 @@ constexpr Part kOthersV2[] = {
     {"conv.0.0.*", "conv_pw.*"}, {"conv.0.1.*", "bn1.*"},    {"conv.1.0.*", "conv_dw.*"},
     {"conv.1.1.*", "bn2.*"},     {"conv.2.*", "conv_pwl.*"}, {"conv.3.*", "bn3.*"},
 };
-constexpr Block kBlocksV2[] = {{kTop, "", kTopV2}, {kFirst, "", kFirstV2}, {kOthers, "", kOthersV2}};
+constexpr BlockLayout kBlocksV2[] = {{kTop, "", kTopV2}, {kFirst, "", kFirstV2}, {kOthers, "", kOthersV2}};
 constexpr int kStagesV2[] = {1, 2, 3, 4, 3, 3, 1};
 constexpr Sign kSignsV2[] = {{"features.1.conv.0.0.weight"}};
 
@@ -51,7 +51,7 @@ constexpr Part kFirstLarge[] = {
     {"block.1.0.*", "conv_pw.*"},
     {"block.1.1.*", "bn2.*"},
 };
-constexpr Block kBlocksLarge[] = {{kTop, "", kTopLarge}, {kFirst, "", kFirstLarge}, {kOthers, "", kOthersV3}};
+constexpr BlockLayout kBlocksLarge[] = {{kTop, "", kTopLarge}, {kFirst, "", kFirstLarge}, {kOthers, "", kOthersV3}};
 constexpr int kStagesLarge[] = {1, 2, 3, 4, 2, 3};
 constexpr Sign kSignsLarge[] = {{"features.16.0.weight"}};
 
@@ -67,7 +67,7 @@ constexpr Part kFirstSmall[] = {
     {"block.0.0.*", "conv_dw.*"},          {"block.0.1.*", "bn1.*"},     {"block.1.fc1.*", "se.conv_reduce.*"},
     {"block.1.fc2.*", "se.conv_expand.*"}, {"block.2.0.*", "conv_pw.*"}, {"block.2.1.*", "bn2.*"},
 };
-constexpr Block kBlocksSmall[] = {{kTop, "", kTopSmall}, {kFirst, "", kFirstSmall}, {kOthers, "", kOthersV3}};
+constexpr BlockLayout kBlocksSmall[] = {{kTop, "", kTopSmall}, {kFirst, "", kFirstSmall}, {kOthers, "", kOthersV3}};
 constexpr int kStagesSmall[] = {1, 2, 3, 2, 3};
 constexpr Sign kSignsSmall[] = {{"features.12.0.weight"}};
 

@@ -25,7 +25,7 @@ constexpr Part kLayerViT[] = {
     {"mlp.0.*", "mlp.fc1.*"},  // in what later versions save
     {"mlp.3.*", "mlp.fc2.*"},
 };
-constexpr Block kBlocksViT[] = {{kTop, "", kTopViT}, {kLayersViT, "", kLayerViT}};
+constexpr BlockLayout kBlocksViT[] = {{kTop, "", kTopViT}, {kLayersViT, "", kLayerViT}};
 
 // Width, patch and the tokens (one more than patches) of the published weights; other sizes of picture are their
 // authors' own.
@@ -66,7 +66,7 @@ constexpr Place kMergingSwin[] = {
     {"features.6", "layers.3.downsample"},
 };
 constexpr Part kMergingPartsSwin[] = {{"norm.*", "norm.*"}, {"reduction.*", "reduction.*"}};
-constexpr Block kBlocksSwin[] = {
+constexpr BlockLayout kBlocksSwin[] = {
     {kTop, "", kTopSwin}, {kStagesSwin, "", kBlockSwin}, {kMergingSwin, "", kMergingPartsSwin}};
 
 // The second version of Swin has no table.
