@@ -152,8 +152,9 @@ class Tuning {
                 static_cast<double>(costOf(network->graph, network->lowered, one.problem.dispatch).flops) / 2;
             one.oracleMs = std::min(multiplyAdds * kOracleNs / 1e6, kMostOracleMs);
         }
-        std::ranges::stable_sort(pending, [](const Pending& a, const Pending& b) {
-            return a.isBegun != b.isBegun ? b.isBegun : a.cost > b.cost;
+        std::ranges::sort(pending, [](const Pending& a, const Pending& b) {
+            if (a.isBegun != b.isBegun) return b.isBegun;
+            return a.cost != b.cost ? a.cost > b.cost : a.problem.dispatch < b.problem.dispatch;
         });
         return pending;
     }
