@@ -116,37 +116,48 @@ DUNLIN_INLINE inline void computeNarrowStrip(const Strip& strip) {
     computeAnyStrip<VectorTag<1>, 4>(strip);
 }
 
+// Processors of this architecture mostly have vectors of so many floats; for others one function a kernel is enough.
+#if defined(__x86_64__)
+constexpr size_t kFewestMainFloats = 8;
+#else
+constexpr size_t kFewestMainFloats = 4;
+#endif
+
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                    \
-    struct name {                                                                                       \
-        using Tag = VectorTag<floats>;                                                                  \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
-        target static void inside(const Strip& strip) {                                                 \
-            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                 \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
-        target static void any(const Strip& strip) {                                                    \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        target static void anyKernel(const Strip& strip) {                                              \
-            computeAnyStrip<Tag, 4>(strip);                                                             \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        target static void narrow(const Strip& strip) {                                                 \
-            computeNarrowStrip<floats>(strip);                                                          \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        template <size_t kOutputs>                                                                      \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                               \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                              \
-                constexpr size_t kKernel = decltype(kernel)::value;                                     \
-                constexpr size_t kStride = decltype(step)::value;                                       \
-                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs}; \
-            };                                                                                          \
-            return chooseStrip(kernelWidth, stride, of, anyKernel);                                     \
-        }                                                                                               \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                               \
+    struct name {                                                                  \
+        using Tag = VectorTag<floats>;                                             \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                 \
+        target static void inside(const Strip& strip) {                            \
+            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);            \
+            activateStrip<Tag>(strip);                                             \
+        }                                                                          \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                 \
+        target static void any(const Strip& strip) {                               \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);           \
+            activateStrip<Tag>(strip);                                             \
+        }                                                                          \
+        target static void anyKernel(const Strip& strip) {                         \
+            computeAnyStrip<Tag, 4>(strip);                                        \
+            activateStrip<Tag>(strip);                                             \
+        }                                                                          \
+        target static void narrow(const Strip& strip) {                            \
+            computeNarrowStrip<floats>(strip);                                     \
+            activateStrip<Tag>(strip);                                             \
+        }                                                                          \
+        template <size_t kOutputs>                                                 \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {          \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {         \
+                constexpr size_t kKernel = decltype(kernel)::value;                \
+                constexpr size_t kStride = decltype(step)::value;                  \
+                const StripFunction forAny = any<kKernel, kStride, kOutputs>;      \
+                if constexpr (floats < kFewestMainFloats)                          \
+                    return {forAny, forAny, kOutputs};                             \
+                else                                                               \
+                    return {inside<kKernel, kStride, kOutputs>, forAny, kOutputs}; \
+            };                                                                     \
+            return chooseStrip(kernelWidth, stride, of, anyKernel);                \
+        }                                                                          \
     }
 
 template <size_t number>
