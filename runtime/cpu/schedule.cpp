@@ -195,7 +195,10 @@ ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<cons
     const auto bytesOf = [&](ValueId value) {
         return roundUp(static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float), kArenaAlignment);
     };
-    std::ranges::stable_sort(values, std::greater(), bytesOf);
+    std::ranges::sort(values, [&](ValueId a, ValueId b) {
+        const uint64_t ofA = bytesOf(a), ofB = bytesOf(b);
+        return ofA != ofB ? ofA > ofB : a < b;
+    });
 
     const std::vector<Lifetime> lifetimes = lifetimesOf(graph, schedule, kept);
     ArenaPlan plan;

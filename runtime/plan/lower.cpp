@@ -11,9 +11,6 @@
 namespace dunlin {
 namespace {
 
-// No network should have more than 32, and each further kind of input adds one.
-constexpr size_t kManyPipelines = 30;
-
 // Equal micro-batches, largest first: as many images as keep every activation within one buffer range.
 std::vector<int> microBatches(const Graph& graph, const DeviceLimits& limits, Precision precision) {
     const int batch = graph.shape(graph.input()).n;

@@ -32,6 +32,9 @@ struct LoweredNetwork {
     std::vector<std::string> ignoredForms;
 };
 
+// No network should have more than 32, and each further kind of input adds one.
+constexpr size_t kManyPipelines = 30;
+
 // Pure. DoesNotFit or Unsupported where the device cannot run the network at this size; UnknownName for a tap that does
 // not exist.
 Result<LoweredNetwork> lowerNetwork(const Graph& graph, const SessionOptions& options, const DeviceLimits& limits);

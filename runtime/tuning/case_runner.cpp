@@ -18,4 +18,20 @@ Result<std::unique_ptr<DispatchRunner>> createRunner(const vulkan::VulkanDevice&
                                   hasPicture ? &picture : nullptr);
 }
 
+Result<std::unique_ptr<DispatchRunner>> createRunnerOfZeros(const vulkan::VulkanDevice& device,
+                                                            const vulkan::Pipeline& pipeline, const KernelCase& problem,
+                                                            const FormedCase& form) {
+    constexpr int kPictureSide = 320;
+    CaseData data;
+    for (const Binding& binding : form.dispatch.bindings) {
+        if (binding.tensor >= 0 && !binding.write)
+            data.contents[binding.tensor].resize(form.tensorBytes.at(binding.tensor));
+    }
+    const Shape& input = problem.network->lowered.program.input;
+    data.pictureWidth = data.pictureHeight = kPictureSide;
+    data.picture.resize(size_t{4} * kPictureSide * kPictureSide);
+    data.planes.resize(static_cast<size_t>(input.h) * static_cast<size_t>(input.w) * 3 * sizeof(float));
+    return createRunner(device, pipeline, problem, data, form);
+}
+
 }  // namespace dunlin::tuning

@@ -11,5 +11,9 @@ namespace dunlin::tuning {
 Result<std::unique_ptr<DispatchRunner>> createRunner(const vulkan::VulkanDevice& device,
                                                      const vulkan::Pipeline& pipeline, const KernelCase& problem,
                                                      const CaseData& data, const FormedCase& form);
+// One that reads zeros, pictures too: to time the form where what it computes does not matter, without the oracle.
+Result<std::unique_ptr<DispatchRunner>> createRunnerOfZeros(const vulkan::VulkanDevice& device,
+                                                            const vulkan::Pipeline& pipeline, const KernelCase& problem,
+                                                            const FormedCase& form);
 
 }  // namespace dunlin::tuning

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <set>
 
@@ -11,6 +12,7 @@
 #include "runtime/tuning/case_runner.h"
 #include "runtime/tuning/case_tuner.h"
 #include "runtime/tuning/plan_choice.h"
+#include "runtime/tuning/tuning_order.h"
 #include "runtime/weights/synthetic.h"
 #include "shaders/include/params.h"
 
@@ -21,6 +23,8 @@ namespace {
 constexpr double kGpuSampleNs = 0.5e6, kSoftwareSampleNs = 2e6;
 // What the oracle takes for a multiply-add, and at most, as long as none was measured.
 constexpr double kOracleNs = 1.5, kMostOracleMs = 400;
+// How much of a budget goes into finding out what takes long.
+constexpr double kMeasuringShare = 0.1;
 // How much of the progress of a new session is tuning.
 constexpr float kTuningShare = 0.6f;
 // How often the progress is told of while another thread tunes.
@@ -33,16 +37,6 @@ double nowMs() {
 double processorMs() {
     return static_cast<double>(std::clock()) * 1e3 / CLOCKS_PER_SEC;
 }
-
-// A problem without a complete verdict.
-struct Pending {
-    KernelCase problem;
-    std::string key;
-    int dispatches = 0;  // of the network, that it is
-    double cost = 0;     // of all of them, in no unit
-    double oracleMs = 0;
-    bool isBegun = false;  // there is an incomplete verdict
-};
 
 // The store, as one call sees it: what was known when it began, and what it finds out itself. Reads are its own; those
 // of other threads never wait for long.
@@ -108,12 +102,23 @@ class Tuning {
         return status;
     }
 
-    // The network in the forms that are known by now. Weights are numbers of a formula: what a kernel computes does not
-    // hang on them, and the oracle's bounds are known to hold for these.
+    // In those of the forms known by now that are worth their pipelines.
+    Result<TunedPlan> planOf(FusionLevel fusion) const {
+        return choosePlan(store_.verdicts(), device_.limits(),
+                          [&](const std::shared_ptr<const FormTable>& forms) { return lowerWith(fusion, forms); });
+    }
     Result<std::shared_ptr<const SourceNetwork>> lower(FusionLevel fusion) const {
+        DUNLIN_ASSIGN(TunedPlan plan, planOf(fusion));
+        return std::move(plan.network);
+    }
+
+    // Weights are numbers of a formula: what a kernel computes does not hang on them, and the oracle's bounds are known
+    // to hold for these.
+    Result<std::shared_ptr<const SourceNetwork>> lowerWith(FusionLevel fusion,
+                                                           const std::shared_ptr<const FormTable>& forms) const {
         vulkan::VulkanSessionOptions options = options_;
         options.session.fusion = fusion;
-        options.session.forms = std::make_shared<const FormTable>(store_.verdicts().table());
+        options.session.forms = forms;
         DUNLIN_ASSIGN(LoweredNetwork lowered, backend_.lower(*model_, options));
         DUNLIN_ASSIGN(Graph graph, model_->buildGraph(lowered.program.input));
         return std::make_shared<const SourceNetwork>(SourceNetwork{
@@ -134,8 +139,8 @@ class Tuning {
         return static_cast<double>(cost.bytes) + static_cast<double>(cost.flops) / flopsPerByte;
     }
 
-    // Problems of the network without a complete verdict: those without any first, then the dearest.
-    std::vector<Pending> pendingOf(const std::shared_ptr<const SourceNetwork>& network) const {
+    // Problems of the network without a complete verdict, in the order in which they are worth looking into.
+    Result<std::vector<Pending>> pendingOf(const std::shared_ptr<const SourceNetwork>& network) {
         std::vector<Pending> pending;
         std::map<std::string, size_t> indexOf;
         for (size_t i = 0; i < network->lowered.origins.size(); ++i) {
@@ -144,18 +149,65 @@ class Tuning {
             if (isKnown(key)) continue;
             const auto [at, isNew] = indexOf.try_emplace(key, pending.size());
             if (isNew) pending.push_back({{caseId(*network, i), network, i, {}}, key});
-            pending[at->second].isBegun = store_.verdicts().problems.contains(key);
             Pending& one = pending[at->second];
+            const auto begun = store_.verdicts().problems.find(key);
+            one.isBegun = begun != store_.verdicts().problems.end();
+            if (one.isBegun) one.measuredNs = begun->second.defaultNs;
             ++one.dispatches;
             one.cost += costOfDispatch(*network, i);
             const double multiplyAdds =
                 static_cast<double>(costOf(network->graph, network->lowered, one.problem.dispatch).flops) / 2;
             one.oracleMs = std::min(multiplyAdds * kOracleNs / 1e6, kMostOracleMs);
+            for (const std::string& former : formersOf(*network, i)) {
+                if (!isKnown(former)) one.formers.push_back(former);
+            }
         }
-        std::ranges::stable_sort(pending, [](const Pending& a, const Pending& b) {
-            return a.isBegun != b.isBegun ? b.isBegun : a.cost > b.cost;
-        });
+        DUNLIN_TRY(measureDefaults(pending));
+        putInOrder(pending);
         return pending;
+    }
+
+    // The cost of kernels with little to do for each workgroup, or few of those, says little about their time. Those
+    // are soon measured: the cheapest first, for a small part of the budget.
+    Status measureDefaults(std::vector<Pending>& pending) {
+        std::vector<Pending*> cheapestFirst;
+        for (Pending& one : pending) cheapestFirst.push_back(&one);
+        std::ranges::sort(cheapestFirst, {}, [](const Pending* one) { return std::pair(one->cost, one); });
+        for (Pending* one : cheapestFirst) {
+            if (const auto measured = measuredNs_.find(one->key); measured != measuredNs_.end())
+                one->measuredNs = measured->second;
+            else if (one->measuredNs <= 0 && measuringMs_ < kMeasuringShare * budgetMs_)
+                DUNLIN_TRY(measure(*one));
+        }
+        return {};
+    }
+
+    Status measure(Pending& one) {
+        if (!goOn()) return Status(StatusCode::Cancelled, "cancelled while kernels were timed");
+        const double beginMs = nowMs();
+        const Result<double> ns = measureDefault(one.problem);
+        measuringMs_ += nowMs() - beginMs;
+        if (ns.status().code() == StatusCode::DeviceLost) return ns.status();
+        measuredNs_[one.key] = one.measuredNs = ns.ok() ? *ns : 0;
+        return {};
+    }
+
+    // One dispatch, before anything is known to be right.
+    Result<double> measureDefault(const KernelCase& problem) {
+        const std::vector<FormedCase> forms = candidatesOf(problem);
+        const uint64_t memoryBytes = std::min(options_.memoryLimitBytes, device_.availableBytes());
+        if (forms.empty() || runnerBytes(forms.front()) > memoryBytes)
+            return error(StatusCode::DoesNotFit, "no memory for %s", problem.id.c_str());
+        const FormedCase& form = forms.front();
+        DUNLIN_ASSIGN(const vulkan::Pipeline* pipeline, pipelines_.get(form.dispatch.variant, true));
+        DUNLIN_ASSIGN(const auto runner, createRunnerOfZeros(device_, *pipeline, problem, form));
+        constexpr int kSamples = 4;  // the first takes longer, others may be disturbed
+        double bestNs = INFINITY;
+        for (int sample = 0; sample < kSamples; ++sample) {
+            DUNLIN_ASSIGN(const double ns, runner->timeNs(1));
+            bestNs = std::min(bestNs, ns);
+        }
+        return bestNs;
     }
 
     double leftMs() const { return budgetMs_ - (nowMs() - beginMs_); }
@@ -178,7 +230,7 @@ class Tuning {
         for (const BlockChoice& choice : choices) {
             if (const auto ns = separateNs(*usual, choice, store_.verdicts())) separateNs_[choice.key] = *ns;
         }
-        std::vector<Pending> alternatives = pendingOf(joined);
+        DUNLIN_ASSIGN(std::vector<Pending> alternatives, pendingOf(joined));
         std::erase_if(alternatives, [&](const Pending& one) { return !separateNs_.contains(one.key); });
         DUNLIN_TRY(tuneEach(alternatives));
         for (const BlockChoice& choice : choices) DUNLIN_TRY(choose(choice, usual, joined));
@@ -250,25 +302,22 @@ class Tuning {
         return !fused.isRacing || fused.samples() >= kFewestRounds;
     }
 
-    // Until nothing is left, or the time is up. A new form may make a new problem of the squeeze-excite that adds up
-    // its partial sums, so those wait until the others are done.
+    // Until nothing is left, or the time is up.
     Status tunePlan(FusionLevel fusion) {
-        constexpr int kMostRounds = 4;
-        for (int round = 0; round < kMostRounds; ++round) {
+        while (true) {
             DUNLIN_ASSIGN(const std::shared_ptr<const SourceNetwork> network, lower(fusion));
-            std::vector<Pending> pending = pendingOf(network);
-            const auto isLast = [](const Pending& one) { return one.problem.kernel() == Kernel::SqueezeExcite; };
-            if (!std::ranges::all_of(pending, isLast)) std::erase_if(pending, isLast);
+            DUNLIN_ASSIGN(const std::vector<Pending> pending, pendingOf(network));
             if (pending.empty() || leftMs() <= 0) return {};
             DUNLIN_TRY(tuneEach(pending));
         }
-        return {};
     }
 
+    // Up to the first whose formers were among them: by their forms it may be another problem now.
     Status tuneEach(const std::vector<Pending>& pending) {
         allCount_ = doneCount_ + pending.size();
         for (const Pending& one : pending) {
-            if (leftMs() <= 0) return {};
+            if (leftMs() <= 0 || !one.formers.empty()) return {};
+            attempted_.insert(one.key);
             DUNLIN_TRY(tune(one));
             ++doneCount_;
         }
@@ -319,7 +368,6 @@ class Tuning {
         constexpr uint64_t kFewestRunners = 2;  // one in the race and one with the session's pipeline
         if (forms.empty() || expectedMs > leftMs() || kFewestRunners * runnerBytes(forms.front()) > memoryBytes)
             return {};
-        attempted_.insert(pending.key);
         const double oracleBeginMs = nowMs();
         DUNLIN_ASSIGN(const CaseData data, makeData(pending.problem));
         if (pending.oracleMs > 1) oraclePace_ = std::max(oraclePace_, (nowMs() - oracleBeginMs) / pending.oracleMs);
@@ -378,9 +426,9 @@ class Tuning {
 
     Result<Tuned> finish() {
         Tuned tuned;
-        FormTable table = store_.verdicts().table();
-        if (!table.empty()) tuned.forms = std::make_shared<const FormTable>(std::move(table));
-        DUNLIN_ASSIGN(const auto network, lower(options_.session.fusion));
+        DUNLIN_ASSIGN(TunedPlan plan, planOf(options_.session.fusion));
+        const std::shared_ptr<const SourceNetwork> network = std::move(plan.network);
+        if (!plan.forms->empty()) tuned.forms = std::move(plan.forms);
         std::set<std::string> keys, known;
         for (const DispatchOrigin& origin : network->lowered.origins) {
             const std::string key = formKey(network->graph, origin, network->lowered.program.precision);
@@ -406,6 +454,8 @@ class Tuning {
     const double budgetMs_, beginMs_;
     CandidatePipelines pipelines_;
     CandidatePace pace_;
+    std::map<std::string, double> measuredNs_;  // of one dispatch in its default form, by key; 0: it could not be
+    double measuringMs_ = 0;                    // that took
     double oraclePace_ = 1;                     // what it takes, over what was expected
     std::set<std::string> attempted_;           // keys, in this call
     std::map<std::string, double> separateNs_;  // of alternatives, by key

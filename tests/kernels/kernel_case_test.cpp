@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -86,6 +87,22 @@ TEST_P(KernelCaseTest, theDefaultFormOfEveryKindOfCaseAgreesWithTheOracle) {
         expectAgreement(problem, *data, forms.front());
     }
     EXPECT_GE(seen.size(), 25u);
+}
+
+// What tuning orders problems by.
+TEST_P(KernelCaseTest, theDefaultFormOfEveryKindOfCaseCanBeTimedWithoutTheOracle) {
+    std::set<std::string> kinds;
+    for (const KernelCase& problem : casesOf(familyRequests(GetParam()))) {
+        if (!kinds.insert(kindOf(problem)).second) continue;
+        const FormedCase form = tuning::formsOf(problem, device().limits()).front();
+        const auto pipeline = pipelines().get(form.dispatch.variant);
+        ASSERT_TRUE(pipeline.ok()) << pipeline.status().message();
+        const auto runner = tuning::createRunnerOfZeros(device(), **pipeline, problem, form);
+        ASSERT_TRUE(runner.ok()) << form.id << ": " << runner.status().message();
+        const Result<double> ns = (*runner)->timeNs(1);
+        ASSERT_TRUE(ns.ok()) << form.id << ": " << ns.status().message();
+        EXPECT_TRUE(std::isfinite(*ns)) << form.id;
+    }
 }
 
 // Strips of maps that exceed a buffer range write their own rows only.

@@ -7,6 +7,8 @@
 #include <future>
 #include <thread>
 
+#include "runtime/plan/case_id.h"
+#include "runtime/plan/form_candidates.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/tuning/tuner.h"
 #include "shaders/include/params.h"
@@ -151,6 +153,66 @@ TEST_F(TuningTest, aTunedSessionComputesTheSameAndReplaysBitForBit) {
     const std::vector<std::byte> first = output_;
     for (int i = 0; i < 100; ++i) {
         errorOf(*tuned->session);
+        ASSERT_EQ(output_, first) << "run " << i;
+    }
+}
+
+// Verdicts that give every problem of a network another form than the default, where it has one.
+Verdicts otherForms(vulkan::VulkanBackend& backend, const ModelData& model,
+                    const vulkan::VulkanSessionOptions& options) {
+    const DeviceLimits& limits = backend.device()->limits();
+    Verdicts verdicts;
+    // A form may make another problem of the squeeze-excite that adds up its partial sums: so twice.
+    for (int round = 0; round < 2; ++round) {
+        vulkan::VulkanSessionOptions wanted = options;
+        wanted.session.forms = std::make_shared<const FormTable>(verdicts.table());
+        const Result<LoweredNetwork> network = backend.lower(model, wanted);
+        const Result<Graph> graph = model.buildGraph({1, options.session.height, options.session.width, 3});
+        EXPECT_TRUE(network.ok()) << network.status().message();
+        for (const DispatchOrigin& origin : network->origins) {
+            const Kernel kernel = kernelOf(origin.call);
+            if (kernel == Kernel::Preprocess) continue;  // whose candidates are other sources of the picture
+            const auto forms =
+                formCandidates({origin.call, origin.extent, origin.defaultForm, Precision::Fp32, limits});
+            Verdict verdict;
+            verdict.form = formName(kernel, forms.back());
+            verdict.defaultForm = formName(kernel, origin.defaultForm);
+            verdicts.problems.emplace(formKey(*graph, origin, Precision::Fp32), verdict);
+        }
+    }
+    return verdicts;
+}
+
+TEST_F(TuningTest, aNetworkInOtherFormsThanTheDefaultsReplaysAThousandTimesBitForBit) {
+    // given verdicts by which every layer has another form
+    model_ = test::registryModel("mobilenetv3_small_050");
+    vulkan::VulkanSessionOptions options;
+    options.session.height = options.session.width = 64;
+    const Verdicts verdicts = otherForms(*backend_, *model_, options);
+    std::ofstream(tuner_->store().file()) << toText(verdicts, Identity::of(device_->capabilities()));
+    openWith(nullptr);
+    // when a session is created
+    const auto plain = backend_->lower(*model_, options);
+    ASSERT_TRUE(plain.ok()) << plain.status().message();
+    const auto tuned = createTunedSession(*backend_, *tuner_, model_, options, 0);
+    ASSERT_TRUE(tuned.ok()) << tuned.status().message();
+    // then most dispatches are not the default's, and the result is right
+    const std::vector<Dispatch>& dispatches = tuned->session->program().dispatches;
+    ASSERT_EQ(dispatches.size(), plain->program.dispatches.size());
+    size_t others = 0;
+    for (size_t i = 0; i < dispatches.size(); ++i)
+        others += dispatches[i].variant != plain->program.dispatches[i].variant ? 1 : 0;
+    EXPECT_GT(others, dispatches.size() / 2);
+    EXPECT_LT(errorOf(*tuned->session), 10 * kFp32Bound) << "as the network is deep";
+    // and the same each time
+    const std::vector<float> tensor = formulaInput(1, 64, 64);
+    HostInput given;
+    given.tensor = tensor;
+    const std::vector<std::byte> first = output_;
+    for (int i = 0; i < 1000; ++i) {
+        std::ranges::fill(output_, std::byte{0});
+        const Status status = tuned->session->run(given, output_);
+        ASSERT_TRUE(status.ok()) << status.message();
         ASSERT_EQ(output_, first) << "run " << i;
     }
 }

@@ -122,7 +122,7 @@ void PackedMatrix::multiplyPart(const TileFunctions& tiles, const ProductRows& r
             tile.output = output;
             tile.residual = residual;
             compute(tile);
-            tiles.activate(part.activation, output, rows.outputStride, height, part.width);
+            tiles.activate(part.activation, output, output, rows.outputStride, height, part.width);
         } else {
             tile.output = buffer;
             tile.outputStride = part.width;

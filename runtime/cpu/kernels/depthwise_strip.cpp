@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/cpu/kernels/activation_loop.h"
+#include "runtime/cpu/kernels/math.h"
 #include "runtime/cpu/kernels/repeat.h"
 
 namespace dunlin::cpu {
@@ -22,13 +23,11 @@ DUNLIN_INLINE inline bool isCut(Activation activation) {
     return activation == Activation::Relu || activation == Activation::Relu6;
 }
 
+template <typename Tag>
 DUNLIN_INLINE inline void activateStrip(const Strip& strip) {
     if (isCut(strip.activation)) return;
-    float* const data = strip.output;
     const size_t count = strip.count * strip.outputs * strip.channels;
-    withActivation(strip.activation, [=](auto function) DUNLIN_INLINE {
-        for (size_t i = 0; i < count; ++i) data[i] = function(data[i]);
-    });
+    activationLoopOf<Tag>()(strip.activation, strip.output, strip.output, count, 1, count);
 }
 
 template <typename Tag, size_t kOutputs>
@@ -149,44 +148,54 @@ DUNLIN_INLINE inline void forStrips(const Strip& strips, Body body) {
     }
 }
 
+// Processors of this architecture mostly have vectors of so many floats; for others one function a kernel is enough.
+#if defined(__x86_64__)
+constexpr size_t kFewestMainFloats = 8;
+#else
+constexpr size_t kFewestMainFloats = 4;
+#endif
+
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                           \
-    struct name {                                                                                              \
-        using Tag = VectorTag<floats>;                                                                         \
-        /* Once for each processor: inside every kernel below it would be most of the library. */              \
-        target __attribute__((noinline)) static void activate(const Strip& strip) { activateStrip(strip); }    \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                             \
-        target static void inside(const Strip& strip) {                                                        \
-            forStrips(strip, [](const Strip& one)                                                              \
-                                 DUNLIN_INLINE { computeStrip<Tag, kKernel, kStride, kOutputs, true>(one); }); \
-            activate(strip);                                                                                   \
-        }                                                                                                      \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                             \
-        target static void any(const Strip& strip) {                                                           \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                       \
-            activate(strip);                                                                                   \
-        }                                                                                                      \
-        target static void anyKernel(const Strip& strip) {                                                     \
-            computeAnyStrip<Tag, 4>(strip);                                                                    \
-            activate(strip);                                                                                   \
-        }                                                                                                      \
-        target static void narrow(const Strip& strip) {                                                        \
-            computeNarrowStrip<floats>(strip);                                                                 \
-            activate(strip);                                                                                   \
-        }                                                                                                      \
-        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {              \
-            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);              \
-            sumPixels<Tag>(pixels, count, channels, sums);                                                     \
-        }                                                                                                      \
-        template <size_t kOutputs>                                                                             \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                      \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                                     \
-                constexpr size_t kKernel = decltype(kernel)::value;                                            \
-                constexpr size_t kStride = decltype(step)::value;                                              \
-                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs, sum};   \
-            };                                                                                                 \
-            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                       \
-        }                                                                                                      \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                              \
+    struct name {                                                                                                 \
+        using Tag = VectorTag<floats>;                                                                            \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void inside(const Strip& strip) {                                                           \
+            const auto compute = [](const Strip& one)                                                             \
+                                     DUNLIN_INLINE { computeStrip<Tag, kKernel, kStride, kOutputs, true>(one); }; \
+            forStrips(strip, compute);                                                                            \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void any(const Strip& strip) {                                                              \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                          \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void anyKernel(const Strip& strip) {                                                        \
+            computeAnyStrip<Tag, 4>(strip);                                                                       \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void narrow(const Strip& strip) {                                                           \
+            computeNarrowStrip<floats>(strip);                                                                    \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {                 \
+            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);                 \
+            sumPixels<Tag>(pixels, count, channels, sums);                                                        \
+        }                                                                                                         \
+        template <size_t kOutputs>                                                                                \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                         \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {                                        \
+                constexpr size_t kKernel = decltype(kernel)::value;                                               \
+                constexpr size_t kStride = decltype(step)::value;                                                 \
+                const StripFunction forAny = any<kKernel, kStride, kOutputs>;                                     \
+                if constexpr (floats < kFewestMainFloats)                                                         \
+                    return {forAny, forAny, kOutputs, sum};                                                       \
+                else                                                                                              \
+                    return {inside<kKernel, kStride, kOutputs>, forAny, kOutputs, sum};                           \
+            };                                                                                                    \
+            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                          \
+        }                                                                                                         \
     }
 
 template <size_t number>
