@@ -10,23 +10,20 @@
 //            channels of one head: each head is padded to whole groups with zeros, and stays so;
 //            constants [(2 setHeight - 1) * (2 setWidth - 1)][ceil(heads / 4)] biases, lane head % 4 of group head / 4,
 //            then one padded token, laid out as a pixel of the input.
-// Work       an invocation takes TILE_X queries of one head, loads each key and value once for all of them, and holds
+// Work       an invocation takes kTileX queries of one head, loads each key and value once for all of them, and holds
 //            queries and results in registers. kGroupLanes invocations take queries side by side; the other
 //            kShareLanes share out the keys of each and are merged in order, so the same input gives the same bits.
 //            Products, scores and sums are float32 in every precision: what float16 holds overflows none of them.
 // Memory     40 bytes an invocation: 10 KiB for 256. Next to none with kShareLanes == 1.
 // Needs      kPadding == 1 where windows hang over the map's end. Padded queries are not stored.
-// Macros     FP16, TEXEL (include/storage.glsl), TILE_X.
-// Dispatch   ceil(images * sets * heads * ceil(tokens of a set / TILE_X) / kGroupLanes) workgroups over x and y.
+// Macros     FP16, TEXEL (include/storage.glsl).
+// Dispatch   ceil(images * sets * heads * ceil(tokens of a set / kTileX) / kGroupLanes) workgroups over x and y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
-
-#ifndef TILE_X
-#define TILE_X 1
-#endif
+#include "include/tile.glsl"
 
 layout(constant_id = 2) const int kHeadGroups = 8;
 layout(constant_id = 3) const uint kWindows = 0u;
@@ -39,7 +36,7 @@ READS(1, loadConstants)
 WRITES(2, storeOutput)
 
 const float kLowest = -3.402823466e38;
-const int kTileGroups = TILE_X * kHeadGroups;
+const int kTileGroups = kTileX * kHeadGroups;
 const uint kShared = kShareLanes > 1u ? kInvocations : 1u;
 shared vec4 laneSums[2u * kShared];
 shared float laneLargest[kShared];
@@ -58,10 +55,10 @@ struct Token {
 
 // The queries of this invocation, and for each: the largest score so far, and the sums of exp(score - largest) and of
 // the values times that.
-Token queryTokens[TILE_X];
+Token queryTokens[kTileX];
 Element4 queries[kTileGroups];
-float largest[TILE_X];
-float weights[TILE_X];
+float largest[kTileX];
+float weights[kTileX];
 vec4 sums[kTileGroups];
 
 // After a roll, the last window has two parts that came from opposite ends of the map.
@@ -112,7 +109,7 @@ float loadBias(Token query, Token key, uint head) {
 float share(float x) { return x > -60.0 ? exp(x) : 0.0; }
 
 void beginQueries(Set set, uint firstQuery) {
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+    [[unroll]] for (int x = 0; x < kTileX; ++x) {
         const uint query = min(firstQuery + x, p.setHeight * p.setWidth - 1);
         queryTokens[x] = tokenAt(set, int(query / p.setWidth), int(query % p.setWidth));
         largest[x] = kLowest;
@@ -125,15 +122,15 @@ void beginQueries(Set set, uint firstQuery) {
 }
 
 void addKey(Set set, Token key) {
-    vec4 products[TILE_X];
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) products[x] = vec4(0.0);
+    vec4 products[kTileX];
+    [[unroll]] for (int x = 0; x < kTileX; ++x) products[x] = vec4(0.0);
     [[unroll]] for (int group = 0; group < kHeadGroups; ++group) {
         const vec4 value = vec4(loadGroup(key, 1, set.head, group));
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) products[x] += vec4(queries[x * kHeadGroups + group]) * value;
+        [[unroll]] for (int x = 0; x < kTileX; ++x) products[x] += vec4(queries[x * kHeadGroups + group]) * value;
     }
-    float before[TILE_X];  // what earlier sums are multiplied by
-    float now[TILE_X];     // what this value is multiplied by
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+    float before[kTileX];  // what earlier sums are multiplied by
+    float now[kTileX];     // what this value is multiplied by
+    [[unroll]] for (int x = 0; x < kTileX; ++x) {
         const vec4 product = products[x];
         float score = p.scale * ((product.x + product.y) + (product.z + product.w));
         bool isHidden = false;
@@ -150,7 +147,7 @@ void addKey(Set set, Token key) {
     }
     [[unroll]] for (int group = 0; group < kHeadGroups; ++group) {
         const vec4 value = vec4(loadGroup(key, 2, set.head, group));
-        [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+        [[unroll]] for (int x = 0; x < kTileX; ++x) {
             sums[x * kHeadGroups + group] = sums[x * kHeadGroups + group] * before[x] + value * now[x];
         }
     }
@@ -208,11 +205,11 @@ void storeQuery(Set set, int x) {
 }
 
 void main() {
-    const uint tokens = p.setHeight * p.setWidth, tiles = (tokens + TILE_X - 1) / TILE_X;
+    const uint tokens = p.setHeight * p.setWidth, tiles = (tokens + kTileX - 1) / kTileX;
     const uint setsPerImage = p.setsDown * p.setsAcross;
     const uint tile = flatWorkgroup() * kGroupLanes + groupLane();  // of all heads, sets and images
     const uint headIndex = tile / tiles, setIndex = headIndex / p.heads;
-    const uint firstQuery = (tile - headIndex * tiles) * TILE_X;
+    const uint firstQuery = (tile - headIndex * tiles) * kTileX;
     const bool isWorking = setIndex < p.images * setsPerImage;
     if (kShareLanes == 1u && !isWorking) return;
 
@@ -223,7 +220,7 @@ void main() {
         beginQueries(set, firstQuery);
         addKeys(set);
     }
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+    [[unroll]] for (int x = 0; x < kTileX; ++x) {
         if (kShareLanes > 1u) mergeLanes(x);
         const bool isStored = isWorking && shareLane() == 0 && firstQuery + x < tokens;
         if (isStored && !queryTokens[x].isPadding) storeQuery(set, x);

@@ -5,7 +5,7 @@
 //
 // Layouts    input, output [images][height][width][groups] of 4 channels; weights [1 + kernelH * kernelW][groups], row
 //            0 the bias; sums [images][partialsPerImage][groups] of float32, whatever the precision.
-// Tile       an invocation computes TILE_X columns x TILE_Y rows of one channel group and loads each input of their
+// Tile       an invocation computes kTileX columns x kTileY rows of one channel group and loads each input of their
 //            common window once. Kernel size and stride are specialization constants, so the window lies in registers:
 //            one row of it at a time, and the rows of the filter that meet it.
 // Squeeze    with kSqueeze == 1 each workgroup also adds up its outputs, activated, before they are rounded for
@@ -13,8 +13,8 @@
 //            tiles].
 // Needs      nothing to be divisible: outputs past the end are not stored; reads only input rows inside the image that
 //            the rows asked for need. Padding lanes of the output are written as zero.
-// Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
-// Dispatch   with tiles = ceil(outWidth / TILE_X) * ceil(rows / TILE_Y):
+// Macros     FP16, TEXEL (include/storage.glsl).
+// Dispatch   with tiles = ceil(outWidth / kTileX) * ceil(rows / kTileY):
 //            kSqueeze == 0: at least images * tiles * groups invocations, workgroups over x and y;
 //            kSqueeze == 1: [ceil(groups / kGroupLanes), ceil(tiles / kShareLanes), images] workgroups; y is the number
 //            of partials that this dispatch writes, from partialBegin on.
@@ -24,13 +24,7 @@
 #include "include/activation.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
-
-#ifndef TILE_X
-#define TILE_X 4
-#endif
-#ifndef TILE_Y
-#define TILE_Y 2
-#endif
+#include "include/tile.glsl"
 
 layout(constant_id = 2) const uint kActivation = 0u;
 layout(constant_id = 3) const uint kSqueeze = 0u;
@@ -49,8 +43,8 @@ layout(set = 0, binding = 3, std430) writeonly restrict buffer SumsBuffer { vec4
 // Array lengths are named: glslang takes two equal expressions of specialization constants for two types, and loses the
 // values of an array that is passed from one to the other.
 const int kTaps = kKernelH * kKernelW;
-const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
-const int kWindowH = (TILE_Y - 1) * kStrideH + kKernelH;
+const int kWindowW = (kTileX - 1) * kStrideW + kKernelW;
+const int kWindowH = (kTileY - 1) * kStrideH + kKernelH;
 const uint kReduced = kSqueeze == 1u ? kInvocations : 1u;
 shared vec4 invocationSums[kReduced];
 
@@ -59,19 +53,22 @@ struct Tile {
     uint column, row;  // of the first output
 };
 
-void addRow(Element4 window[kWindowW], Element4 weights[kTaps], int ky, int tileRow,
-            inout vec4 outputs[TILE_X * TILE_Y]) {
-    [[unroll]] for (int x = 0; x < TILE_X; ++x) {
+// Not handed to functions, since drivers take long to see through the copies.
+vec4 outputs[kTileSize];
+Element4 weights[kTaps];
+Element4 window[kWindowW];  // of one row of the input
+
+void addRow(int ky, int tileRow) {
+    [[unroll]] for (int x = 0; x < kTileX; ++x) {
         Element4 sum = Element4(0.0);
         [[unroll]] for (int kx = 0; kx < kKernelW; ++kx) {
             sum += window[x * kStrideW + kx] * weights[ky * kKernelW + kx];
         }
-        outputs[tileRow * TILE_X + x] += vec4(sum);
+        outputs[tileRow * kTileX + x] += vec4(sum);
     }
 }
 
-void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
-    Element4 weights[kTaps];
+void convolve(Tile tile) {
     const int firstRow = int(tile.row) * kStrideH - p.padTop;
     const int firstColumn = int(tile.column) * kStrideW - p.padLeft;
     // Rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not read
@@ -95,16 +92,15 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
         const int row = firstRow + r;
         const bool rowInside = row >= 0 && row < int(p.inHeight);
         const int rowBegin = imageBegin + clamp(row, 0, lastRow) * rowGroups;
-        Element4 window[kWindowW];
         [[unroll]] for (int c = 0; c < kWindowW; ++c) {
             const int column = firstColumn + c;
             const bool inside = rowInside && column >= 0 && column < int(p.inWidth);
             const Element4 value = loadInput(rowBegin + columns[c]);
             window[c] = inside ? value : Element4(0.0);
         }
-        [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+        [[unroll]] for (int y = 0; y < kTileY; ++y) {
             const int ky = r - y * kStrideH;
-            if (ky >= 0 && ky < kKernelH) addRow(window, weights, ky, y, outputs);
+            if (ky >= 0 && ky < kKernelH) addRow(ky, y);
         }
     }
 }
@@ -112,9 +108,8 @@ void convolve(Tile tile, inout vec4 outputs[TILE_X * TILE_Y]) {
 // Returns the sum of what it stores.
 vec4 computeTile(Tile tile) {
     const vec4 bias = vec4(loadWeights(int(tile.group)));
-    vec4 outputs[TILE_X * TILE_Y];
-    [[unroll]] for (int i = 0; i < TILE_X * TILE_Y; ++i) outputs[i] = bias;
-    convolve(tile, outputs);
+    [[unroll]] for (int i = 0; i < kTileSize; ++i) outputs[i] = bias;
+    convolve(tile);
 
     // The first output is always inside. It is stored again in the place of those that are not, which costs less than a
     // branch around each.
@@ -122,11 +117,11 @@ vec4 computeTile(Tile tile) {
     const int firstIndex = int(firstPixel * p.groups + tile.group) + p.outBase;
     const vec4 first = keepChannels(activate(outputs[0], kActivation), tile.group, p.channels);
     vec4 sum = vec4(0.0);
-    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
-        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+    [[unroll]] for (uint y = 0; y < kTileY; ++y) {
+        [[unroll]] for (uint x = 0; x < kTileX; ++x) {
             const bool inside = tile.row + y < p.rowBegin + p.rows && tile.column + x < p.outWidth;
             const int index = firstIndex + int((y * p.outWidth + x) * p.groups);
-            const vec4 value = keepChannels(activate(outputs[y * TILE_X + x], kActivation), tile.group, p.channels);
+            const vec4 value = keepChannels(activate(outputs[y * kTileX + x], kActivation), tile.group, p.channels);
             storeOutput(inside ? index : firstIndex, inside ? value : first);
             sum += inside ? value : vec4(0.0);
         }
@@ -145,8 +140,8 @@ void reduceSums(vec4 sum, uint group, uint image) {
 }
 
 void main() {
-    const uint columnTiles = (p.outWidth + TILE_X - 1) / TILE_X;
-    const uint tiles = columnTiles * ((p.rows + TILE_Y - 1) / TILE_Y);
+    const uint columnTiles = (p.outWidth + kTileX - 1) / kTileX;
+    const uint tiles = columnTiles * ((p.rows + kTileY - 1) / kTileY);
     uint group, tile, image;
     if (kSqueeze == 1u) {
         group = gl_WorkGroupID.x * kGroupLanes + groupLane();
@@ -161,8 +156,8 @@ void main() {
     vec4 sum = vec4(0.0);
     if (group < p.groups && tile < tiles && image < p.images) {
         const uint tileRow = tile / columnTiles;
-        sum = computeTile(Tile(group, p.imageBegin + image, (tile - tileRow * columnTiles) * TILE_X,
-                               p.rowBegin + tileRow * TILE_Y));
+        sum = computeTile(Tile(group, p.imageBegin + image, (tile - tileRow * columnTiles) * kTileX,
+                               p.rowBegin + tileRow * kTileY));
     }
     if (kSqueeze == 1u) reduceSums(sum, group, p.imageBegin + image);
 }

@@ -9,16 +9,16 @@
 // Layouts    input, residual, output [images][height][width][groups] of 4 channels; weights of the first convolution
 //            and of the projection as conv2d's and pointwise's, those between as depthwise's; sums
 //            [images][partialsPerImage][groups] of float32, whatever the precision.
-// Work       a workgroup computes TILE_X columns x TILE_Y rows of one image; without projection kGroupLanes channel
+// Work       a workgroup computes kTileX columns x kTileY rows of one image; without projection kGroupLanes channel
 //            groups of them, with it all output channels from slices of kGroupLanes hidden groups, one after another.
 //            An invocation then sums 4 pixels of up to kProject output groups in registers. Float16 rounds neither
 //            hidden maps nor sums, only what the projection reads.
-// Memory     16 * kGroupLanes * (kWindowW * kWindowH + TILE_X * TILE_Y with projection) bytes of shared memory; with
+// Memory     16 * kGroupLanes * (kWindowW * kWindowH + kTileX * kTileY with projection) bytes of shared memory; with
 //            kSqueeze 16 * invocations instead of the second term.
-// Needs      kGroupLanes even; 4 divides TILE_X; TILE_X * TILE_Y / 4 divides the invocations. Nothing else has to be
+// Needs      kGroupLanes even; 4 divides kTileX; kTileX * kTileY / 4 divides the invocations. Nothing else has to be
 //            divisible. Reads only input rows that the rows asked for need. Padding lanes of the output are zero.
-// Macros     FP16 (include/storage.glsl), TILE_X, TILE_Y.
-// Dispatch   images * tiles workgroups over x and y, tiles = ceil(outWidth / TILE_X) * ceil(rows / TILE_Y); without
+// Macros     FP16 (include/storage.glsl).
+// Dispatch   images * tiles workgroups over x and y, tiles = ceil(outWidth / kTileX) * ceil(rows / kTileY); without
 //            projection times ceil(hiddenGroups / kGroupLanes). A tile's partial is partialBegin + its index.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -26,13 +26,7 @@
 #include "include/activation.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
-
-#ifndef TILE_X
-#define TILE_X 8
-#endif
-#ifndef TILE_Y
-#define TILE_Y 4
-#endif
+#include "include/tile.glsl"
 
 #include "include/inverted_residual.glsl"
 
@@ -97,7 +91,7 @@ void computeHidden(Tile tile, int sliceBegin, int lane, int pixel) {
 
 // Four columns of one row of the depthwise convolution, one group.
 void convolveStrip(int strip, int group, inout vec4 sums[kStrip]) {
-    const int row = strip * kStrip / TILE_X, column = strip * kStrip % TILE_X;
+    const int row = strip * kStrip / kTileX, column = strip * kStrip % kTileX;
     [[unroll]] for (int ky = 0; ky < kKernelH; ++ky) {
         const int begin = (row * kStrideH + ky) * kWindowW + column * kStrideW;
         vec4 window[kStripWindow];
@@ -113,13 +107,13 @@ void convolveStrip(int strip, int group, inout vec4 sums[kStrip]) {
 }
 
 bool isStored(Tile tile, int pixel) {
-    return tile.row + pixel / TILE_X < int(p.rowBegin + p.rows) && tile.column + pixel % TILE_X < int(p.outWidth);
+    return tile.row + pixel / kTileX < int(p.rowBegin + p.rows) && tile.column + pixel % kTileX < int(p.outWidth);
 }
 
 // Index of an output group, but for the binding's base.
 int outputIndex(Tile tile, int pixel, int group) {
-    const int row = tile.image * int(p.outHeight) + tile.row + pixel / TILE_X;
-    return (row * int(p.outWidth) + tile.column + pixel % TILE_X) * int(p.outGroups) + group;
+    const int row = tile.image * int(p.outHeight) + tile.row + pixel / kTileX;
+    return (row * int(p.outWidth) + tile.column + pixel % kTileX) * int(p.outGroups) + group;
 }
 
 // This invocation's strips of one slice, for the projection or stored. Returns the sum of what it stores.
@@ -193,7 +187,7 @@ void storeProjection(Tile tile) {
 }
 
 void main() {
-    const uint tiles = ((p.outWidth + TILE_X - 1) / TILE_X) * ((p.rows + TILE_Y - 1) / TILE_Y);
+    const uint tiles = ((p.outWidth + kTileX - 1) / kTileX) * ((p.rows + kTileY - 1) / kTileY);
     const uint slices = kProject > 0u ? 1u : (p.hiddenGroups + kGroupLanes - 1) / kGroupLanes;
     const uint tileOfAll = flatWorkgroup() / slices;
     if (tileOfAll >= p.images * tiles) return;  // all invocations of the workgroup

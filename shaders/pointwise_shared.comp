@@ -1,28 +1,22 @@
 // pointwise by shared-memory tiles: what pointwise.comp computes, for GPUs whose loads are what binds.
 //
-// Work       a workgroup computes kShareLanes * TILE_X pixels x kGroupLanes * TILE_Y channel groups. It loads slabs of
-//            kSlab input groups once, for all of its invocations, each of which keeps TILE_X x TILE_Y sums in registers:
+// Work       a workgroup computes kShareLanes * kTileX pixels x kGroupLanes * kTileY channel groups. It loads slabs of
+//            kSlab input groups once, for all of its invocations, each of which keeps kTileX x kTileY sums in registers:
 //            of pixels kShareLanes apart and groups kGroupLanes apart, so that neighbours read and write neighbours.
 //            Sums are added up in the order of pointwise.comp: the bits are the same.
 // Memory     16 bytes (float16: 8) * kSlab * (pixels + 4 * groups) of the workgroup: 8 KiB for 64 x 16.
-// Macros     FP16, TEXEL (include/storage.glsl), TILE_X, TILE_Y.
-// Dispatch   images * tilesPerImage * ceil(outGroups / (kGroupLanes * TILE_Y)) workgroups over x and y, where a tile of
+// Macros     FP16, TEXEL (include/storage.glsl).
+// Dispatch   images * tilesPerImage * ceil(outGroups / (kGroupLanes * kTileY)) workgroups over x and y, where a tile of
 //            tilesPerImage has the workgroup's pixels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
 #include "include/pointwise.glsl"
-
-#ifndef TILE_X
-#define TILE_X 4
-#endif
-#ifndef TILE_Y
-#define TILE_Y 2
-#endif
+#include "include/tile.glsl"
 
 const uint kSlab = 4u;
-const uint kPixels = kShareLanes * TILE_X;
-const uint kGroups = kGroupLanes * TILE_Y;
+const uint kPixels = kShareLanes * kTileX;
+const uint kGroups = kGroupLanes * kTileY;
 shared Element4 slabInputs[kSlab * kPixels];         // [group][pixel]
 shared Element4 slabWeights[4u * kSlab * kGroups];   // [row][output group]
 
@@ -32,9 +26,9 @@ struct Tile {
 };
 
 // This invocation's sums, and for kNorm those of include/window_norm.glsl, of each pixel.
-vec4 sums[TILE_X * TILE_Y];
-float pivots[TILE_X];
-vec2 moments[TILE_X];
+vec4 sums[kTileSize];
+float pivots[kTileX];
+vec2 moments[kTileX];
 
 uint pixelOf(Tile tile, uint x) { return tile.firstPixel + x * kShareLanes + shareLane(); }
 uint groupOf(Tile tile, uint y) { return tile.firstGroup + y * kGroupLanes + groupLane(); }
@@ -65,35 +59,35 @@ void loadSlab(Tile tile, uint firstGroup) {
 }
 
 void multiplyGroup(uint firstGroup, uint group) {
-    Element4 values[TILE_X];
-    float scales[TILE_X];
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+    Element4 values[kTileX];
+    float scales[kTileX];
+    [[unroll]] for (uint x = 0; x < kTileX; ++x) {
         values[x] = slabInputs[group * kPixels + x * kShareLanes + shareLane()];
         if (kNorm == 1u) values[x] = normed(values[x], pivots[x], int(firstGroup + group), moments[x], scales[x]);
     }
-    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
+    [[unroll]] for (uint y = 0; y < kTileY; ++y) {
         Element4 rows[4];
         [[unroll]] for (uint row = 0; row < 4u; ++row) {
             rows[row] = slabWeights[(4u * group + row) * kGroups + y * kGroupLanes + groupLane()];
         }
-        [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
-            if (kNorm == 1u) accumulateScaled(sums[x * TILE_Y + y], values[x], scales[x], rows);
-            else accumulate(sums[x * TILE_Y + y], values[x], rows);
+        [[unroll]] for (uint x = 0; x < kTileX; ++x) {
+            if (kNorm == 1u) accumulateScaled(sums[x * kTileY + y], values[x], scales[x], rows);
+            else accumulate(sums[x * kTileY + y], values[x], rows);
         }
     }
 }
 
 void storeTile(Tile tile) {
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+    [[unroll]] for (uint x = 0; x < kTileX; ++x) {
         const uint pixel = pixelOf(tile, x);
         const float scale = deviationScale(moments[x]);
-        [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
+        [[unroll]] for (uint y = 0; y < kTileY; ++y) {
             const uint group = groupOf(tile, y);
             if (pixel >= p.pixelsPerImage || group >= p.outGroups) continue;
             const uint inBatch = p.pixelBegin + tile.image * p.pixelsPerImage + pixel;
             const int index = int(inBatch * p.outGroups + group);
             const vec4 bias = vec4(loadWeights(weightsOf(group)));
-            storeOutput(index + p.outBase, finish(sums[x * TILE_Y + y], scale, bias, index, group));
+            storeOutput(index + p.outBase, finish(sums[x * kTileY + y], scale, bias, index, group));
         }
     }
 }
@@ -105,10 +99,10 @@ void main() {
     const uint image = pixelTile / p.tilesPerImage;
     const Tile tile = Tile(image, (pixelTile - image * p.tilesPerImage) * kPixels,
                            (flatWorkgroup() - pixelTile * channelTiles) * kGroups);
-    [[unroll]] for (uint x = 0; x < TILE_X; ++x) {
+    [[unroll]] for (uint x = 0; x < kTileX; ++x) {
         moments[x] = vec2(0.0);
         pivots[x] = kNorm == 1u ? pivotOf(loadInput(inputOf(tile, pixelOf(tile, x)))) : 0.0;
-        [[unroll]] for (uint y = 0; y < TILE_Y; ++y) sums[x * TILE_Y + y] = vec4(0.0);
+        [[unroll]] for (uint y = 0; y < kTileY; ++y) sums[x * kTileY + y] = vec4(0.0);
     }
     for (uint firstGroup = 0; firstGroup < p.inGroups; firstGroup += kSlab) {
         loadSlab(tile, firstGroup);

@@ -5,27 +5,24 @@
 //
 // Layouts    input [images][pixelsPerImage][input groups] of 4 channels; output [images][output groups];
 //            weights [output groups][1 + 4 * input groups] of 4 output channels, element 0 the bias.
-// Work       a workgroup computes kGroupLanes * TILE_Y output groups of an image, and all means for itself. The input
+// Work       a workgroup computes kGroupLanes * kTileY output groups of an image, and all means for itself. The input
 //            groups are taken in chunks of one an invocation. The pixels of each are shared by as many invocations as
 //            there are to spare; then each output is shared by kShareLanes, every one of which takes every so-manieth
 //            input group. Partial sums are added up in order, so the same input gives the same bits. Arithmetic is
 //            float32 in every precision.
-// Tile       an invocation adds up for TILE_Y adjacent output groups, so that each mean is read once for all of them.
+// Tile       an invocation adds up for kTileY adjacent output groups, so that each mean is read once for all of them.
 // Memory     2 * workgroup size * 16 bytes.
 // Needs      nothing to be divisible: output groups past the end are loaded clamped and not stored. Padding lanes of
 //            the input are zero or meet zero weights; padding lanes of the output are written as zero.
-// Macros     FP16, TEXEL (include/storage.glsl), TILE_Y.
-// Dispatch   [ceil(outGroups / (kGroupLanes * TILE_Y)), images, 1] workgroups.
+// Macros     FP16, TEXEL (include/storage.glsl).
+// Dispatch   [ceil(outGroups / (kGroupLanes * kTileY)), images, 1] workgroups.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "include/storage.glsl"
 #include "include/activation.glsl"
 #include "include/index.glsl"
 #include "include/params.h"
-
-#ifndef TILE_Y
-#define TILE_Y 1
-#endif
+#include "include/tile.glsl"
 
 layout(constant_id = 2) const uint kActivation = 0u;
 
@@ -67,11 +64,11 @@ void computeMeans(uint image, uint begin, uint count) {
 }
 
 // The products of this invocation's part of a chunk.
-void multiplyChunk(uint begin, uint count, int rows[TILE_Y], inout vec4 sums[TILE_Y]) {
+void multiplyChunk(uint begin, uint count, int rows[kTileY], inout vec4 sums[kTileY]) {
     for (uint i = part(); i < count; i += kShareLanes) {
         const vec4 mean = means[i];
         const int column = 1 + 4 * int(begin + i);
-        [[unroll]] for (int y = 0; y < TILE_Y; ++y) {
+        [[unroll]] for (int y = 0; y < kTileY; ++y) {
             const int weights = rows[y] + column;
             sums[y] += mean.x * vec4(loadWeights(weights));
             sums[y] += mean.y * vec4(loadWeights(weights + 1));
@@ -96,12 +93,12 @@ void storeSum(uint image, uint group, vec4 partSum) {
 
 void main() {
     const uint image = p.imageBegin + gl_WorkGroupID.y;
-    const uint firstGroup = gl_WorkGroupID.x * kGroupLanes * TILE_Y;
+    const uint firstGroup = gl_WorkGroupID.x * kGroupLanes * kTileY;
     const uint lane = gl_LocalInvocationIndex / kShareLanes;
-    int rows[TILE_Y];
-    vec4 sums[TILE_Y];
-    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
-        rows[y] = weightRow(firstGroup + lane * TILE_Y + y);
+    int rows[kTileY];
+    vec4 sums[kTileY];
+    [[unroll]] for (uint y = 0; y < kTileY; ++y) {
+        rows[y] = weightRow(firstGroup + lane * kTileY + y);
         sums[y] = vec4(0.0);
     }
     for (uint begin = 0; begin < p.inGroups; begin += kInvocations) {
@@ -109,7 +106,7 @@ void main() {
         computeMeans(image, begin, count);
         multiplyChunk(begin, count, rows, sums);
     }
-    [[unroll]] for (uint y = 0; y < TILE_Y; ++y) {
-        storeSum(image, firstGroup + gl_LocalInvocationIndex * TILE_Y + y, sums[y]);
+    [[unroll]] for (uint y = 0; y < kTileY; ++y) {
+        storeSum(image, firstGroup + gl_LocalInvocationIndex * kTileY + y, sums[y]);
     }
 }

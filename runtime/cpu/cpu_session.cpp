@@ -51,6 +51,7 @@ class CpuSession final : public Session {
 
     Shape input_;  // of the whole batch
     PreprocessSpec preprocess_;
+    std::unique_ptr<Preprocessing> preprocessing_;  // for pictures of the last one's size
     std::vector<OutputSlice> outputs_;
     uint64_t outputBytes_ = 0, deviceBytes_ = 0;
 
@@ -184,9 +185,13 @@ void CpuSession::fillInput(const HostInput& input, size_t index) {
         cpu::forEach(workers, bands, [=](size_t band) { compute(height * band / bands, height * (band + 1) / bands); });
     };
     if (input.tensor.empty()) {
-        const Preprocessing picture(preprocess_, input.pictures[index], image.w, image.h, image.c);
+        const PixelView& picture = input.pictures[index];
+        if (!preprocessing_ || !preprocessing_->fits(picture))
+            preprocessing_ =
+                std::make_unique<Preprocessing>(preprocess_, picture.width, picture.height, image.w, image.h, image.c);
         forEachBand([&](size_t begin, size_t end) {
-            picture.computeRows(static_cast<int>(begin), static_cast<int>(end), {inputData_, elements});
+            preprocessing_->computeRows(picture, static_cast<int>(begin), static_cast<int>(end),
+                                        {inputData_, elements});
         });
     } else {
         const float* const planes = input.tensor.data() + index * elements;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "runtime/image/resample.h"
@@ -10,7 +11,7 @@
 namespace dunlin {
 namespace {
 
-constexpr int kColours = 3;
+constexpr size_t kColours = 3;
 // No resized side is larger, so that sums of coordinates stay within an int. Reached only by aspect ratios over a
 // million.
 constexpr double kMaxResizedSide = 1 << 30;
@@ -31,6 +32,7 @@ double filterSupport(Interpolation interpolation) {
 // The weights of one axis: output `begin + i` is the sum of taps(i) over the source's elements from first[i] on.
 struct AxisFilter {
     int begin = 0;          // first output that lies in the resized source; those before it are padding
+    bool isCopy = false;    // each output is one element of the source, and they follow one another
     int tapsPerOutput = 0;  // of the widest output; others are filled up with zeros past count[i]
     std::vector<int> first, count;
     std::vector<int32_t> weights;
@@ -56,6 +58,19 @@ void fillTaps(Interpolation interpolation, double centre, double filterScale, in
     }
 }
 
+// Outputs that are the source's elements from `first` on.
+AxisFilter copyOf(int begin, int first, size_t outputs) {
+    AxisFilter axis;
+    axis.begin = begin;
+    axis.isCopy = true;
+    axis.tapsPerOutput = 1;
+    axis.first.resize(outputs);
+    std::iota(axis.first.begin(), axis.first.end(), first);
+    axis.count.assign(outputs, 1);
+    axis.weights.assign(outputs, 1 << kCoefficientBits);
+    return axis;
+}
+
 // Outputs [crop, crop + outSize) of a resize from sourceSize to resizedSize, as far as they exist.
 AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resizedSize, int crop, int outSize) {
     const double scale = static_cast<double>(sourceSize) / resizedSize;
@@ -66,6 +81,7 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
     axis.begin = std::max(0, -crop);
     const int end = std::min(outSize, resizedSize - crop);
     const size_t outputs = static_cast<size_t>(std::max(0, end - axis.begin));
+    if (sourceSize == resizedSize) return copyOf(axis.begin, crop + axis.begin, outputs);
     axis.tapsPerOutput = std::min(sourceSize, static_cast<int>(std::ceil(support)) * 2 + 1);
     axis.first.resize(outputs);
     axis.count.resize(outputs);
@@ -85,42 +101,65 @@ AxisFilter makeAxisFilter(Interpolation interpolation, int sourceSize, int resiz
     return axis;
 }
 
+int16_t highPart(int32_t weight) {
+    return static_cast<int16_t>(weight >> kLowBits);
+}
+int16_t lowPart(int32_t weight) {
+    return static_cast<int16_t>(weight & ((1 << kLowBits) - 1));
+}
+
 // An axis' weights as resizeRow() takes them. Where the taps of an output would reach past the source's row, they begin
 // earlier, with zeros.
 class RowFilter {
   public:
-    RowFilter(const AxisFilter& axis, int sourceSize) : sourceSize_(static_cast<size_t>(sourceSize)) {
+    RowFilter(const AxisFilter& axis, int sourceSize)
+        : sourceSize_(static_cast<size_t>(sourceSize)), outputs_(axis.first.size()), isCopy_(axis.isCopy) {
         const int largest = axis.count.empty() ? 1 : *std::ranges::max_element(axis.count);
-        taps_ = (static_cast<size_t>(std::max(largest, 1)) + kTapsAStep - 1) / kTapsAStep * kTapsAStep;
-        weights_.resize(axis.first.size() * taps_ * kPixelBytes);
-        const int last = isPadded() ? 0 : sourceSize - static_cast<int>(taps_);
-        for (size_t i = 0; i < axis.first.size(); ++i) {
-            first_.push_back(std::min(axis.first[i], last));
+        steps_ = (static_cast<size_t>(std::max(largest, 1)) + kTapsAStep - 1) / kTapsAStep;
+        weights_.resize((outputs_ + kOutputsAStep - 1) / kOutputsAStep * steps_);
+        const int last = isPadded() ? 0 : sourceSize - static_cast<int>(steps_ * kTapsAStep);
+        for (size_t i = 0; i < outputs_; ++i) {
+            first_.push_back(isCopy_ ? axis.first[i] : std::min(axis.first[i], last));
             const auto shift = static_cast<size_t>(axis.first[i] - first_.back());
-            int32_t* const weights = weights_.data() + (i * taps_ + shift) * kPixelBytes;
-            const int32_t* const taps = axis.taps(static_cast<int>(i));
-            for (size_t w = 0; w < static_cast<size_t>(axis.count[i]) * kPixelBytes; ++w)
-                weights[w] = taps[w / kPixelBytes];
+            for (size_t tap = 0; tap < static_cast<size_t>(axis.count[i]); ++tap)
+                setWeight(i, shift + tap, axis.taps(static_cast<int>(i))[tap]);
         }
+        if (outputs_ % kOutputsAStep != 0) first_.push_back(first_.back());
     }
 
-    size_t outputs() const { return first_.size(); }
+    size_t outputs() const { return outputs_; }
     // Pixels of scratch, zeros at first, that resize() needs for rows shorter than the taps.
-    size_t scratchPixels() const { return isPadded() ? taps_ : 0; }
+    size_t scratchPixels() const { return isPadded() ? steps_ * kTapsAStep : 0; }
+    // Where the outputs are the source's own pixels, as they lie there; else null.
+    const uint8_t* find(const uint8_t* source) const {
+        return isCopy_ && !first_.empty() ? source + static_cast<size_t>(first_[0]) * kPixelBytes : nullptr;
+    }
 
-    void resize(const uint8_t* source, std::span<uint8_t> scratch, int32_t* out) const {
+    void resize(const uint8_t* source, std::span<uint8_t> scratch, uint8_t* out) const {
         if (isPadded()) {
             std::copy_n(source, sourceSize_ * kPixelBytes, scratch.data());
             source = scratch.data();
         }
-        resizeRow({first_.data(), first_.size(), taps_, weights_.data()}, source, out);
+        resizeRow({first_.data(), outputs_, steps_, weights_.data()}, source, out);
     }
 
   private:
-    bool isPadded() const { return taps_ > sourceSize_; }
+    bool isPadded() const { return !isCopy_ && steps_ * kTapsAStep > sourceSize_; }
+    void setWeight(size_t output, size_t tap, int32_t weight) {
+        RowTaps::Weights& weights = weights_[output / kOutputsAStep * steps_ + tap / kTapsAStep];
+        for (size_t byte = 0; byte < kPixelBytes; ++byte) {
+            const auto set = [&](RowTaps::Weights::Part& part, int16_t value) {
+                part.pair[tap % kTapsAStep / 2][output % kOutputsAStep][byte][tap % 2] = value;
+            };
+            set(weights.high, highPart(weight));
+            set(weights.low, lowPart(weight));
+        }
+    }
 
-    size_t sourceSize_, taps_;
-    std::vector<int32_t> first_, weights_;
+    size_t sourceSize_, outputs_, steps_;
+    bool isCopy_;
+    std::vector<int32_t> first_;
+    std::vector<RowTaps::Weights> weights_;
 };
 
 // The horizontally resized rows that the vertical filter still needs: computed once each, in order, in a ring.
@@ -130,53 +169,41 @@ class RowRing {
         : horizontal_(horizontal),
           source_(source),
           ringRows_(rows),
-          rowInts_(horizontal.outputs() * kPixelBytes),
-          ring_(rowInts_ * static_cast<size_t>(rows)),
+          rowBytes_((horizontal.outputs() + kOutputsAStep - 1) / kOutputsAStep * kOutputsAStep * kPixelBytes),
+          ring_(rowBytes_ * static_cast<size_t>(rows)),
           scratch_(horizontal.scratchPixels() * kPixelBytes) {}
 
     // Rows [first, first + count) may be asked for until the next call; `first` never goes back.
     void advanceTo(int first, int count) {
         for (next_ = std::max(next_, first); next_ < first + count; ++next_)
-            horizontal_.resize(source_.pixels + static_cast<size_t>(next_) * source_.rowBytes, scratch_,
-                               ring_.data() + slot(next_));
+            if (!horizontal_.find(sourceRow(next_)))
+                horizontal_.resize(sourceRow(next_), scratch_, ring_.data() + slot(next_));
     }
-    const int32_t* row(int y) const { return ring_.data() + slot(y); }
+    const uint8_t* row(int y) const {
+        const uint8_t* const found = horizontal_.find(sourceRow(y));
+        return found ? found : ring_.data() + slot(y);
+    }
 
   private:
-    size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowInts_; }
+    const uint8_t* sourceRow(int y) const { return source_.pixels + static_cast<size_t>(y) * source_.rowBytes; }
+    size_t slot(int y) const { return static_cast<size_t>(y % ringRows_) * rowBytes_; }
 
     const RowFilter& horizontal_;
     const PixelView& source_;
     int ringRows_;
     int next_ = 0;  // first row not yet computed
-    size_t rowInts_;
-    std::vector<int32_t> ring_;
-    std::vector<uint8_t> scratch_;
+    size_t rowBytes_;
+    std::vector<uint8_t> ring_, scratch_;
 };
 
-// Every byte's normalised value, by output channel.
-using NormalisedValues = std::array<std::array<float, 256>, kColours>;
-
-NormalisedValues normalisedValues(const PreprocessSpec& spec) {
-    NormalisedValues values;
+// (byte / 255 - mean) / deviation.
+Normalisation normalisationOf(const PreprocessSpec& spec) {
+    Normalisation normalisation = {.shift = {}, .scale = {}, .swapRedBlue = spec.swapRedBlue};
     for (size_t c = 0; c < kColours; ++c) {
-        for (size_t v = 0; v < 256; ++v) {
-            values[c][v] = (static_cast<float>(v) / 255.0f - spec.mean[c]) / spec.deviation[c];
-        }
+        normalisation.shift[c] = static_cast<float>(255.0 * static_cast<double>(spec.mean[c]));
+        normalisation.scale[c] = static_cast<float>(1 / (255.0 * static_cast<double>(spec.deviation[c])));
     }
-    return values;
-}
-
-// A row of pixels from colours in 0..255.
-void normaliseRow(const NormalisedValues& values, bool swapRedBlue, std::span<const int32_t> colours, size_t channels,
-                  float* out) {
-    const size_t first = swapRedBlue ? 2 : 0, last = 2 - first;
-    for (size_t at = 0; at < colours.size(); at += kPixelBytes, out += channels) {
-        out[0] = values[0][static_cast<size_t>(colours[at + first])];
-        out[1] = values[1][static_cast<size_t>(colours[at + 1])];
-        out[2] = values[2][static_cast<size_t>(colours[at + last])];
-        for (size_t c = kColours; c < channels; ++c) out[c] = 0.0f;
-    }
+    return normalisation;
 }
 
 }  // namespace
@@ -223,55 +250,66 @@ ResizeGeometry resizeGeometry(const PreprocessSpec& spec, int sourceWidth, int s
 
 struct Preprocessing::Filters {
     AxisFilter vertical;
-    int left;  // outputs of a row before the first that lies in the source
+    size_t left;  // outputs of a row before the first that lies in the source
     RowFilter horizontal;
-    NormalisedValues values;
+    Normalisation normalisation;
 };
 
-Preprocessing::Preprocessing(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight,
+Preprocessing::Preprocessing(const PreprocessSpec& spec, int sourceWidth, int sourceHeight, int outWidth, int outHeight,
                              int channels)
-    : source_(source),
+    : sourceWidth_(sourceWidth),
+      sourceHeight_(sourceHeight),
       outWidth_(static_cast<size_t>(outWidth)),
       outHeight_(outHeight),
-      channels_(static_cast<size_t>(channels)),
-      swapRedBlue_(spec.swapRedBlue) {
-    assert(channels >= kColours);
-    const ResizeGeometry geometry = resizeGeometry(spec, source.width, source.height, outWidth, outHeight);
+      channels_(static_cast<size_t>(channels)) {
+    assert(channels_ >= kColours);
+    const ResizeGeometry geometry = resizeGeometry(spec, sourceWidth, sourceHeight, outWidth, outHeight);
     const AxisFilter horizontal =
-        makeAxisFilter(spec.interpolation, source.width, geometry.resizedWidth, geometry.cropX, outWidth);
+        makeAxisFilter(spec.interpolation, sourceWidth, geometry.resizedWidth, geometry.cropX, outWidth);
     filters_ = std::make_unique<Filters>(
-        Filters{makeAxisFilter(spec.interpolation, source.height, geometry.resizedHeight, geometry.cropY, outHeight),
-                horizontal.begin, RowFilter(horizontal, source.width), normalisedValues(spec)});
+        Filters{makeAxisFilter(spec.interpolation, sourceHeight, geometry.resizedHeight, geometry.cropY, outHeight),
+                static_cast<size_t>(horizontal.begin), RowFilter(horizontal, sourceWidth), normalisationOf(spec)});
 }
 
 Preprocessing::~Preprocessing() = default;
 
-void Preprocessing::computeRows(int begin, int end, std::span<float> out) const {
+void Preprocessing::computeRows(const PixelView& source, int begin, int end, std::span<float> out) const {
     const size_t rowFloats = outWidth_ * channels_;
+    assert(fits(source));
     assert(0 <= begin && end <= outHeight_ && out.size() == rowFloats * static_cast<size_t>(outHeight_));
-    const auto& [vertical, left, horizontal, values] = *filters_;
-    RowRing rows(horizontal, source_, vertical.tapsPerOutput);
-    std::vector<int32_t> colours(outWidth_ * kPixelBytes);  // zeros beside the source
-    std::vector<const int32_t*> sources(static_cast<size_t>(vertical.tapsPerOutput));
+    const auto& [vertical, left, horizontal, normalisation] = *filters_;
+    RowRing rows(horizontal, source, vertical.tapsPerOutput);
+    std::vector<RowPairWeights> weights;
+    std::vector<const uint8_t*> sources;
     for (int y = begin; y < end; ++y) {
+        float* const row = out.data() + static_cast<size_t>(y) * rowFloats;
         const int i = y - vertical.begin;
-        int32_t* const inside = colours.data() + static_cast<size_t>(left) * kPixelBytes;
         if (i < 0 || i >= vertical.outputs()) {
-            std::ranges::fill(colours, 0);
-        } else {
-            const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
-            rows.advanceTo(first, count);
-            for (int tap = 0; tap < count; ++tap) sources[static_cast<size_t>(tap)] = rows.row(first + tap);
-            addRows({vertical.taps(i), static_cast<size_t>(count)}, sources.data(), horizontal.outputs() * kPixelBytes,
-                    inside);
+            fillRow(0, outWidth_, normalisation, channels_, row);
+            continue;
         }
-        normaliseRow(values, swapRedBlue_, colours, channels_, out.data() + static_cast<size_t>(y) * rowFloats);
+        const int first = vertical.first[static_cast<size_t>(i)], count = vertical.count[static_cast<size_t>(i)];
+        rows.advanceTo(first, count);
+        weights.clear();
+        sources.clear();
+        for (int tap = 0; tap < count; tap += 2) {  // an odd one with itself, weighted with zero
+            const bool isPair = tap + 1 < count;
+            const int32_t a = vertical.taps(i)[tap], b = isPair ? vertical.taps(i)[tap + 1] : 0;
+            weights.push_back({{highPart(a), highPart(b)}, {lowPart(a), lowPart(b)}});
+            sources.push_back(rows.row(first + tap));
+            sources.push_back(rows.row(first + tap + (isPair ? 1 : 0)));
+        }
+        const size_t inside = left + horizontal.outputs();
+        fillRow(0, left, normalisation, channels_, row);
+        addRows(weights, sources.data(), horizontal.outputs(), normalisation, channels_, row + left * channels_);
+        fillRow(0, outWidth_ - inside, normalisation, channels_, row + inside * channels_);
     }
 }
 
 void preprocess(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels,
                 std::span<float> out) {
-    Preprocessing(spec, source, outWidth, outHeight, channels).computeRows(0, outHeight, out);
+    Preprocessing(spec, source.width, source.height, outWidth, outHeight, channels)
+        .computeRows(source, 0, outHeight, out);
 }
 
 }  // namespace dunlin

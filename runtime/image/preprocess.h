@@ -44,26 +44,29 @@ struct PixelView {
     size_t rowBytes = 0;
 };
 
-// One image's way into a network, row by row: threads may compute different rows at once. The rows do not depend on who
-// computes them. Borrows the picture.
+// The way into a network of pictures of one size, row by row: threads may compute different rows at once. The rows do
+// not depend on who computes them.
 class Preprocessing {
   public:
-    Preprocessing(const PreprocessSpec& spec, const PixelView& source, int outWidth, int outHeight, int channels);
+    Preprocessing(const PreprocessSpec& spec, int sourceWidth, int sourceHeight, int outWidth, int outHeight,
+                  int channels);
     ~Preprocessing();
     Preprocessing(const Preprocessing&) = delete;
     Preprocessing& operator=(const Preprocessing&) = delete;
 
+    // Whether the picture has the size.
+    bool fits(const PixelView& source) const { return source.width == sourceWidth_ && source.height == sourceHeight_; }
+
     // Rows [begin, end) of the whole image `out`, as preprocess() gives them.
-    void computeRows(int begin, int end, std::span<float> out) const;
+    void computeRows(const PixelView& source, int begin, int end, std::span<float> out) const;
 
   private:
     struct Filters;
 
-    PixelView source_;
+    int sourceWidth_, sourceHeight_;
     size_t outWidth_;
     [[maybe_unused]] int outHeight_;  // for assertions
     size_t channels_;
-    bool swapRedBlue_;
     std::unique_ptr<const Filters> filters_;
 };
 

@@ -1,7 +1,6 @@
 // The SPIR-V modules that the build compiled, as a table (defined in a generated file, shaders/CMakeLists.txt).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
@@ -9,14 +8,12 @@
 
 namespace dunlin {
 
-// The modules of one kernel, precision, load path and method, in the order of their tiles and one behind the other in
-// one gzip stream.
+// The modules of one kernel, precision and method, one behind the other in one gzip stream: one for each LoadPath, in its
+// order; only one where there is nothing to load by it; for preprocess one for each source kind.
 struct EmbeddedShaders {
     Kernel kernel;
     Precision precision;
-    LoadPath load;  // Storage for kernels without a choice
     Method method;
-    std::span<const std::array<uint8_t, 2>> tiles;
     std::span<const uint32_t> words;  // of each module
     uint32_t textBytes;               // of what `gzip` holds
     std::span<const uint8_t> gzip;    // cmake/write_compressed_modules.cmake says of what

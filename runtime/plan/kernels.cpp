@@ -183,19 +183,19 @@ bool hasLoadPath(const KernelRow& kernel) {
 }
 
 Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant) {
-    const LoadPath load = hasLoadPath(row(variant.kernel)) ? variant.load : LoadPath::Storage;
+    const KernelRow& kernel = row(variant.kernel);
     const auto isOf = [&](const EmbeddedShaders& shaders) {
-        return shaders.kernel == variant.kernel && shaders.precision == variant.precision && shaders.load == load &&
+        return shaders.kernel == variant.kernel && shaders.precision == variant.precision &&
                shaders.method == variant.method;
     };
     const auto shaders = std::ranges::find_if(embeddedShaders(), isOf);
-    const auto notCompiled = [&] {
+    size_t module = 0;
+    if (variant.kernel == Kernel::Preprocess)
+        module = variant.tileX;
+    else if (hasLoadPath(kernel))
+        module = static_cast<size_t>(variant.load);
+    if (shaders == embeddedShaders().end() || module >= shaders->words.size())
         return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
-    };
-    if (shaders == embeddedShaders().end()) return notCompiled();
-    const auto tile = std::ranges::find(shaders->tiles, Tile{variant.tileX, variant.tileY});
-    if (tile == shaders->tiles.end()) return notCompiled();
-    const auto module = static_cast<size_t>(tile - shaders->tiles.begin());
     const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
     const uint32_t before = std::accumulate(begin, its, 0u);
     Result<std::vector<uint32_t>> words = unpackWords(*shaders, before, *its);

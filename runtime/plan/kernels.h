@@ -47,7 +47,7 @@ struct ConstantRow {
     ConstantKind kind;
 };
 
-// A way to run a kernel by another method than Registers, compiled like its tiles.
+// A way to run a kernel by another method than Registers, offered like its tiles.
 struct MethodRow {
     Method method;
     std::array<uint8_t, 2> tile;
@@ -60,7 +60,8 @@ struct KernelRow {
     std::span<const BindingRow> bindings;  // index = binding number in the shader
     uint32_t pushConstantBytes;
     std::span<const ConstantRow> constants;  // from constant_id 2 on: 0 and 1 are the same in every kernel
-    // Tiles that are compiled, as tileX, tileY pairs; the shader gets them as TILE_X and TILE_Y.
+    // Tiles that are tested and measured, as tileX, tileY pairs; the shader gets them as specialization constants
+    // constant_id::kTileX and kTileY. Of preprocess tileX is the source kind, a module each.
     std::span<const std::array<uint8_t, 2>> tiles;
     std::span<const MethodRow> methods = {};
 };
@@ -88,6 +89,8 @@ bool hasLoadPath(const KernelRow& kernel);
 
 // Specialization constants after the workgroup size (id 0) and the lanes for channel groups (id 1), by kernel.
 namespace constant_id {
+// All kernels with tiles
+constexpr uint32_t kTileX = kMaxConstants, kTileY = kMaxConstants + 1;
 // conv2d, pointwise, depthwise, pooled_linear, inverted residual
 constexpr uint32_t kActivation = 2;
 // pointwise
@@ -131,7 +134,7 @@ const char* tileName(Method method);
 // "image", "pixels" or "tensor": of preprocess, whose tileX is a kind of source (params.h).
 const char* sourceName(uint32_t source);
 // "pointwise.f32.texel.8x2", "pointwise.f32.storage.shared4x2", "head.f16.storage", "preprocess.f32.image": the
-// module's name, in messages, tests and benchmarks.
+// module's name with its tile, in messages, tests and benchmarks.
 std::string moduleName(const Variant& variant);
 
 }  // namespace dunlin

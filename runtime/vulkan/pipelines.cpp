@@ -356,13 +356,17 @@ Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code, Vk
     DUNLIN_TRY(check(vk.CreateShaderModule(device_.handle(), &moduleInfo, device_.allocator(), &module),
                      "vkCreateShaderModule"));
 
-    std::array<VkSpecializationMapEntry, kMaxConstants> entries{};
-    for (uint32_t id = 0; id < kMaxConstants; ++id) entries[id] = {id, id * 4, 4};
+    std::array<uint32_t, kMaxConstants + 2> values{};
+    std::ranges::copy(pipeline.variant.constants, values.begin());
+    values[constant_id::kTileX] = pipeline.variant.tileX;
+    values[constant_id::kTileY] = pipeline.variant.tileY;
+    std::array<VkSpecializationMapEntry, values.size()> entries{};
+    for (uint32_t id = 0; id < entries.size(); ++id) entries[id] = {id, id * 4, 4};
     VkSpecializationInfo constants{};
-    constants.mapEntryCount = kMaxConstants;
+    constants.mapEntryCount = static_cast<uint32_t>(entries.size());
     constants.pMapEntries = entries.data();
-    constants.dataSize = sizeof(pipeline.variant.constants);
-    constants.pData = pipeline.variant.constants.data();
+    constants.dataSize = sizeof(values);
+    constants.pData = values.data();
     VkComputePipelineCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
     const bool keepStatistics = device_.instruments().pipelineStatistics && cacheFile_.empty();

@@ -23,19 +23,19 @@ vec4 errorFunction(vec4 x) {
 
 vec4 sigmoid(vec4 x) { return 1.0 / (1.0 + exp(-x)); }
 
+// Without early returns, which make drivers' compilers slow.
 vec4 activate(vec4 x, uint kind) {
-    switch (kind) {
-        case kActivationRelu: return max(x, 0.0);
-        case kActivationRelu6: return clamp(x, 0.0, 6.0);
-        case kActivationHardSwish: return x * clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
-        case kActivationHardSigmoid: return clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
-        case kActivationSilu: return x * sigmoid(x);
-        case kActivationSigmoid: return sigmoid(x);
-        case kActivationGelu: return 0.5 * x * (1.0 + errorFunction(x * 0.70710678));
-        // tanh(u) = 2 sigmoid(2u) - 1, which does not overflow.
-        case kActivationGeluTanh: return x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x));
-        default: return x;
-    }
+    vec4 y = x;
+    if (kind == kActivationRelu) y = max(x, 0.0);
+    if (kind == kActivationRelu6) y = clamp(x, 0.0, 6.0);
+    if (kind == kActivationHardSwish) y = x * clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
+    if (kind == kActivationHardSigmoid) y = clamp(x + 3.0, 0.0, 6.0) * (1.0 / 6.0);
+    if (kind == kActivationSilu) y = x * sigmoid(x);
+    if (kind == kActivationSigmoid) y = sigmoid(x);
+    if (kind == kActivationGelu) y = 0.5 * x * (1.0 + errorFunction(x * 0.70710678));
+    // tanh(u) = 2 sigmoid(2u) - 1, which does not overflow.
+    if (kind == kActivationGeluTanh) y = x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x));
+    return y;
 }
 
 #endif

@@ -32,16 +32,15 @@ layout(set = 0, binding = 6, std430) writeonly restrict buffer SumsBuffer { vec4
 // group after that, 4 pixels of kProject groups of the projection.
 const int kStrip = 4;
 const int kPair = 2;
-const int kTilePixels = TILE_X * TILE_Y;
-const int kStrips = kTilePixels / kStrip;
-const int kWindowW = (TILE_X - 1) * kStrideW + kKernelW;
-const int kWindowH = (TILE_Y - 1) * kStrideH + kKernelH;
+const int kStrips = kTileSize / kStrip;
+const int kWindowW = (kTileX - 1) * kStrideW + kKernelW;
+const int kWindowH = (kTileY - 1) * kStrideH + kKernelH;
 const int kStripWindow = (kStrip - 1) * kStrideW + kKernelW;
 const int kSliceGroups = int(kGroupLanes);
 const int kHiddenGroups = kWindowW * kWindowH * kSliceGroups;
-const uint kDeepGroups = kProject > 0u ? uint(kTilePixels) * kGroupLanes : kSqueeze == 1u ? kInvocations : 1u;
+const uint kDeepGroups = kProject > 0u ? uint(kTileSize) * kGroupLanes : kSqueeze == 1u ? kInvocations : 1u;
 shared vec4 hidden[kHiddenGroups];  // [kWindowH][kWindowW][kGroupLanes]
-shared vec4 deep[kDeepGroups];      // [kTilePixels][kGroupLanes], or each invocation's part of the sums
+shared vec4 deep[kDeepGroups];      // [kTileSize][kGroupLanes], or each invocation's part of the sums
 
 const int kProjected = kProject > 0u ? int(kProject) : 1;
 const int kProjectedSums = kStrip * kProjected;
@@ -57,13 +56,13 @@ struct Tile {
 };
 
 Tile tileAt(uint image, uint index) {
-    const uint columnTiles = (p.outWidth + TILE_X - 1) / TILE_X;
+    const uint columnTiles = (p.outWidth + kTileX - 1) / kTileX;
     const int tileRow = int(index / columnTiles);
     Tile tile;
     tile.image = int(p.imageBegin + image);
     tile.index = int(index);
-    tile.column = (int(index) - tileRow * int(columnTiles)) * TILE_X;
-    tile.row = int(p.rowBegin) + tileRow * TILE_Y;
+    tile.column = (int(index) - tileRow * int(columnTiles)) * kTileX;
+    tile.row = int(p.rowBegin) + tileRow * kTileY;
     tile.windowBegin = ivec2(tile.column * kStrideW - p.padLeft, tile.row * kStrideH - p.padTop);
     // Input rows below those that are needed may not be bound; a tile that hangs over the end of the strip must not
     // read them.

@@ -37,11 +37,30 @@ TEST(KernelTable, everyVariantIsEmbedded) {
 }
 
 TEST(KernelTable, nothingElseIsEmbedded) {
-    std::set<std::string> used;
-    for (const Variant& variant : everyVariant()) used.insert(moduleName(variant));
+    std::set<std::vector<uint32_t>> used;
+    for (const Variant& variant : everyVariant()) used.insert(*unpackSpirv(variant));
     size_t embedded = 0;
-    for (const EmbeddedShaders& shaders : embeddedShaders()) embedded += shaders.tiles.size();
+    for (const EmbeddedShaders& shaders : embeddedShaders()) embedded += shaders.words.size();
     EXPECT_EQ(used.size(), embedded);
+}
+
+// The ids of a module's specialization constants.
+std::set<uint32_t> constantIds(const std::vector<uint32_t>& words) {
+    constexpr uint32_t kOpDecorate = 71, kSpecId = 1;
+    std::set<uint32_t> ids;
+    for (size_t i = 5; i + 3 < words.size(); i += words[i] >> 16) {
+        if ((words[i] & 0xffff) == kOpDecorate && words[i + 2] == kSpecId) ids.insert(words[i + 3]);
+    }
+    return ids;
+}
+
+TEST(KernelTable, aModuleServesEveryTile) {
+    for (const Variant& variant : everyVariant()) {
+        if (variant.kernel == Kernel::Preprocess) continue;
+        const std::set<uint32_t> ids = constantIds(*unpackSpirv(variant));
+        EXPECT_TRUE(variant.tileX == 1 || ids.contains(constant_id::kTileX)) << moduleName(variant);
+        EXPECT_TRUE(variant.tileY == 1 || ids.contains(constant_id::kTileY)) << moduleName(variant);
+    }
 }
 
 TEST(KernelTable, everyStreamHasAHashOfItsOwn) {
@@ -53,9 +72,12 @@ TEST(KernelTable, everyStreamHasAHashOfItsOwn) {
 }
 
 TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
-    const auto absent = unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Texel, 3, 3, {}});
-    EXPECT_EQ(absent.status().code(), StatusCode::Unsupported);
-    EXPECT_EQ(absent.status().message(), "the shader pointwise.f32.texel.3x3 is not in this build");
+    const auto method = unpackSpirv({Kernel::Conv2d, Precision::Fp32, LoadPath::Texel, 4, 1, {}, Method::SplitK});
+    EXPECT_EQ(method.status().code(), StatusCode::Unsupported);
+    EXPECT_EQ(method.status().message(), "the shader conv2d.f32.texel.split4x1 is not in this build");
+    const auto source = unpackSpirv({Kernel::Preprocess, Precision::Fp32, LoadPath::Storage, 3, 1, {}});
+    EXPECT_EQ(source.status().code(), StatusCode::Unsupported);
+    EXPECT_EQ(source.status().message(), "the shader preprocess.f32.unknown is not in this build");
 }
 
 TEST(KernelTable, aModuleEndsWithItsLastInstruction) {

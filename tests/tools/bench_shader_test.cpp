@@ -230,7 +230,7 @@ TEST_F(BenchShader, AnUnstableResultIsExitStatusOne) {
     text = replaced(text, "void main() {\n", "void main() {\n    if (flatInvocation() == 0) atomicAdd(counter, 1u);\n");
     text = replaced(text, "    const vec4 bias = ",
                     "    const float noise = 1.0 + float(counter % 13u) * 2e-7;\n    const vec4 bias = ");
-    text = replaced(text, "activate(outputs[y * TILE_X + x]", "noise * activate(outputs[y * TILE_X + x]");
+    text = replaced(text, "activate(outputs[y * kTileX + x]", "noise * activate(outputs[y * kTileX + x]");
     const Result result = bench(text, {"--json"});
     EXPECT_EQ(result.exitStatus, 1) << result.err;
     const test::Json row = usersRow(result);

@@ -135,10 +135,24 @@ TEST(Preprocess, NormalisesWithTheSpecsMeanAndDeviationAndZeroesFurtherChannels)
     const PreprocessSpec spec;
     const std::vector<float> out = preprocessed(spec, uniformPicture(3, 2, {10, 128, 255}), 5, 4, 4);
     for (size_t i = 0; i < out.size(); i += 4) {
-        EXPECT_FLOAT_EQ(out[i], (10 / 255.0f - 0.485f) / 0.229f);
-        EXPECT_FLOAT_EQ(out[i + 1], (128 / 255.0f - 0.456f) / 0.224f);
-        EXPECT_FLOAT_EQ(out[i + 2], (255 / 255.0f - 0.406f) / 0.225f);
+        EXPECT_NEAR(out[i], (10 / 255.0 - 0.485) / 0.229, 5e-7);
+        EXPECT_NEAR(out[i + 1], (128 / 255.0 - 0.456) / 0.224, 5e-7);
+        EXPECT_NEAR(out[i + 2], (255 / 255.0 - 0.406) / 0.225, 5e-7);
         EXPECT_EQ(out[i + 3], 0.0f);
+    }
+}
+
+TEST(Preprocess, GivesTheSameColoursWithFurtherChannels) {
+    for (const Golden& golden : kGolden) {
+        PreprocessSpec spec;
+        spec.cropFraction = golden.cropFraction;
+        spec.interpolation = golden.interpolation;
+        spec.swapRedBlue = true;
+        const Picture picture = formulaPicture(golden.width, golden.height);
+        const std::vector<float> three = preprocessed(spec, picture, golden.outWidth, golden.outHeight, 3);
+        const std::vector<float> five = preprocessed(spec, picture, golden.outWidth, golden.outHeight, 5);
+        for (size_t i = 0; i < five.size(); ++i)
+            EXPECT_EQ(five[i], i % 5 < 3 ? three[i / 5 * 3 + i % 5] : 0.0f) << i << " of " << golden.width;
     }
 }
 
@@ -171,9 +185,9 @@ TEST(Preprocess, InBandsOfRowsIsWhatItIsAtOnce) {
         const std::vector<float> whole = preprocessed(spec, picture, golden.outWidth, golden.outHeight);
         std::vector<float> banded(whole.size(), -99.0f);
         const int height = golden.outHeight;
-        const Preprocessing preprocessing(spec, picture.view(), golden.outWidth, height, 3);
+        const Preprocessing preprocessing(spec, picture.width, picture.height, golden.outWidth, height, 3);
         for (const auto& [begin, end] : {std::pair(height / 2, height), {0, height / 3}, {height / 3, height / 2}})
-            preprocessing.computeRows(begin, end, banded);
+            preprocessing.computeRows(picture.view(), begin, end, banded);
         EXPECT_EQ(banded, whole) << golden.width << "x" << golden.height;
     }
 }

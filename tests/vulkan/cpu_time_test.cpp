@@ -3,10 +3,9 @@
 #include <cstring>
 #include <ctime>
 
-#include "models/registry.h"
 #include "runtime/vulkan/backend.h"
-#include "runtime/weights/synthetic.h"
 #include "tests/vulkan/application.h"
+#include "tests/vulkan/published_network.h"
 #include "tests/vulkan/vulkan_fixture.h"
 
 namespace dunlin::vulkan {
@@ -63,17 +62,6 @@ PFN_vkVoidFunction VKAPI_CALL instanceFunction(VkInstance instance, const char* 
     return reinterpret_cast<PFN_vkVoidFunction>(deviceFunction);
 }
 
-std::shared_ptr<const ModelData> publishedSizeModel(const char* name) {
-    const Architecture architecture = *findArchitecture(name);
-    auto model = std::make_shared<ModelData>();
-    model->architecture = architecture.name;
-    model->preprocess = architecture.preprocess;
-    model->classes = 1000;
-    model->weights = formulaWeights();
-    model->buildGraph = [architecture](const Shape& input) -> Result<Graph> { return architecture.build({}, input); };
-    return model;
-}
-
 double threadMicroseconds() {
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -109,7 +97,7 @@ class CpuTimeTest : public test::VulkanTest {
         ASSERT_TRUE(backend.ok()) << backend.status().message();
         VulkanSessionOptions options;
         options.inputKinds = kInputPixels;
-        auto session = (*backend)->createSession(publishedSizeModel("mobilenetv3_large_100"), options);
+        auto session = (*backend)->createSession(test::publishedSizeModel("mobilenetv3_large_100"), options);
         ASSERT_TRUE(session.ok()) << session.status().message();
         session_ = *std::move(session);
         constexpr uint32_t kSide = 256;

@@ -45,9 +45,9 @@ inline constexpr cli::CommandHelp kShaderHelp = {
     "\n"
     "The contract of a kernel (bindings, push constants, specialization constants, workgroups) is the comment that "
     "its\n"
-    "shader begins with; the id's variant says which workgroups are dispatched, and TILE_X, TILE_Y, FP16 and TEXEL "
-    "are\n"
-    "defined as for it. Exit status 1 where the result is wrong or not repeatable, or written past a binding's end.\n"
+    "shader begins with; the id's variant says which workgroups are dispatched. TILE_X and TILE_Y (also the constants\n"
+    "16 and 17), FP16 and TEXEL are defined as for it. Exit status 1 where the result is wrong or not repeatable, or\n"
+    "written past a binding's end.\n"
     "Everything runs with robustBufferAccess here, so times may be longer than those of `dunlin bench kernels`."};
 
 inline constexpr cli::CommandHelp kReportHelp = {

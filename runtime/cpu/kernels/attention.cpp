@@ -156,10 +156,7 @@ DUNLIN_INLINE inline void AttentionKernel::attendJob(Tag, const Maps& maps, size
             block.keyParts = parts_.data() + group * tokenStride_;
             block.queryParts = block.keyParts + first;
         }
-        if (block.queryCount > Tag::kFloats)
-            attend<Tag, kBlockVectors>(block);
-        else
-            attend<Tag, 1>(block);
+        attend<Tag>(block);
     }
 }
 

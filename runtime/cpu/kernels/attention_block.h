@@ -161,32 +161,51 @@ DUNLIN_INLINE inline void sumAllValues(const AttentionBlock& block, size_t strid
     if constexpr (kRows > 1) sumAllValues<Tag, kRows / 2>(block, stride, first, channels, shares);
 }
 
-// A head narrower than a vector takes shorter ones, down to single floats; in others the last vector begins where it
-// ends with the head.
+// For a head that is narrower than the processor's vectors: shorter ones, down to single floats.
 template <typename Tag>
-DUNLIN_INLINE inline void sumChannels(const AttentionBlock& block, size_t stride, size_t channel, const float* shares) {
-    constexpr size_t kFloats = Tag::kFloats, kRows = kTileRows<Tag>;
+DUNLIN_INLINE inline void sumFewChannels(const AttentionBlock& block, size_t stride, const float* shares) {
+    constexpr size_t kFloats = Tag::kFloats;
     const size_t d = block.headChannels;
     if (d < kFloats) {
-        if constexpr (kFloats > 1) sumChannels<VectorTag<kFloats / 2>>(block, stride, channel, shares);
+        if constexpr (kFloats > 1) sumFewChannels<VectorTag<(kFloats > 4 ? kFloats / 2 : 1)>>(block, stride, shares);
         return;
     }
+    for (size_t channel = 0; channel < d; channel += kFloats)
+        sumAllValues<Tag, 4, 1>(block, stride, 0, {std::min(channel, d - kFloats)}, shares);
+}
+
+// A last vector begins where it ends with the head.
+template <typename Tag>
+DUNLIN_INLINE inline void sumChannels(const AttentionBlock& block, size_t stride, const float* shares) {
+    constexpr size_t kFloats = Tag::kFloats, kRows = kTileRows<Tag>;
+    const size_t d = block.headChannels;
+    if (d < kFloats) return sumFewChannels<VectorTag<kFloats / 2>>(block, stride, shares);
+    size_t channel = 0;
     for (; channel + kFloats < d; channel += 2 * kFloats)
         sumAllValues<Tag, kRows, 2>(block, stride, 0, {channel, std::min(channel + kFloats, d - kFloats)}, shares);
     if (channel < d) sumAllValues<Tag, kRows, 1>(block, stride, 0, {d - kFloats}, shares);
 }
 
-// The block's results, from its first to its last step. kVectors hold its queries.
+// What each query takes of each value, but for a factor, `shares`. kVectors hold the queries.
 template <typename Tag, size_t kVectors>
-DUNLIN_INLINE inline void attend(const AttentionBlock& block) {
-    constexpr size_t kStride = kVectors * Tag::kFloats;
-    turnQueries(block, kStride);
+DUNLIN_INLINE inline void scoreBlock(const AttentionBlock& block, float* shares) {
+    turnQueries(block, kVectors * Tag::kFloats);
     typename Tag::Vector largest[kVectors];
     for (auto& lane : largest) lane = splat<typename Tag::Vector>(-kInfinity);
     scoreAllKeys<Tag, kTileRows<Tag>>(block, 0, largest);
-    alignas(64) float shares[kMaxBlockQueries];
     shareOut<Tag>(block, largest, shares);
-    sumChannels<Tag>(block, kStride, 0, shares);
+}
+
+// The block's results, from its first to its last step.
+template <typename Tag>
+DUNLIN_INLINE inline void attend(const AttentionBlock& block) {
+    alignas(64) float shares[kMaxBlockQueries];
+    const bool isOneVector = block.queryCount <= Tag::kFloats;
+    if (isOneVector)
+        scoreBlock<Tag, 1>(block, shares);
+    else
+        scoreBlock<Tag, kBlockVectors>(block, shares);
+    sumChannels<Tag>(block, isOneVector ? Tag::kFloats : kBlockVectors * Tag::kFloats, shares);
 }
 
 }  // namespace dunlin::cpu

@@ -35,8 +35,11 @@ PackedMatrix::PackedMatrix(size_t depth, size_t columns)
       bias_(alignedFloats(roundUp(columns, kHalfPanel))) {}
 
 void PackedMatrix::set(size_t k, size_t column, float weight) {
-    const size_t panel = column / kPanelColumns;
-    weights_[panel * kPanelColumns * depth_ + k * panelStride(panel) + column % kPanelColumns] = weight;
+    const auto setIn = [&](size_t panel) {
+        weights_[panel * kPanelColumns * depth_ + k * panelStride(panel) + column - firstColumn(panel)] = weight;
+    };
+    setIn(column / kPanelColumns);
+    if (column >= firstColumn(panels() - 1)) setIn(panels() - 1);
 }
 
 PackedMatrix packedMatrix(const FoldedWeights& weights, size_t first, size_t columns, size_t inputs, size_t area) {
@@ -68,11 +71,14 @@ void PackedMatrix::multiply(const TileFunctions& tiles, const ProductRows& rows,
     const size_t prefetchStep = rows.next ? kCacheLine : tileCount == 1 ? rowBytes : stride / tileCount * sizeof(float);
     for (size_t column = first, width; column < end; column += width) {
         width = tiles.columnsFor(end - column);
+        while (width > columns_ && width > tiles.narrow) width /= 2;
+        // A tile that would reach past the last column begins earlier.
+        const size_t start = std::min(column, columns_ - std::min(width, columns_));
         const ProductPart part = {.activation = activation,
-                                  .column = column,
+                                  .column = start,
                                   .width = width,
-                                  .valid = std::min(width, end - column),
-                                  .weights = own + (column - first),
+                                  .valid = std::min(width, columns_ - start),
+                                  .weights = own + (start - firstColumn(panel)),
                                   .weightStride = stride,
                                   .prefetch = prefetch,
                                   .prefetchStep = prefetchStep};
@@ -116,7 +122,7 @@ void PackedMatrix::multiplyPart(const TileFunctions& tiles, const ProductRows& r
             tile.output = output;
             tile.residual = residual;
             compute(tile);
-            tiles.activate(part.activation, output, rows.outputStride, height, part.width);
+            tiles.activate(part.activation, output, output, rows.outputStride, height, part.width);
         } else {
             tile.output = buffer;
             tile.outputStride = part.width;
@@ -163,7 +169,9 @@ DenseKernel::Blocks DenseKernel::blocksOf(const Geometry& geometry, size_t worke
     const bool isPointwise = geometry.isPointwise;
     const size_t stripPixels = isPointwise ? kMaxTileRows : geometry.width;
     const size_t strips = isPointwise ? divideUp(geometry.width, kMaxTileRows) : geometry.height;
-    const size_t panels = divideUp(geometry.outChannels / geometry.groups, kPanelColumns);
+    const size_t columns = geometry.outChannels / geometry.groups;
+    // The last two together where they write the same columns.
+    const size_t panels = divideUp(columns, kPanelColumns) - (PackedMatrix::hasOverlap(columns) ? 1 : 0);
     const size_t inputFloats =
         isPointwise ? stripPixels * geometry.channels : geometry.strideH * geometry.copiedWidth() * geometry.channels;
     const size_t stripFloats = inputFloats + stripPixels * geometry.outChannels;
@@ -295,8 +303,9 @@ DUNLIN_INLINE inline void DenseKernel::runJob(Tag tag, const TileFunctions& tile
 
     const size_t firstOutput = ((image * g.height + firstRow) * g.width + firstPixel) * g.outChannels;
     const size_t groupInputs = g.channels / g.groups, groupOutputs = g.outChannels / g.groups;
-    const size_t panels = groups_.front().panels(), firstPanel = panelBlock * blocks.panels;
-    const size_t lastPanel = std::min(firstPanel + blocks.panels, panels);
+    const size_t firstPanel = panelBlock * blocks.panels;
+    const bool isLast = panelBlock + 1 == blocks.panelBlocks;
+    const size_t lastPanel = isLast ? groups_.front().panels() : firstPanel + blocks.panels;
     // Few weights stay where they are while the pixels pass by, some at a time; many pass by the pixels.
     const bool hasFewWeights = g.depth() * g.outChannels <= kNearFloats;
     const size_t step = g.isPointwise && hasFewWeights ? kNearTiles * tiles.rows : pixels;

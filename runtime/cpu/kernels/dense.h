@@ -1,6 +1,7 @@
 // Convolutions and linear layers as matrix products: a row for each output pixel, a column for each output channel.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "runtime/cpu/kernels/aligned.h"
@@ -24,7 +25,9 @@ struct ProductRows {
 };
 
 // The weights of a matrix product, packed for tiles: panel after panel of kPanelColumns columns, the last one a half
-// panel where that is enough, each [depth][columns], with zeros in the columns that are too many.
+// panel where that is enough, each [depth][columns]. Where the last one would not be filled, it begins earlier and has
+// columns of the one before it once more, so that tiles are whole: their results are written twice, the same bits. A
+// matrix with fewer columns than a panel has zeros in those that are too many.
 class PackedMatrix {
   public:
     static uint64_t bytes(size_t depth, size_t columns) {
@@ -38,6 +41,9 @@ class PackedMatrix {
     size_t depth() const { return depth_; }
     size_t columns() const { return columns_; }
     size_t panels() const { return divideUp(columns_, kPanelColumns); }
+
+    // Whether the last two panels write the same columns: no two threads may compute them at once.
+    static bool hasOverlap(size_t columns) { return columns > kPanelColumns && columns % kHalfPanel != 0; }
 
     // The columns of one panel. The residual and the output begin at the matrix' first column.
     void multiply(const TileFunctions& tiles, const ProductRows& rows, size_t panel, Activation activation) const;
@@ -56,6 +62,10 @@ class PackedMatrix {
                       size_t count, size_t height) const;
     size_t panelStride(size_t panel) const {
         return columns_ - panel * kPanelColumns <= kHalfPanel ? kHalfPanel : kPanelColumns;
+    }
+    size_t firstColumn(size_t panel) const {
+        const size_t first = panel * kPanelColumns;
+        return panel == 0 ? first : std::min(first, columns_ - panelStride(panel));
     }
 
     size_t depth_, columns_;

@@ -1,7 +1,7 @@
 #include "runtime/cpu/kernels/dense_tile.h"
 
-#include "runtime/cpu/kernels/activation_loop.h"
 #include "runtime/cpu/kernels/aligned.h"
+#include "runtime/cpu/kernels/math.h"
 #include "runtime/cpu/kernels/repeat.h"
 
 namespace dunlin::cpu {
@@ -20,8 +20,19 @@ DUNLIN_INLINE inline void forSums(Body body) {
                       DUNLIN_INLINE { repeat<kVectors>([&](auto vector) DUNLIN_INLINE { body(row, vector); }); });
 }
 
+// Rows that are addressed by one register and multiples of the stride.
+constexpr size_t kRowsAPointer = 4;
+
+// One float further. Compilers would make one pointer of several, with so many distances from it that they do not fit
+// the registers: they must not know where a pointer comes from.
+DUNLIN_INLINE inline void advance(const float*& pointer) {
+    ++pointer;
+    asm("" : "+r"(pointer));
+}
+
 template <typename Tag, size_t kRows, size_t kVectors>
 DUNLIN_INLINE inline void computeTile(const Tile& tile) {
+    constexpr size_t kPointers = (kRows + kRowsAPointer - 1) / kRowsAPointer;
     const float *tileInput = tile.input, *residual = tile.residual;
     float* output = tile.output;
     uintptr_t prefetch = tile.prefetch;
@@ -34,7 +45,11 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
         });
         const float* weights = tile.weights;
         for (size_t segment = 0; segment < tile.segments; ++segment) {
-            const float* input = tileInput + tile.segmentOffsets[segment];
+            const float* inputs[kPointers];
+            repeat<kPointers>([&](auto p) DUNLIN_INLINE {
+                constexpr size_t pointer = decltype(p)::value;
+                inputs[pointer] = tileInput + tile.segmentOffsets[segment] + pointer * kRowsAPointer * inputStride;
+            });
             for (size_t k = tile.segmentDepth; k > 0; --k) {
                 fetchSoon(prefetch);
                 // With few rows weights pass by faster than a line for each k.
@@ -46,13 +61,14 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
                 });
                 repeat<kRows>([&](auto r) DUNLIN_INLINE {
                     constexpr size_t row = decltype(r)::value;
-                    const float factor = input[row * inputStride];
+                    const float factor = inputs[row / kRowsAPointer][row % kRowsAPointer * inputStride];
                     repeat<kVectors>([&](auto v) DUNLIN_INLINE {
                         constexpr size_t vector = decltype(v)::value;
                         sums[row][vector] += factor * weight[vector];
                     });
                 });
-                ++input, weights += weightStride, prefetch += prefetchStep;
+                repeat<kPointers>([&](auto p) DUNLIN_INLINE { advance(inputs[decltype(p)::value]); });
+                weights += weightStride, prefetch += prefetchStep;
             }
         }
 
@@ -71,10 +87,9 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
                 sum = function(sum);
             });
         };
-        if (tile.activation == Activation::Relu)
-            apply([](auto x) DUNLIN_INLINE { return atLeast(x, 0); });
-        else if (tile.activation == Activation::Relu6)
-            apply([](auto x) DUNLIN_INLINE { return atMost(atLeast(x, 0), 6); });
+        const bool isRelu6 = tile.activation == Activation::Relu6;
+        if (isRelu6 || tile.activation == Activation::Relu)
+            apply([highest = isRelu6 ? 6 : kInfinity](auto x) DUNLIN_INLINE { return atMost(atLeast(x, 0), highest); });
         else if (tile.activation == Activation::HardSwish)
             apply([](auto x) DUNLIN_INLINE { return hardSwish(x); });
         forSums<kRows, kVectors>([&](auto r, auto v) DUNLIN_INLINE {
@@ -84,20 +99,6 @@ DUNLIN_INLINE inline void computeTile(const Tile& tile) {
         tileInput += kRows * inputStride;
         output += kRows * tile.outputStride;
     }
-}
-
-template <typename Tag>
-DUNLIN_INLINE inline void activateRows(Activation activation, float* data, size_t stride, size_t rows, size_t columns) {
-    withActivation(activation, [=](auto function) DUNLIN_INLINE {
-        for (size_t row = 0; row < rows; ++row)
-            for (size_t column = 0; column < columns; column += Tag::kFloats) {
-                float* const floats = data + row * stride + column;
-                typename Tag::Vector vector;
-                Tag::load(vector, floats);
-                vector = function(vector);
-                Tag::store(floats, vector);
-            }
-    });
 }
 
 DUNLIN_INLINE inline void copyFew(const float* from, float* to, size_t count) {
@@ -122,25 +123,26 @@ DUNLIN_INLINE inline void finishRows(Activation activation, float* tile, size_t 
             copyFew(residual + row * outputStride, added, columns);
             for (size_t c = 0; c < columns; ++c) tile[row * tileStride + c] += added[c];
         }
-    activateRows<Tag>(activation, tile, tileStride, rows, tileStride);
+    activationLoopOf<Tag>()(activation, tile, tile, tileStride, rows, tileStride);
     for (size_t row = 0; row < rows; ++row) copyFew(tile + row * tileStride, output + row * outputStride, columns);
 }
 
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_TILE_FUNCTIONS(name, floats, target)                                                                   \
-    struct name {                                                                                                     \
-        using Tag = VectorTag<floats>;                                                                                \
-        template <size_t kRows, size_t kVectors>                                                                      \
-        target static void compute(const Tile& tile) {                                                                \
-            computeTile<Tag, kRows, kVectors>(tile);                                                                  \
-        }                                                                                                             \
-        target static void activate(Activation activation, float* data, size_t stride, size_t rows, size_t columns) { \
-            activateRows<Tag>(activation, data, stride, rows, columns);                                               \
-        }                                                                                                             \
-        target static void finish(Activation activation, float* tile, size_t tileStride, const float* residual,       \
-                                  float* output, size_t outputStride, size_t rows, size_t columns) {                  \
-            finishRows<Tag>(activation, tile, tileStride, residual, output, outputStride, rows, columns);             \
-        }                                                                                                             \
+#define DUNLIN_TILE_FUNCTIONS(name, floats, target)                                                             \
+    struct name {                                                                                               \
+        using Tag = VectorTag<floats>;                                                                          \
+        template <size_t kRows, size_t kVectors>                                                                \
+        target static void compute(const Tile& tile) {                                                          \
+            computeTile<Tag, kRows, kVectors>(tile);                                                            \
+        }                                                                                                       \
+        static void activate(Activation activation, const float* from, float* to, size_t stride, size_t rows,   \
+                             size_t columns) {                                                                  \
+            activationLoopOf<Tag>()(activation, from, to, stride, rows, columns);                               \
+        }                                                                                                       \
+        target static void finish(Activation activation, float* tile, size_t tileStride, const float* residual, \
+                                  float* output, size_t outputStride, size_t rows, size_t columns) {            \
+            finishRows<Tag>(activation, tile, tileStride, residual, output, outputStride, rows, columns);       \
+        }                                                                                                       \
     }
 DUNLIN_TILE_FUNCTIONS(ForVectorsOf4, 4, DUNLIN_FOR_ANY);
 #if defined(__x86_64__)

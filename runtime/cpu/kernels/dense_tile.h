@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/cpu/kernels/activation_loop.h"
 #include "runtime/cpu/kernels/parallel.h"
 #include "runtime/graph/ops.h"
 
@@ -45,8 +46,6 @@ constexpr bool isAppliedInTiles(Activation activation) {
 }
 
 using TileFunction = void (*)(const Tile&);
-// Applies an activation to `rows` rows of `columns` floats, whole vectors, in place.
-using ActivateFunction = void (*)(Activation, float* data, size_t stride, size_t rows, size_t columns);
 // Copies `columns` < kPanelColumns floats of each row of a tile to its place, after adding the residual, where there is
 // one, and applying an activation to the tile.
 using FinishFunction = void (*)(Activation, float* tile, size_t tileStride, const float* residual, float* output,
@@ -59,7 +58,7 @@ struct TileFunctions {
                      // vectors
     size_t narrow;   // columns of the narrowest tile: one vector
     TileFunction wide[kMaxTileRows], half[kMaxTileRows], quarter[kMaxTileRows];  // by rows - 1; null where too narrow
-    ActivateFunction activate;
+    ActivationLoop activate;
     FinishFunction finish;
 
     // The narrowest tile that holds `columns`, or the widest.

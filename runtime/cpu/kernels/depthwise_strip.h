@@ -28,12 +28,15 @@ struct Strip {
 };
 
 using StripFunction = void (*)(const Strip&);
+// sums[c] = the sum of pixels[p][c] over p < count, in an order that depends on nothing else; whole rows of `channels`.
+using SumFunction = void (*)(const float* pixels, size_t count, size_t channels, float* sums);
 
 // The function for a kernel and the outputs that it computes at once. One for strips whose taps all lie on the map
 // within its sides and that have as many outputs, and one for any.
 struct StripFunctions {
     StripFunction inside, any;
     size_t outputs;
+    SumFunction sum;
 };
 
 StripFunctions stripFunctions(Vectors vectors, size_t kernelWidth, size_t stride, size_t channels, size_t mapOutputs);

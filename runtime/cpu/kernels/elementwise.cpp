@@ -4,6 +4,7 @@
 
 #include "runtime/cpu/kernels/activation.h"
 #include "runtime/cpu/kernels/activation_loop.h"
+#include "runtime/cpu/kernels/vector_loop.h"
 
 namespace dunlin::cpu {
 
@@ -11,6 +12,7 @@ void AddKernel::run(const Workers& workers, std::span<const float* const> inputs
     const float *const a = inputs[0], *const b = inputs[1];
     const size_t count = count_;
     const Activation activation = activation_;
+    const ActivationLoop loop = activationLoop(workers.vectors);
     forEach(workers, divideUp(count, kElementsAJob), [=](size_t job, auto tag) DUNLIN_INLINE {
         const size_t first = job * kElementsAJob, size = std::min(kElementsAJob, count - first);
         forEachVector(tag, first, first + size, [=](size_t i, auto part) DUNLIN_INLINE {
@@ -19,7 +21,7 @@ void AddKernel::run(const Workers& workers, std::span<const float* const> inputs
             part.load(y, b + i);
             part.store(output + i, x + y);
         });
-        activateRange(tag, activation, output + first, output + first, size);
+        loop(activation, output + first, output + first, size, 1, size);
     });
 }
 
