@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/weights/tensor_data.h"
@@ -15,25 +15,29 @@ constexpr size_t kMaxBytes = 16 << 20;
 constexpr size_t kMaxDepth = 16;
 constexpr size_t kMaxTextBytes = 1000;
 
-// Runs over the text before anything is built from it: how deep it nests, and whether a key comes twice.
-class LimitsReader final : public nlohmann::json_sax<Json> {
+// Builds the value while it is read, within limits: how deep it nests, and that no key comes twice. The parser's own
+// builder would be another copy of the parser, as what it calls is a template parameter.
+class Builder final : public nlohmann::json_sax<Json> {
   public:
     const std::string& reason() const { return reason_; }
+    Json takeValue() { return std::move(root_); }
 
     bool key(string_t& key) override {
-        return keys_.back().insert(key).second || fail("has " + printable(key) + " twice");
+        const auto [member, isNew] = open_.back()->get_ref<Json::object_t&>().emplace(key, nullptr);
+        member_ = &member->second;
+        return isNew || fail("has " + printable(key) + " twice");
     }
-    bool start_object(std::size_t) override { return open(); }
+    bool start_object(std::size_t) override { return open(Json::value_t::object); }
     bool end_object() override { return close(); }
-    bool start_array(std::size_t) override { return open(); }
+    bool start_array(std::size_t) override { return open(Json::value_t::array); }
     bool end_array() override { return close(); }
-    bool null() override { return true; }
-    bool boolean(bool) override { return true; }
-    bool number_integer(number_integer_t) override { return true; }
-    bool number_unsigned(number_unsigned_t) override { return true; }
-    bool number_float(number_float_t, const string_t&) override { return true; }
-    bool string(string_t&) override { return true; }
-    bool binary(binary_t&) override { return true; }
+    bool null() override { return add(nullptr); }
+    bool boolean(bool value) override { return add(value); }
+    bool number_integer(number_integer_t value) override { return add(value); }
+    bool number_unsigned(number_unsigned_t value) override { return add(value); }
+    bool number_float(number_float_t value, const string_t&) override { return add(value); }
+    bool string(string_t& value) override { return add(std::move(value)); }
+    bool binary(binary_t&) override { return fail("has binary data"); }
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
         return fail("is not JSON at byte " + std::to_string(position));
     }
@@ -43,16 +47,31 @@ class LimitsReader final : public nlohmann::json_sax<Json> {
         reason_ = reason;
         return false;
     }
-    bool open() {
-        keys_.emplace_back();
-        return keys_.size() <= kMaxDepth || fail("nests more than " + std::to_string(kMaxDepth) + " deep");
+    // Where the next value belongs.
+    Json& place() {
+        if (open_.empty()) return root_;
+        if (open_.back()->is_object()) return *member_;
+        auto& items = open_.back()->get_ref<Json::array_t&>();
+        return items.emplace_back();
+    }
+    bool add(Json value) {
+        place() = std::move(value);
+        return true;
+    }
+    bool open(Json::value_t type) {
+        Json& value = place();
+        value = Json(type);
+        open_.push_back(&value);
+        return open_.size() <= kMaxDepth || fail("nests more than " + std::to_string(kMaxDepth) + " deep");
     }
     bool close() {
-        keys_.pop_back();
+        open_.pop_back();
         return true;
     }
 
-    std::vector<std::unordered_set<std::string>> keys_;
+    Json root_;
+    std::vector<Json*> open_;  // a list has no new item while its last one is open, so they stay where they are
+    Json* member_ = nullptr;   // of the innermost object
     std::string reason_;
 };
 
@@ -189,9 +208,11 @@ void Fields::failAt(const std::string& place, const Json& value, const std::stri
 Result<Json> parseJsonObject(std::string_view text) {
     if (text.size() > kMaxBytes)
         return error(StatusCode::BadFile, "it has %zu bytes, the limit is %zu", text.size(), kMaxBytes);
-    LimitsReader limits;
-    if (!Json::sax_parse(text, &limits)) return Status(StatusCode::BadFile, "it " + limits.reason());
-    Json json = Json::parse(text, nullptr, /* allow_exceptions = */ false);
+    Builder builder;
+    nlohmann::json_sax<Json>* const events = &builder;  // as safetensors.cpp does: the same parser
+    if (!Json::sax_parse(text.data(), text.data() + text.size(), events))
+        return Status(StatusCode::BadFile, "it " + builder.reason());
+    Json json = builder.takeValue();
     if (!json.is_object()) return error(StatusCode::BadFile, "it is no JSON object");
     return json;
 }

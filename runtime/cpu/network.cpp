@@ -19,7 +19,8 @@ AlignedBytes allocate(uint64_t bytes) {
 
 Status Network::add(const Graph& graph, const WeightsSource& weights, const Step& step) {
     DUNLIN_ASSIGN(std::unique_ptr<Kernel> kernel, makeKernel(graph, step, weights));
-    RunnableStep runnable{std::move(kernel), {}, data(writtenBy(graph, step))};
+    const ValueId mean = step.fusion.mean;
+    RunnableStep runnable{std::move(kernel), {}, data(writtenBy(graph, step)), mean != kNoValue ? data(mean) : nullptr};
     for (ValueId value : readBy(graph, step)) runnable.inputs.push_back(data(value));
     steps_.push_back(std::move(runnable));
     return {};
@@ -50,7 +51,12 @@ Result<Network> Network::create(const Graph& graph, const WeightsSource& weights
 }
 
 void Network::run() {
-    for (const RunnableStep& step : steps_) step.kernel->run(workers_, step.inputs, step.output, scratch_.get());
+    for (const RunnableStep& step : steps_) {
+        if (step.mean)
+            step.kernel->runWithMean(workers_, step.inputs, step.output, step.mean, scratch_.get());
+        else
+            step.kernel->run(workers_, step.inputs, step.output, scratch_.get());
+    }
     if (workers_.pool) workers_.pool->rest();
 }
 

@@ -38,6 +38,7 @@ class Network {
         std::unique_ptr<Kernel> kernel;
         std::vector<const float*> inputs;
         float* output;
+        float* mean;  // null where none is asked for
     };
 
     Status add(const Graph& graph, const WeightsSource& weights, const Step& step);

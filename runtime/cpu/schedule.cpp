@@ -18,6 +18,8 @@ std::vector<Lifetime> lifetimesOf(const Graph& graph, const Schedule& schedule, 
     std::vector<Lifetime> lifetimes(graph.values().size());
     for (size_t index = 0; index < schedule.size(); ++index) {
         lifetimes[static_cast<size_t>(writtenBy(graph, schedule[index]))] = {index, index};
+        if (const ValueId mean = schedule[index].fusion.mean; mean != kNoValue)
+            lifetimes[static_cast<size_t>(mean)] = {index, index};
         for (ValueId value : readBy(graph, schedule[index])) lifetimes[static_cast<size_t>(value)].last = index;
     }
     // The input is filled before a run and, like what is kept, may be read after it.
@@ -80,8 +82,10 @@ class Scheduler {
             const Node& end = graph_.nodes()[last];
             if (hasFusion(graph_, end) && activationOf(end.op) == Activation::None)
                 fuseResidual(end.output, index, step);
+            fuseMean(end, step);
             return step;
         }
+        fuseMean(node, step);
         if (!hasFusion(graph_, node)) return step;
         fuseGate(inputsOf(node.op)[0], index, step);
         if (activationOf(node.op) == Activation::None) fuseResidual(node.output, index, step);
@@ -125,6 +129,19 @@ class Scheduler {
         isFused_[readers[0]] = true;
     }
 
+    // The map itself is written for whoever else reads it.
+    void fuseMean(const Node& node, Step& step) {
+        if (!hasMean(graph_, node)) return;
+        for (size_t reader : readers_[indexOf(node.output)]) {
+            if (reader == graph_.nodes().size()) return;
+            const auto* pool = std::get_if<GlobalAvgPool>(&graph_.nodes()[reader].op);
+            if (!pool || pool->begin != 0 || pool->count != 0) continue;
+            step.fusion.mean = graph_.nodes()[reader].output;
+            isFused_[reader] = true;
+            return;
+        }
+    }
+
     const Graph& graph_;
     std::vector<std::vector<size_t>> readers_;  // by ValueId: nodes
     std::vector<bool> isFused_;                 // by node: computed by another one's step
@@ -159,7 +176,7 @@ ValueId writtenBy(const Graph& graph, const Step& step) {
 
 KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers) {
     const auto nodes = std::span(graph.nodes()).subspan(step.firstNode, step.nodeCount);
-    return nodes.size() > 1 ? kernelNeedOfBlock(graph, nodes, workers)
+    return nodes.size() > 1 ? kernelNeedOfBlock(graph, nodes, workers, step.fusion)
                             : kernelNeed(graph, nodes[0], workers, step.fusion);
 }
 
@@ -171,11 +188,17 @@ Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step,
 
 ArenaPlan planArena(const Graph& graph, const Schedule& schedule, std::span<const ValueId> kept) {
     std::vector<ValueId> values = {graph.input()};
-    for (const Step& step : schedule) values.push_back(writtenBy(graph, step));
+    for (const Step& step : schedule) {
+        values.push_back(writtenBy(graph, step));
+        if (step.fusion.mean != kNoValue) values.push_back(step.fusion.mean);
+    }
     const auto bytesOf = [&](ValueId value) {
         return roundUp(static_cast<uint64_t>(graph.shape(value).elementCount()) * sizeof(float), kArenaAlignment);
     };
-    std::ranges::stable_sort(values, std::greater(), bytesOf);
+    std::ranges::sort(values, [&](ValueId a, ValueId b) {
+        const uint64_t ofA = bytesOf(a), ofB = bytesOf(b);
+        return ofA != ofB ? ofA > ofB : a < b;
+    });
 
     const std::vector<Lifetime> lifetimes = lifetimesOf(graph, schedule, kept);
     ArenaPlan plan;

@@ -25,14 +25,15 @@ struct Step {
 using Schedule = std::vector<Step>;
 
 // `kept` values can be read after a run. Blocks of convolutions that one kernel computes are one step. A Mul by a gate
-// goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies between them.
+// goes into the convolution behind it, an Add into the one before it, where nobody else reads what lies between them;
+// the mean of each map into the depthwise convolution that writes it.
 Schedule scheduleOf(const Graph& graph, std::span<const ValueId> kept);
 
 // What a step's kernel needs, and the kernel.
 KernelNeed kernelNeed(const Graph& graph, const Step& step, size_t workers);
 Result<std::unique_ptr<Kernel>> makeKernel(const Graph& graph, const Step& step, const WeightsSource& weights);
 
-// What a step reads, in the order of Kernel::run, and what it writes.
+// What a step reads, in the order of Kernel::run, and what it writes, beside the mean of that (Fusion::mean).
 std::vector<ValueId> readBy(const Graph& graph, const Step& step);
 ValueId writtenBy(const Graph& graph, const Step& step);
 

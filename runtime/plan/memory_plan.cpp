@@ -109,7 +109,11 @@ std::vector<size_t> byBreadth(const std::vector<Lifetime>& lifetimes, std::vecto
         const auto begin = live.begin() + lifetimes[id].first, end = live.begin() + lifetimes[id].last + 1;
         return std::pair(*std::max_element(begin, end), lifetimes[id].sizeBytes);
     };
-    std::ranges::stable_sort(order, std::greater{}, breadth);
+    // Most often several are equal: then by number. A stable sort would be three times the code.
+    std::ranges::sort(order, [&](size_t a, size_t b) {
+        const auto ofA = breadth(a), ofB = breadth(b);
+        return ofA != ofB ? ofA > ofB : a < b;
+    });
     return order;
 }
 
@@ -123,7 +127,10 @@ MemoryPlan planMemory(const Program& program, uint64_t alignment) {
         if (lifetimes[id].first >= 0) used.push_back(id);
     }
     std::vector<size_t> bySize = used;
-    std::ranges::stable_sort(bySize, std::greater{}, [&](size_t id) { return lifetimes[id].sizeBytes; });
+    std::ranges::sort(bySize, [&](size_t a, size_t b) {
+        const uint64_t ofA = lifetimes[a].sizeBytes, ofB = lifetimes[b].sizeBytes;
+        return ofA != ofB ? ofA > ofB : a < b;
+    });
 
     MemoryPlan plan;
     plan.offsets.assign(lifetimes.size(), UINT64_MAX);

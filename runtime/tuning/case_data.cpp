@@ -465,8 +465,10 @@ class DataMaker {
     static std::vector<int> likeliest(const reference::Tensor& logits, int image) {
         std::vector<int> order(static_cast<size_t>(logits.shape.c));
         for (int c = 0; c < logits.shape.c; ++c) order[static_cast<size_t>(c)] = c;
-        std::ranges::stable_sort(order,
-                                 [&](int a, int b) { return logits.at(image, 0, 0, a) > logits.at(image, 0, 0, b); });
+        std::ranges::sort(order, [&](int a, int b) {
+            const double ofA = logits.at(image, 0, 0, a), ofB = logits.at(image, 0, 0, b);
+            return ofA != ofB ? ofA > ofB : a < b;
+        });
         return order;
     }
 

@@ -172,7 +172,7 @@ class Tuning {
     Status measureDefaults(std::vector<Pending>& pending) {
         std::vector<Pending*> cheapestFirst;
         for (Pending& one : pending) cheapestFirst.push_back(&one);
-        std::ranges::stable_sort(cheapestFirst, {}, &Pending::cost);
+        std::ranges::sort(cheapestFirst, {}, [](const Pending* one) { return std::pair(one->cost, one); });
         for (Pending* one : cheapestFirst) {
             if (const auto measured = measuredNs_.find(one->key); measured != measuredNs_.end())
                 one->measuredNs = measured->second;

@@ -42,8 +42,10 @@ void putInOrder(std::vector<Pending>& pending) {
     const auto timeOf = [pace](const Pending& one) {
         return one.measuredNs > 0 ? one.measuredNs * one.dispatches : one.cost * pace;
     };
-    std::ranges::stable_sort(pending, [&](const Pending& a, const Pending& b) {
-        return a.isBegun != b.isBegun ? b.isBegun : timeOf(a) > timeOf(b);
+    std::ranges::sort(pending, [&](const Pending& a, const Pending& b) {
+        if (a.isBegun != b.isBegun) return b.isBegun;
+        const double timeOfA = timeOf(a), timeOfB = timeOf(b);
+        return timeOfA != timeOfB ? timeOfA > timeOfB : a.problem.dispatch < b.problem.dispatch;
     });
     std::vector<Pending> ordered;
     while (!pending.empty()) moveBehindFormers(pending, std::string(pending.front().key), ordered);

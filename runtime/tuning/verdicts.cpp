@@ -4,12 +4,11 @@
 #include <cmath>
 #include <cstdio>
 #include <new>
-#include <nlohmann/json.hpp>
+
+#include "models/json_fields.h"
 
 namespace dunlin::tuning {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr const char* kFormat = "dunlin tuning";
 constexpr int kVersion = 2;  // 1 had verdicts on preprocess that held for one kind of source
@@ -215,8 +214,9 @@ bool isNestedTooDeep(std::string_view text) {
 }
 
 std::optional<Verdicts> parse(std::string_view text, const Identity& identity) {
-    const Json document = Json::parse(text, nullptr, /* allow_exceptions= */ false);
-    if (!document.is_object()) return std::nullopt;
+    const Result<Json> read = parseJsonObject(text);
+    if (!read.ok()) return std::nullopt;
+    const Json& document = *read;
     const auto is = [&](const char* key, const Json& expected) {
         const auto found = document.find(key);
         return found != document.end() && *found == expected;

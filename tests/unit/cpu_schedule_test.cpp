@@ -210,8 +210,68 @@ Graph randomGraph(uint32_t seed) {
     return RandomGraph(seed).take();
 }
 
+// A depthwise convolution, alone or behind an expansion, and the mean of its result, which a gate is made of.
+Graph squeezed(const Shape& input, int expanded, bool isWhole) {
+    Graph graph(input);
+    ValueId value = graph.input();
+    if (expanded != 0)
+        value = graph.add("expand", Conv2d{.input = value, .outChannels = expanded, .parameters = named("expand")});
+    const int channels = graph.shape(value).c;
+    value = graph.add("depthwise", Conv2d{.input = value,
+                                          .outChannels = channels,
+                                          .kernelH = 3,
+                                          .kernelW = 3,
+                                          .padding = {1, 1, 1, 1},
+                                          .groups = channels,
+                                          .activation = Activation::HardSwish,
+                                          .parameters = named("depthwise")});
+    const ValueId mean = graph.add("mean", GlobalAvgPool{value, 0, isWhole ? 0 : 3});
+    graph.setOutput(graph.add("gated", Mul{value, mean}));
+    return graph;
+}
+
+TEST(CpuSchedule, TakesTheMeanOfAMapWhileItIsWritten) {
+    const Graph graph = squeezed({1, 9, 11, 24}, 0, true);
+    const Schedule schedule = scheduleOf(graph, {});
+    EXPECT_EQ(schedule, (Schedule{{0, 1, {.mean = 2}}, {2}}));
+    EXPECT_EQ(writtenBy(graph, schedule[0]), 1);
+    // Not of a part of the pixels.
+    EXPECT_EQ(scheduleOf(squeezed({1, 9, 11, 24}, 0, false), {}).size(), 3u);
+    // Behind an expansion too, as one block.
+    const Step block = {0, 2, {.mean = 3}};
+    EXPECT_EQ(scheduleOf(squeezed({1, 56, 56, 24}, 72, true), {}), (Schedule{block, {3}}));
+}
+
+TEST(CpuNetwork, MeansTakenWhileAMapIsWrittenAreTheOracles) {
+    for (const auto& [input, expanded] : {std::pair(Shape{1, 9, 11, 24}, 0),
+                                          {Shape{2, 14, 13, 3}, 0},
+                                          {Shape{1, 7, 7, 100}, 0},
+                                          {Shape{1, 56, 56, 24}, 72},
+                                          {Shape{2, 60, 41, 9}, 61}}) {
+        SCOPED_TRACE(describe(input));
+        const Graph graph = squeezed(input, expanded, true);
+        const auto mean = static_cast<ValueId>(graph.values().size() - 2);
+        const std::vector<ValueId> kept = {mean, graph.output()};
+        const std::vector<float> values = test::noise(static_cast<size_t>(input.elementCount()), 1);
+        auto expected = reference::evaluate(graph, *formulaWeights(), reference::fromFloats(input, values), kept);
+        ASSERT_TRUE(expected.ok());
+        for (Vectors vectors : kAllVectors) {
+            if (!hasVectors(vectors)) continue;
+            const auto single = test::runNetwork(graph, values, kept, nullptr, vectors);
+            ASSERT_EQ(single.size(), 2u);
+            for (size_t i = 0; i < single[0].size(); ++i)
+                ASSERT_NEAR(single[0][i], (*expected)[0].values[i], 2e-6) << "channel " << i;
+            for (size_t threads : {2, 3}) {
+                auto pool = ThreadPool::create(threads);
+                ASSERT_TRUE(pool.ok());
+                EXPECT_EQ(test::runNetwork(graph, values, kept, pool->get(), vectors), single);
+            }
+        }
+    }
+}
+
 TEST(CpuSchedule, OfRandomGraphsFusesWhatItCan) {
-    size_t blocks = 0, gates = 0, residuals = 0, blocksWithResidual = 0;
+    size_t blocks = 0, gates = 0, residuals = 0, blocksWithResidual = 0, means = 0;
     for (uint32_t seed = 0; seed < 50; ++seed)
         for (const Step& step : scheduleOf(randomGraph(seed), {})) {
             const bool isBlock = step.nodeCount > 1, hasResidual = step.fusion.residual != kNoValue;
@@ -219,11 +279,13 @@ TEST(CpuSchedule, OfRandomGraphsFusesWhatItCan) {
             gates += step.fusion.gate != kNoValue;
             residuals += hasResidual;
             blocksWithResidual += isBlock && hasResidual;
+            means += step.fusion.mean != kNoValue;
         }
     EXPECT_GE(blocks, 20u);
     EXPECT_GE(gates, 20u);
     EXPECT_GE(residuals, 20u);
     EXPECT_GE(blocksWithResidual, 5u);
+    EXPECT_GE(means, 3u);
 }
 
 // The steps at which a value must be in its place, by the definition and not by intervals: it has been written, and is
@@ -235,7 +297,7 @@ std::vector<bool> stepsThatNeed(const Graph& graph, const Schedule& schedule, st
     std::vector<bool> needed(schedule.size());
     bool isWritten = isInput;
     for (size_t step = 0; step < schedule.size(); ++step) {
-        const bool isBeingWritten = writtenBy(graph, schedule[step]) == value;
+        const bool isBeingWritten = writtenBy(graph, schedule[step]) == value || schedule[step].fusion.mean == value;
         isWritten = isWritten || isBeingWritten;
         bool isRead = staysToTheEnd || isBeingWritten;
         for (size_t later = step; later < schedule.size() && !isRead; ++later)
@@ -280,6 +342,7 @@ TEST(CpuArena, HoldsWhatIsReadWrittenAndKept) {
         std::vector<ValueId> used(std::begin(kept), std::end(kept));
         for (const Step& step : schedule) {
             used.push_back(writtenBy(graph, step));
+            if (step.fusion.mean != kNoValue) used.push_back(step.fusion.mean);
             for (ValueId value : readBy(graph, step)) used.push_back(value);
         }
         for (ValueId value : used)

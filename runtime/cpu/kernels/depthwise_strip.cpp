@@ -26,7 +26,7 @@ DUNLIN_INLINE inline bool isCut(Activation activation) {
 template <typename Tag>
 DUNLIN_INLINE inline void activateStrip(const Strip& strip) {
     if (isCut(strip.activation)) return;
-    const size_t count = strip.outputs * strip.channels;
+    const size_t count = strip.count * strip.outputs * strip.channels;
     activationLoopOf<Tag>()(strip.activation, strip.output, strip.output, count, 1, count);
 }
 
@@ -116,51 +116,100 @@ DUNLIN_INLINE inline void computeNarrowStrip(const Strip& strip) {
     computeAnyStrip<VectorTag<1>, 4>(strip);
 }
 
+template <typename Tag>
+DUNLIN_INLINE inline void sumPixels(const float* pixels, size_t count, size_t channels, float* sums) {
+    // Some sums each: additions take several cycles, and wait for the one before.
+    constexpr size_t kSums = 4;
+    forChannels<Tag>(channels, [=](size_t channel) DUNLIN_INLINE {
+        typename Tag::Vector partial[kSums] = {}, pixel;
+        const float* from = pixels + channel;
+        size_t left = count;
+        for (; left >= kSums; left -= kSums)
+            for (size_t i = 0; i < kSums; ++i, from += channels) {
+                Tag::load(pixel, from);
+                partial[i] += pixel;
+            }
+        for (; left > 0; --left, from += channels) {
+            Tag::load(pixel, from);
+            partial[0] += pixel;
+        }
+        Tag::store(sums + channel, (partial[0] + partial[1]) + (partial[2] + partial[3]));
+    });
+}
+
+// Several strips in one call, which takes as long as some channels.
+template <typename Body>
+DUNLIN_INLINE inline void forStrips(const Strip& strips, Body body) {
+    Strip one = strips;
+    for (size_t i = 0; i < strips.count; ++i) {
+        body(one);
+        one.left += static_cast<std::ptrdiff_t>(strips.outputs * strips.stride);
+        one.output += strips.outputs * strips.channels;
+    }
+}
+
+// Processors of this architecture mostly have vectors of so many floats; for others one function a kernel is enough.
+#if defined(__x86_64__)
+constexpr size_t kFewestMainFloats = 8;
+#else
+constexpr size_t kFewestMainFloats = 4;
+#endif
+
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                    \
-    struct name {                                                                                       \
-        using Tag = VectorTag<floats>;                                                                  \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
-        target static void inside(const Strip& strip) {                                                 \
-            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                                 \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                      \
-        target static void any(const Strip& strip) {                                                    \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        target static void anyKernel(const Strip& strip) {                                              \
-            computeAnyStrip<Tag, 4>(strip);                                                             \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        target static void narrow(const Strip& strip) {                                                 \
-            computeNarrowStrip<floats>(strip);                                                          \
-            activateStrip<Tag>(strip);                                                                  \
-        }                                                                                               \
-        template <size_t kOutputs>                                                                      \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                               \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                              \
-                constexpr size_t kKernel = decltype(kernel)::value;                                     \
-                constexpr size_t kStride = decltype(step)::value;                                       \
-                return {inside<kKernel, kStride, kOutputs>, any<kKernel, kStride, kOutputs>, kOutputs}; \
-            };                                                                                          \
-            return chooseStrip(kernelWidth, stride, of, anyKernel);                                     \
-        }                                                                                               \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                              \
+    struct name {                                                                                                 \
+        using Tag = VectorTag<floats>;                                                                            \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void inside(const Strip& strip) {                                                           \
+            const auto compute = [](const Strip& one)                                                             \
+                                     DUNLIN_INLINE { computeStrip<Tag, kKernel, kStride, kOutputs, true>(one); }; \
+            forStrips(strip, compute);                                                                            \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void any(const Strip& strip) {                                                              \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                          \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void anyKernel(const Strip& strip) {                                                        \
+            computeAnyStrip<Tag, 4>(strip);                                                                       \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void narrow(const Strip& strip) {                                                           \
+            computeNarrowStrip<floats>(strip);                                                                    \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {                 \
+            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);                 \
+            sumPixels<Tag>(pixels, count, channels, sums);                                                        \
+        }                                                                                                         \
+        template <size_t kOutputs>                                                                                \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                         \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {                                        \
+                constexpr size_t kKernel = decltype(kernel)::value;                                               \
+                constexpr size_t kStride = decltype(step)::value;                                                 \
+                const StripFunction forAny = any<kKernel, kStride, kOutputs>;                                     \
+                if constexpr (floats < kFewestMainFloats)                                                         \
+                    return {forAny, forAny, kOutputs, sum};                                                       \
+                else                                                                                              \
+                    return {inside<kKernel, kStride, kOutputs>, forAny, kOutputs, sum};                           \
+            };                                                                                                    \
+            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                          \
+        }                                                                                                         \
     }
 
 template <size_t number>
 using Constant = std::integral_constant<size_t, number>;
 
 template <typename Of>
-StripFunctions chooseStrip(size_t kernelWidth, size_t stride, Of of, StripFunction anyKernel) {
+StripFunctions chooseStrip(size_t kernelWidth, size_t stride, Of of, const StripFunctions& anyKernel) {
     if (kernelWidth == 3 && stride == 1) return of(Constant<3>(), Constant<1>());
     if (kernelWidth == 3 && stride == 2) return of(Constant<3>(), Constant<2>());
     if (kernelWidth == 5 && stride == 1) return of(Constant<5>(), Constant<1>());
     if (kernelWidth == 5 && stride == 2) return of(Constant<5>(), Constant<2>());
     if (kernelWidth == 7 && stride == 1) return of(Constant<7>(), Constant<1>());
     if (kernelWidth == 7 && stride == 2) return of(Constant<7>(), Constant<2>());
-    return {anyKernel, anyKernel, 4};
+    return anyKernel;
 }
 
 DUNLIN_STRIP_FUNCTIONS(ForVectorsOf4, 4, DUNLIN_FOR_ANY);
@@ -174,19 +223,19 @@ DUNLIN_STRIP_FUNCTIONS(ForVectorsOf16, 16, DUNLIN_FOR_AVX512);
 StripFunctions stripFunctions(Vectors vectors, size_t kernelWidth, size_t stride, size_t channels, size_t mapOutputs) {
 #if defined(__x86_64__)
     if (vectors == Vectors::Of16) {
-        if (channels < 16) return {ForVectorsOf16::narrow, ForVectorsOf16::narrow, 4};
+        if (channels < 16) return {ForVectorsOf16::narrow, ForVectorsOf16::narrow, 4, ForVectorsOf16::sum};
         // Maps are mostly 7 times a power of two wide, some just a power of two.
         const bool bySeven = (mapOutputs + 6) / 7 * 7 < (mapOutputs + 7) / 8 * 8;
         return bySeven ? ForVectorsOf16::choose<7>(kernelWidth, stride)
                        : ForVectorsOf16::choose<8>(kernelWidth, stride);
     }
     if (vectors == Vectors::Of8) {
-        if (channels < 8) return {ForVectorsOf8::narrow, ForVectorsOf8::narrow, 4};
+        if (channels < 8) return {ForVectorsOf8::narrow, ForVectorsOf8::narrow, 4, ForVectorsOf8::sum};
         return ForVectorsOf8::choose<4>(kernelWidth, stride);
     }
 #endif
     static_cast<void>(vectors), static_cast<void>(mapOutputs);
-    if (channels < 4) return {ForVectorsOf4::narrow, ForVectorsOf4::narrow, 4};
+    if (channels < 4) return {ForVectorsOf4::narrow, ForVectorsOf4::narrow, 4, ForVectorsOf4::sum};
     return ForVectorsOf4::choose<4>(kernelWidth, stride);
 }
 

@@ -67,15 +67,17 @@ std::optional<BlockNodes> asBlock(const Graph& graph, std::span<const Node> node
     return isNear && mapBytes(graph, between) >= kFarBytes ? std::optional(block) : std::nullopt;
 }
 
-KernelNeed InvertedResidualKernel::need(const Graph& graph, const BlockNodes& nodes, size_t workers) {
+KernelNeed InvertedResidualKernel::need(const Graph& graph, const BlockNodes& nodes, const Fusion& fusion,
+                                        size_t workers) {
     const Conv2d& depthwise = *convolutionOf(nodes.depthwise);
     const Shape &between = graph.shape(depthwise.input), &after = graph.shape(nodes.depthwise->output);
     const Shape &input = inputOf(graph, nodes), &output = outputOf(graph, nodes);
     const BufferFloats floats(between, depthwise, sizeOf(after.w), nodes.expand, nodes.project);
-    KernelNeed need = DepthwiseKernel::need(depthwise, between, workers);
+    KernelNeed need = DepthwiseKernel::need(depthwise, between, after, fusion, workers);
     if (nodes.expand) need.constantBytes += PackedMatrix::bytes(sizeOf(input.c), sizeOf(between.c));
     if (nodes.project) need.constantBytes += PackedMatrix::bytes(sizeOf(after.c), sizeOf(output.c));
     need.scratchBytes =
+        DepthwiseKernel::sumBytes(after, fusion) +
         workers * (pointerBytes(sizeOf(depthwise.kernelH)) + (floats.ring + floats.row) * sizeof(float));
     return need;
 }
@@ -119,10 +121,8 @@ InvertedResidualKernel::InvertedResidualKernel(const Shape& input, const Shape& 
       project_(std::move(project)),
       hasResidual_(hasResidual) {}
 
-// Rows of one image: `input` and `output` are the image's.
-void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const StripFunctions& strips, const float* input,
-                                         const float* residual, float* output, size_t firstRow, size_t endRow,
-                                         const Buffers& buffers) const {
+void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const StripFunctions& strips, const Maps& maps,
+                                         size_t firstRow, size_t endRow, const Buffers& buffers) const {
     const size_t width = sizeOf(input_.w), inputFloats = width * sizeOf(input_.c), ringFloats = width * channels_;
     const size_t outWidth = sizeOf(output_.w), outputFloats = outWidth * sizeOf(output_.c);
     const size_t zero = 0;
@@ -148,17 +148,26 @@ void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const Strip
         const size_t endInside = std::min(end - std::min(end, top_), sizeOf(input_.h));
         expanded = std::max(expanded, row * strideH_ - std::min(row * strideH_, top_));
         for (; expand_ && expanded < endInside; ++expanded)
-            multiply(*expand_, input + expanded * inputFloats, nullptr, ringRow(expanded), width);
-        const auto rowOf = [&](size_t y) -> const float* { return expand_ ? ringRow(y) : input + y * inputFloats; };
-        float* const to = output + row * outputFloats;
-        depthwise_->computeRow(strips, row, rowOf, buffers.rows, project_ ? buffers.row : to);
+            multiply(*expand_, maps.input + expanded * inputFloats, nullptr, ringRow(expanded), width);
+        const auto rowOf = [&](size_t y) -> const float* {
+            return expand_ ? ringRow(y) : maps.input + y * inputFloats;
+        };
+        float* const to = maps.output + row * outputFloats;
+        depthwise_->computeRow(strips, row, rowOf, buffers.rows, project_ ? buffers.row : to,
+                               maps.sums ? maps.sums + row * channels_ : nullptr);
         if (project_)
-            multiply(*project_, buffers.row, residual ? residual + row * outputFloats : nullptr, to, outWidth);
+            multiply(*project_, buffers.row, maps.residual ? maps.residual + row * outputFloats : nullptr, to,
+                     outWidth);
     }
 }
 
 void InvertedResidualKernel::run(const Workers& workers, std::span<const float* const> inputs, float* output,
                                  std::byte* scratch) const {
+    runWithMean(workers, inputs, output, nullptr, scratch);
+}
+
+void InvertedResidualKernel::runWithMean(const Workers& workers, std::span<const float* const> inputs, float* output,
+                                         float* mean, std::byte* scratch) const {
     const TileFunctions& tiles = tileFunctions(workers.vectors);
     const StripFunctions strips = depthwise_->functions(workers.vectors);
     const size_t height = sizeOf(output_.h), images = sizeOf(output_.n);
@@ -170,14 +179,20 @@ void InvertedResidualKernel::run(const Workers& workers, std::span<const float* 
                               project_.has_value());
     const size_t workerBytes = pointerBytes(kernelH_) + (floats.ring + floats.row) * sizeof(float);
     const float* const residual = hasResidual_ ? inputs.back() : nullptr;
+    float* const sums = mean ? reinterpret_cast<float*>(scratch + workers.count * workerBytes) : nullptr;
     forEachWithWorker(workers, images * bands, [&](size_t job, size_t worker) {
         const size_t image = job / bands, band = job % bands;
         std::byte* const own = scratch + worker * workerBytes;
         auto* const ring = reinterpret_cast<float*>(own + pointerBytes(kernelH_));
-        computeBand(tiles, strips, inputs[0] + image * imageInput, residual ? residual + image * imageOutput : nullptr,
-                    output + image * imageOutput, band * height / bands, (band + 1) * height / bands,
+        computeBand(tiles, strips,
+                    {.input = inputs[0] + image * imageInput,
+                     .residual = residual ? residual + image * imageOutput : nullptr,
+                     .output = output + image * imageOutput,
+                     .sums = sums ? sums + image * height * channels_ : nullptr},
+                    band * height / bands, (band + 1) * height / bands,
                     {reinterpret_cast<const float**>(own), ring, ring + floats.ring});
     });
+    if (mean) depthwise_->computeMeans(strips, sums, mean);
 }
 
 }  // namespace dunlin::cpu

@@ -24,12 +24,14 @@ std::optional<BlockNodes> asBlock(const Graph& graph, std::span<const Node> node
 
 class InvertedResidualKernel final : public Kernel {
   public:
-    static KernelNeed need(const Graph& graph, const BlockNodes& nodes, size_t workers);
+    static KernelNeed need(const Graph& graph, const BlockNodes& nodes, const Fusion& fusion, size_t workers);
 
     static Result<std::unique_ptr<Kernel>> make(const Graph& graph, const BlockNodes& nodes,
                                                 const WeightsSource& weights, const Fusion& fusion);
     void run(const Workers& workers, std::span<const float* const> inputs, float* output,
              std::byte* scratch) const override;
+    void runWithMean(const Workers& workers, std::span<const float* const> inputs, float* output, float* mean,
+                     std::byte* scratch) const override;
 
   private:
     struct Pointwise {
@@ -45,9 +47,13 @@ class InvertedResidualKernel final : public Kernel {
     InvertedResidualKernel(const Shape& input, const Shape& output, std::optional<Pointwise> expand,
                            std::unique_ptr<DepthwiseKernel> depthwise, size_t kernelH, size_t strideH, size_t top,
                            std::optional<Pointwise> project, bool hasResidual);
-    void computeBand(const TileFunctions& tiles, const StripFunctions& strips, const float* input,
-                     const float* residual, float* output, size_t firstRow, size_t endRow,
-                     const Buffers& buffers) const;
+    // One image's maps; the sums of each row are those of its channels, where they are asked for.
+    struct Maps {
+        const float *input, *residual;
+        float *output, *sums;
+    };
+    void computeBand(const TileFunctions& tiles, const StripFunctions& strips, const Maps& maps, size_t firstRow,
+                     size_t endRow, const Buffers& buffers) const;
 
     Shape input_, output_;  // of the block
     size_t channels_;       // between its convolutions

@@ -27,7 +27,7 @@ struct Need {
     const Fusion& fusion;
     KernelNeed operator()(const Conv2d& conv) const {
         const Shape& input = graph.shape(conv.input);
-        return isDepthwise(graph, conv) ? DepthwiseKernel::need(conv, input, workers)
+        return isDepthwise(graph, conv) ? DepthwiseKernel::need(conv, input, output, fusion, workers)
                                         : DenseKernel::need(conv, input, output, fusion, workers);
     }
     KernelNeed operator()(const Linear& linear) const {
@@ -55,7 +55,7 @@ struct Make {
     const Shape& shape(ValueId value) const { return graph.shape(value); }
     Made operator()(const Conv2d& conv) {
         if (isDepthwise(graph, conv))
-            return std::make_unique<DepthwiseKernel>(conv, shape(conv.input), output, std::move(weights));
+            return std::make_unique<DepthwiseKernel>(conv, shape(conv.input), output, weights);
         return std::make_unique<DenseKernel>(conv, shape(conv.input), output, weights, fusion);
     }
     Made operator()(const Linear& linear) {
@@ -91,13 +91,18 @@ bool hasGate(const Node& node) {
     return isPointwise(node.op);
 }
 
+bool hasMean(const Graph& graph, const Node& node) {
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    return conv && isDepthwise(graph, *conv);
+}
+
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes) {
     return asBlock(graph, nodes).has_value();
 }
 
-KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers) {
+KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers, const Fusion& fusion) {
     const std::optional<BlockNodes> block = asBlock(graph, nodes);
-    return block ? InvertedResidualKernel::need(graph, *block, workers) : KernelNeed();
+    return block ? InvertedResidualKernel::need(graph, *block, fusion, workers) : KernelNeed();
 }
 
 Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,

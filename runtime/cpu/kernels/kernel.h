@@ -30,6 +30,8 @@ struct Fusion {
     ValueId gate = kNoValue;                   // [n, 1, 1, c]: the pixels of the input are multiplied by it
     ValueId residual = kNoValue;               // added to the node's result
     Activation activation = Activation::None;  // after the addition
+    // The GlobalAvgPool of the result, of each map: written too, by a kernel of which hasMean() holds.
+    ValueId mean = kNoValue;
     bool operator==(const Fusion&) const = default;
 };
 
@@ -43,17 +45,23 @@ class Kernel {
     // pointers.
     virtual void run(const Workers& workers, std::span<const float* const> inputs, float* output,
                      std::byte* scratch) const = 0;
+    // The same with the mean of each map, [n, 1, 1, c]. Only of kernels that were made with Fusion::mean, and those are
+    // run by it alone.
+    virtual void runWithMean(const Workers&, std::span<const float* const>, float*, float*, std::byte*) const {}
 };
 
 // Whether a kernel can add a residual to its node's result, where the node has no activation, and whether it can
 // multiply its input by a gate.
 bool hasFusion(const Graph& graph, const Node& node);
 bool hasGate(const Node& node);
+// Whether a kernel can give the mean of its node's result too: a row is summed while it is near.
+bool hasMean(const Graph& graph, const Node& node);
 
 // Whether one kernel computes nodes that follow one another, each the only reader of the one before it, and is faster
 // than one for each.
 bool hasKernelOfBlock(const Graph& graph, std::span<const Node> nodes);
-KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers);
+KernelNeed kernelNeedOfBlock(const Graph& graph, std::span<const Node> nodes, size_t workers,
+                             const Fusion& fusion = {});
 // The fusion has no gate. Errors are those of foldWeightsOfNode().
 Result<std::unique_ptr<Kernel>> makeKernelOfBlock(const Graph& graph, std::span<const Node> nodes,
                                                   const WeightsSource& weights, const Fusion& fusion);

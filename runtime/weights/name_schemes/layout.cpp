@@ -91,12 +91,30 @@ std::optional<std::string> fill(const Layout& layout, std::string_view pattern, 
     return text;
 }
 
+// In their order.
+std::vector<Part> unpacked(PackedParts text) {
+    std::vector<Part> parts;
+    while (!text.empty()) {
+        Part part;
+        part.shape = static_cast<ShapeChange>(text[0]);
+        part.piece = text[1];
+        part.pieces = text[2];
+        text.remove_prefix(3);
+        for (std::string_view* name : {&part.file, &part.canonical}) {
+            *name = text.substr(0, text.find('\0'));
+            text.remove_prefix(name->size() + 1);
+        }
+        parts.push_back(part);
+    }
+    return parts;
+}
+
 // `match` is where the block lies.
-std::optional<CanonicalPart> matchParts(const Layout& layout, const Block& block, const Place& place,
+std::optional<CanonicalPart> matchParts(const Layout& layout, const BlockLayout& block, const Place& place,
                                         const Match& match) {
     std::string_view inner = match.rest;
     if (!place.file.empty()) inner.remove_prefix(1);  // the dot
-    for (const Part& part : block.parts) {
+    for (const Part& part : unpacked(block.parts)) {
         const std::optional<Match> own = matchBeginning(part.file, inner);
         if (!own || !own->rest.empty()) continue;
         if (part.canonical.empty()) return CanonicalPart{};
@@ -107,7 +125,7 @@ std::optional<CanonicalPart> matchParts(const Layout& layout, const Block& block
     return std::nullopt;
 }
 
-std::optional<CanonicalPart> matchBlock(const Layout& layout, const Block& block, const FileNames& names,
+std::optional<CanonicalPart> matchBlock(const Layout& layout, const BlockLayout& block, const FileNames& names,
                                         std::string_view name) {
     for (const Place& place : block.places) {
         const std::optional<Match> match = matchBeginning(place.file, name);
@@ -158,7 +176,7 @@ const Layout* findLayout(const FileNames& names) {
 
 std::optional<CanonicalPart> canonicalPart(const Layout& layout, const FileNames& names, std::string_view name) {
     if (!layout.prefix.empty() && name.starts_with(layout.prefix)) name.remove_prefix(layout.prefix.size());
-    for (const Block& block : layout.blocks) {
+    for (const BlockLayout& block : layout.blocks) {
         if (auto part = matchBlock(layout, block, names, name)) return part;
     }
     return std::nullopt;
@@ -179,9 +197,10 @@ std::optional<std::string> nameOfPiece(const Layout& layout, const FileNames& na
         if (!found || found->name != have->name || found->piece != piece) return std::nullopt;
         return std::string(name.substr(0, names.wrapperBytes())) + candidate;
     };
-    for (const Block& block : layout.blocks) {
-        for (const Part& own : block.parts) {
-            for (const Part& other : block.parts) {
+    for (const BlockLayout& block : layout.blocks) {
+        const std::vector<Part> parts = unpacked(block.parts);
+        for (const Part& own : parts) {
+            for (const Part& other : parts) {
                 if (auto candidate = renamed(own, other)) return candidate;
             }
         }

@@ -1,6 +1,7 @@
 // How a library names the tensors of a network, as data, and the matching of names against it.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,10 +36,40 @@ struct Part {
         pieces = 1;  // the canonical tensor is so many of the file's, one after another in its first dimension
 };
 
-struct Block {
+// Parts as one text, each as its shape, piece and pieces, a character each, and both names, which end with a zero: as
+// rows of Part they would have four times the bytes, most of them pointers that are set at each start.
+using PackedParts = std::string_view;
+
+// What packed() makes of the parts that `make`, a lambda without captures, returns as an array.
+template <typename Make>
+constexpr auto packed(Make make) {
+    constexpr auto parts = make();
+    constexpr size_t bytes = [](const auto& all) {
+        size_t sum = 0;
+        for (const Part& part : all) sum += 5 + part.file.size() + part.canonical.size();
+        return sum;
+    }(parts);
+    std::array<char, bytes> text = {};
+    size_t at = 0;
+    for (const Part& part : parts) {
+        for (const int number : {static_cast<int>(part.shape), part.piece, part.pieces})
+            text[at++] = static_cast<char>(number);
+        for (const std::string_view name : {part.file, part.canonical}) {
+            for (const char c : name) text[at++] = c;
+            text[at++] = 0;
+        }
+    }
+    return text;
+}
+
+struct BlockLayout {
+    template <size_t bytes>
+    constexpr BlockLayout(std::span<const Place> where, std::string_view tensor, const std::array<char, bytes>& text)
+        : places(where), onlyWith(tensor), parts(text.data(), bytes) {}
+
     std::span<const Place> places;
     std::string_view onlyWith;  // a tensor that a block of this kind (and of none after it) has; empty: any
-    std::span<const Part> parts;
+    PackedParts parts;
 };
 
 // A tensor that a file must have, with this size in this dimension.
@@ -52,7 +83,7 @@ struct Sign {
 struct Layout {
     std::string_view name;
     std::span<const Sign> signs;  // all of them: a file of this layout, and of none before it
-    std::span<const Block> blocks;
+    std::span<const BlockLayout> blocks;
     std::optional<PublishedPreprocess> preprocess;
     double batchNormEpsilon = 0;
     std::string_view prefix = {};            // may stand before some names, or before none

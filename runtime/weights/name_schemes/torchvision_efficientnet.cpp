@@ -13,41 +13,67 @@ constexpr Place kStages[] = {
 };
 
 // The head follows the stages: seven of them, of V2-S six.
-constexpr Part kTopOfSeven[] = {
-    {"features.0.0.*", "conv_stem.*"}, {"features.0.1.*", "bn1.*"},        {"features.8.0.*", "conv_head.*"},
-    {"features.8.1.*", "bn2.*"},       {"classifier.1.*", "classifier.*"},
-};
-constexpr Part kTopOfSix[] = {
-    {"features.0.0.*", "conv_stem.*"}, {"features.0.1.*", "bn1.*"},        {"features.7.0.*", "conv_head.*"},
-    {"features.7.1.*", "bn2.*"},       {"classifier.1.*", "classifier.*"},
-};
+constexpr auto kTopOfSeven = packed([] {
+    return std::to_array<Part>({
+        {"features.0.0.*", "conv_stem.*"},
+        {"features.0.1.*", "bn1.*"},
+        {"features.8.0.*", "conv_head.*"},
+        {"features.8.1.*", "bn2.*"},
+        {"classifier.1.*", "classifier.*"},
+    });
+});
+constexpr auto kTopOfSix = packed([] {
+    return std::to_array<Part>({
+        {"features.0.0.*", "conv_stem.*"},
+        {"features.0.1.*", "bn1.*"},
+        {"features.7.0.*", "conv_head.*"},
+        {"features.7.1.*", "bn2.*"},
+        {"classifier.1.*", "classifier.*"},
+    });
+});
 
-constexpr Part kInvertedResidual[] = {
-    {"block.0.0.*", "conv_pw.*"},          {"block.0.1.*", "bn1.*"},
-    {"block.1.0.*", "conv_dw.*"},          {"block.1.1.*", "bn2.*"},
-    {"block.2.fc1.*", "se.conv_reduce.*"}, {"block.2.fc2.*", "se.conv_expand.*"},
-    {"block.3.0.*", "conv_pwl.*"},         {"block.3.1.*", "bn3.*"},
-};
-constexpr Part kDepthwiseSeparable[] = {
-    {"block.0.0.*", "conv_dw.*"},          {"block.0.1.*", "bn1.*"},     {"block.1.fc1.*", "se.conv_reduce.*"},
-    {"block.1.fc2.*", "se.conv_expand.*"}, {"block.2.0.*", "conv_pw.*"}, {"block.2.1.*", "bn2.*"},
-};
-constexpr Part kFusedResidual[] = {
-    {"block.0.0.*", "conv_exp.*"},
-    {"block.0.1.*", "bn1.*"},
-    {"block.1.0.*", "conv_pwl.*"},
-    {"block.1.1.*", "bn2.*"},
-};
-constexpr Part kSingleConvolution[] = {{"block.0.0.*", "conv.*"}, {"block.0.1.*", "bn1.*"}};
+constexpr auto kInvertedResidual = packed([] {
+    return std::to_array<Part>({
+        {"block.0.0.*", "conv_pw.*"},
+        {"block.0.1.*", "bn1.*"},
+        {"block.1.0.*", "conv_dw.*"},
+        {"block.1.1.*", "bn2.*"},
+        {"block.2.fc1.*", "se.conv_reduce.*"},
+        {"block.2.fc2.*", "se.conv_expand.*"},
+        {"block.3.0.*", "conv_pwl.*"},
+        {"block.3.1.*", "bn3.*"},
+    });
+});
+constexpr auto kDepthwiseSeparable = packed([] {
+    return std::to_array<Part>({
+        {"block.0.0.*", "conv_dw.*"},
+        {"block.0.1.*", "bn1.*"},
+        {"block.1.fc1.*", "se.conv_reduce.*"},
+        {"block.1.fc2.*", "se.conv_expand.*"},
+        {"block.2.0.*", "conv_pw.*"},
+        {"block.2.1.*", "bn2.*"},
+    });
+});
+constexpr auto kFusedResidual = packed([] {
+    return std::to_array<Part>({
+        {"block.0.0.*", "conv_exp.*"},
+        {"block.0.1.*", "bn1.*"},
+        {"block.1.0.*", "conv_pwl.*"},
+        {"block.1.1.*", "bn2.*"},
+    });
+});
+constexpr auto kSingleConvolution = packed([] {
+    return std::to_array<Part>({{"block.0.0.*", "conv.*"}, {"block.0.1.*", "bn1.*"}});
+});
 
-constexpr Block kOfSeven[] = {
+constexpr BlockLayout kOfSeven[] = {
     {kTop, "", kTopOfSeven},
     {kStages, "block.3.0.weight", kInvertedResidual},
     {kStages, "block.1.fc1.weight", kDepthwiseSeparable},
     {kStages, "block.1.0.weight", kFusedResidual},
     {kStages, "", kSingleConvolution},
 };
-constexpr Block kOfSix[] = {
+constexpr BlockLayout kOfSix[] = {
     {kTop, "", kTopOfSix},
     {kStages, "block.3.0.weight", kInvertedResidual},
     {kStages, "block.1.0.weight", kFusedResidual},
