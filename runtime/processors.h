@@ -13,4 +13,9 @@ int usableProcessors();
 // ("max 100000") or the text is not of that form.
 int processorsOfQuota(std::string_view cpuMax);
 
+// Whether this processor, and the system on it, can run instructions of AVX2 and FMA, and of AVX-512 as of 2017 (F, BW,
+// DQ and VL) besides; false on other architectures. Thread-safe.
+bool hasAvx2();
+bool hasAvx512();
+
 }  // namespace dunlin

@@ -7,6 +7,8 @@
 #include <immintrin.h>
 #endif
 
+#include "runtime/processors.h"
+
 namespace dunlin {
 namespace {
 
@@ -69,10 +71,6 @@ void addRowsOnAny(std::span<const RowPairWeights> weights, const uint8_t* const*
 
 #if defined(__x86_64__)
 #define DUNLIN_FOR_AVX2 __attribute__((target("avx2")))
-
-bool hasAvx2() {
-    return __builtin_cpu_supports("avx2");
-}
 
 template <typename Type>
 DUNLIN_FOR_AVX2 __attribute__((always_inline)) inline __m256i load256(const Type* from) {

@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "runtime/cpu/thread_pool.h"
+#include "runtime/processors.h"
 
 #define DUNLIN_INLINE __attribute__((always_inline))
 #define DUNLIN_FOR_ANY
@@ -60,15 +61,7 @@ inline const char* name(Vectors vectors) {
 
 // Whether this processor, and the system on it, can run what is compiled for `vectors`.
 inline bool hasVectors(Vectors vectors) {
-    if (vectors == Vectors::Of4) return true;
-#if defined(__x86_64__)
-    const bool has8 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (vectors == Vectors::Of8) return has8;
-    return has8 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-    return false;
-#endif
+    return vectors == Vectors::Of4 || (vectors == Vectors::Of8 ? hasAvx2() : hasAvx512());
 }
 
 // The longest that this processor has.
