@@ -78,7 +78,8 @@ const void* findExtension(const void* next, DunlinStructureType type) {
 
 namespace {
 
-constexpr const char* kFeatureNames[] = {"fp16", "timelineSemaphore", "timestamps", "memoryBudget"};
+constexpr const char* kFeatureNames[] = {"fp16", "timelineSemaphore", "timestamps", "memoryBudget",
+                                         "cooperativeMatrix"};
 
 DunlinDeviceType deviceType(const vulkan::Capabilities& capabilities) {
     if (capabilities.isSoftware()) return DUNLIN_DEVICE_TYPE_SOFTWARE_VULKAN;
@@ -102,6 +103,7 @@ uint32_t featureBits(const vulkan::Capabilities& capabilities, const vulkan::Fea
     if (features.timelineSemaphore) bits |= DUNLIN_FEATURE_TIMELINE_SEMAPHORE;
     if (capabilities.timestampValidBits > 0) bits |= DUNLIN_FEATURE_TIMESTAMPS;
     if (capabilities.memoryBudgetExtension) bits |= DUNLIN_FEATURE_MEMORY_BUDGET;
+    if (features.cooperativeMatrix) bits |= DUNLIN_FEATURE_COOPERATIVE_MATRIX;
     return bits;
 }
 

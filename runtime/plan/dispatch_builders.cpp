@@ -19,13 +19,19 @@ struct PointwiseTile {
     int64_t tilesAWorkgroup;
 };
 
-PointwiseTile pointwiseTile(const KernelForm& form) {
+PointwiseTile pointwiseTile(const KernelForm& form, const MatrixShape& matrix) {
     const int64_t shareLanes = form.localSize / form.groupLanes;
     switch (form.method) {
         case Method::SharedTiles:
             return {form.tileX * shareLanes, int64_t{form.tileY} * form.groupLanes, 1};
         case Method::SplitK:
             return {form.tileX, form.tileY, form.groupLanes};
+        case Method::Matrix: {
+            assert(matrix.subgroupSize > 0);
+            const int64_t rows = int64_t{form.localSize} / matrix.subgroupSize / form.groupLanes;
+            return {form.tileX * rows * matrix.rows,
+                    int64_t{form.tileY} * form.groupLanes * matrix.columns / kChannelGroup, 1};
+        }
         case Method::Registers:
             break;
     }
@@ -100,7 +106,7 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     params.pixelBegin = asUint((int64_t{extent.imageBegin} * out.h + extent.rowBegin) * out.w);
     params.pixelsPerImage = asUint(pixelsPerImage);
     params.images = asUint(images);
-    const PointwiseTile tile = pointwiseTile(form);
+    const PointwiseTile tile = pointwiseTile(form, limits_.matrix);
     params.tilesPerImage = asUint(divideUp(pixelsPerImage, tile.pixels));
     params.inGroups = asUint(inGroups);
     params.outGroups = asUint(outGroups);
@@ -123,6 +129,12 @@ Dispatch DispatchBuilder::pointwise(const PointwiseCall& call, const KernelForm&
     chosen.constants[constant_id::kResidual] = residualOption(call.residual, call.residualOrder);
     chosen.constants[constant_id::kGate] = call.imageMoments ? 2 : call.gate.has_value();
     chosen.constants[constant_id::kNorm] = call.normEpsilon.has_value();
+    if (form.method == Method::Matrix) {
+        chosen.constants[constant_id::kMatrixRows] = limits_.matrix.rows;
+        chosen.constants[constant_id::kMatrixColumns] = limits_.matrix.columns;
+        chosen.constants[constant_id::kMatrixInner] = limits_.matrix.inner;
+        chosen.constants[constant_id::kMatrixSubgroup] = limits_.matrix.subgroupSize;
+    }
     const Binding weights = bindAll(call.weights, int64_t{outGroups} * (1 + int64_t{inGroups} * kChannelGroup));
     const int64_t tiles = divideUp(int64_t{outGroups}, tile.groups) * params.tilesPerImage * images;
     return dispatchOf(chosen, {in.binding, weights, residual.binding, gate.binding, result.binding},

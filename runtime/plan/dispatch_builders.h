@@ -70,7 +70,8 @@ struct KernelForm {
     // keys of each. Pooled linear: how many take tiles of output groups; the rest share the input groups.
     // Inverted residual: groups of hidden channels in shared memory at a time. Preprocess: rows of pixels that an
     // invocation computes. Pointwise by shared tiles: how many take output groups side by side; the rest
-    // take pixels. Split-K: how many tiles a workgroup has; the rest share the input groups of each. Divides localSize.
+    // take pixels. Split-K: how many tiles a workgroup has; the rest share the input groups of each. Matrices: how many
+    // subgroups take output channels side by side; the rest take pixels. Divides localSize.
     uint32_t groupLanes = 1;
     Method method = Method::Registers;
 

@@ -13,8 +13,17 @@ uint32_t mostInvocations(const DeviceLimits& limits) {
     return std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
 }
 
-// Of float32, which takes twice as much as float16.
-uint64_t pointwiseSharedBytes(const PointwiseCall& call, const KernelForm& form) {
+uint64_t matrixSharedBytes(const KernelForm& form, const MatrixShape& matrix) {
+    constexpr uint64_t kSlabGroups = 8, kPadding = 2, kHalfGroupBytes = 8, kFloatBytes = 4;
+    const uint64_t subgroups = form.localSize / matrix.subgroupSize;
+    const uint64_t pixels = subgroups / form.groupLanes * form.tileX * matrix.rows;
+    const uint64_t groups = uint64_t{form.groupLanes} * form.tileY * matrix.columns / kChannelGroup;
+    const uint64_t factors = (kSlabGroups + kPadding) * pixels + kChannelGroup * kSlabGroups * (groups + kPadding);
+    return kHalfGroupBytes * factors + kFloatBytes * subgroups * matrix.rows * matrix.columns;
+}
+
+// Of float32, which takes twice as much as float16; of matrices of float16.
+uint64_t pointwiseSharedBytes(const PointwiseCall& call, const KernelForm& form, const MatrixShape& matrix) {
     constexpr uint64_t kSlabGroups = 4, kMomentBytes = 8;
     const uint64_t lanes = form.groupLanes, shareLanes = form.localSize / form.groupLanes;
     switch (form.method) {
@@ -24,6 +33,8 @@ uint64_t pointwiseSharedBytes(const PointwiseCall& call, const KernelForm& form)
             const uint64_t moments = call.normEpsilon ? kMomentBytes * form.tileX : 0;
             return form.localSize * (uint64_t{form.tileX} * form.tileY * kFloatGroupBytes + moments);
         }
+        case Method::Matrix:
+            return matrixSharedBytes(form, matrix);
         case Method::Registers:
             break;
     }
@@ -31,7 +42,7 @@ uint64_t pointwiseSharedBytes(const PointwiseCall& call, const KernelForm& form)
 }
 
 // Shared memory that the kernel takes in this form; the kernels that are left out take none.
-uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
+uint64_t sharedBytes(const KernelCall& call, const KernelForm& form, const DeviceLimits& limits) {
     constexpr uint64_t kFloatBytes = 4;
     switch (kernelOf(call)) {
         case Kernel::Depthwise:
@@ -49,7 +60,7 @@ uint64_t sharedBytes(const KernelCall& call, const KernelForm& form) {
         case Kernel::Attention:
             return form.groupLanes < form.localSize ? form.localSize * (2 * kFloatGroupBytes + 2 * kFloatBytes) : 0;
         case Kernel::Pointwise:
-            return pointwiseSharedBytes(std::get<PointwiseCall>(call), form);
+            return pointwiseSharedBytes(std::get<PointwiseCall>(call), form, limits.matrix);
         case Kernel::InvertedResidual:
             return invertedResidualSharedBytes(std::get<InvertedResidualCall>(call), form);
         default:
@@ -70,10 +81,24 @@ bool isPossibleProjection(const InvertedResidualCall& call, const KernelForm& fo
     return form.localSize % strips == 0 && projectedGroups(channelGroups(call.out.shape.c), form).has_value();
 }
 
+// The most that is computed in vain: as much again as is asked for.
+bool fillsHalfOfItsMatrices(const PointwiseCall& call, const Extent& extent, const KernelForm& form,
+                            const MatrixShape& matrix) {
+    const int64_t subgroups = form.localSize / matrix.subgroupSize;
+    const int64_t rows = subgroups / form.groupLanes * form.tileX * matrix.rows;
+    const int64_t columns = int64_t{form.groupLanes} * form.tileY * matrix.columns;
+    // Tiles of a gated layer do not cross images.
+    const bool isPerImage = call.gate || call.imageMoments;
+    const int64_t images = isPerImage ? 1 : extent.images, channels = call.out.shape.c;
+    const int64_t pixels = int64_t{extent.rows} * call.out.shape.w * images;
+    return 2 * pixels * channels >= roundUp(pixels, rows) * roundUp(channels, columns) &&
+           2 * call.in.shape.c >= static_cast<int>(matrix.inner);
+}
+
 // Whether the kernel can be run so at all. The ranges and workgroups of its dispatch are not looked at.
 bool isPossible(const KernelCall& call, const KernelForm& form, const DeviceLimits& limits) {
     if (form.groupLanes == 0 || form.localSize > mostInvocations(limits)) return false;
-    if (sharedBytes(call, form) > limits.sharedMemoryBytes) return false;
+    if (sharedBytes(call, form, limits) > limits.sharedMemoryBytes) return false;
     if (const auto* block = std::get_if<InvertedResidualCall>(&call))
         return !block->projectWeights || isPossibleProjection(*block, form);
     if (form.localSize % form.groupLanes != 0) return false;
@@ -143,6 +168,7 @@ class Candidates {
         : call_(problem.call),
           extent_(problem.extent),
           default_(problem.defaultForm),
+          precision_(problem.precision),
           builder_(problem.limits, problem.precision),
           limits_(problem.limits) {}
 
@@ -177,9 +203,18 @@ class Candidates {
     void addMethods() {
         if (limits_.family == DeviceFamily::CpuDriver) return;
         for (const MethodRow& way : row(kernelOf(call_)).methods) {
-            for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage})
-                add({load, way.tile[0], way.tile[1], way.localSize, way.groupLanes, way.method});
+            for (const LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
+                if (const std::optional<KernelForm> form = formOf(way, load, precision_, limits_)) addMethod(*form);
+            }
         }
+    }
+
+    void addMethod(const KernelForm& form) {
+        if (form.method == Method::Matrix) {
+            const auto& call = std::get<PointwiseCall>(call_);
+            if (call.normEpsilon || !fillsHalfOfItsMatrices(call, extent_, form, limits_.matrix)) return;
+        }
+        add(form);
     }
 
     // Where the device takes the form. One that is there already is not added again.
@@ -197,12 +232,20 @@ class Candidates {
     const KernelCall& call_;
     const Extent& extent_;
     const KernelForm& default_;
+    Precision precision_;
     DispatchBuilder builder_;
     const DeviceLimits& limits_;
     std::vector<KernelForm> forms_;
 };
 
 }  // namespace
+
+std::optional<KernelForm> formOf(const MethodRow& way, LoadPath load, Precision precision, const DeviceLimits& limits) {
+    if (!isCompiled(way.method, precision, load)) return std::nullopt;
+    KernelForm form = {load, way.tile[0], way.tile[1], way.localSize, way.groupLanes, way.method};
+    if (way.method == Method::Matrix) form.localSize *= limits.matrix.subgroupSize;  // 0: the device has no matrices
+    return form.localSize > 0 ? std::optional(form) : std::nullopt;
+}
 
 KernelCall inFormAlone(const KernelCall& call, const KernelForm& form, const Extent& extent) {
     KernelCall formed = call;

@@ -1,11 +1,13 @@
 // In which forms a kernel can be run for a layer, and what they are called.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/plan/dispatch_builders.h"
 #include "runtime/plan/form_table.h"
+#include "runtime/plan/kernels.h"
 #include "runtime/plan/limits.h"
 
 namespace dunlin {
@@ -19,10 +21,15 @@ struct FormProblem {
     const DeviceLimits& limits;
 };
 
+// A method's form on this device. Nothing where it is not compiled for that precision or load path, or where the device
+// lacks what it needs.
+std::optional<KernelForm> formOf(const MethodRow& way, LoadPath load, Precision precision, const DeviceLimits& limits);
+
 // Every form that the kernel was compiled for and that fits the device, the default first: each tile and load path,
-// with the default's workgroup and, where that may pay, some others. Left out are tiles of attention that take software
-// drivers seconds to compile. Of preprocess, tiles are kinds of source (params.h). What tuning may choose among, and
-// all that a table of chosen forms can name. Pure.
+// with the default's workgroup and, where that may pay, some others; methods on real GPUs; matrices where at least half
+// of what they compute is asked for. Left out are tiles of attention that take software drivers seconds to compile. Of
+// preprocess, tiles are kinds of source (params.h). What tuning may choose among, and all that a table of chosen forms
+// can name. Pure.
 std::vector<KernelForm> formCandidates(const FormProblem& problem);
 
 // The call as this dispatch alone would be given it: partial sums, whose number hangs on the form, begin at partial 0.

@@ -35,17 +35,19 @@ constexpr BindingRow kPointwiseBindings[] = {{"input", BindingKind::Activation, 
                                              {"residual", BindingKind::Activation, false},
                                              {"gate", TexelNative, false},
                                              {"output", BindingKind::Storage, true}};
-constexpr ConstantRow kPointwiseConstants[] = {{"activation", ConstantKind::Activation},
-                                               {"residual", ConstantKind::Option},
-                                               {"gate", ConstantKind::Option},
-                                               {"norm", ConstantKind::Option}};
+constexpr ConstantRow kPointwiseConstants[] = {
+    {"activation", ConstantKind::Activation}, {"residual", ConstantKind::Option}, {"gate", ConstantKind::Option},
+    {"norm", ConstantKind::Option},           {"rows", ConstantKind::Count},      {"columns", ConstantKind::Count},
+    {"inner", ConstantKind::Count},           {"subgroup", ConstantKind::Count}};
 constexpr Tile kPointwiseTiles[] = {{1, 1}, {4, 1}, {4, 2}, {8, 2}, {8, 4}};
 
-// 32 and 64 pixels and channels a workgroup; 8 to 32 shares, of tiles that reuse each load or of single outputs.
+// 32 and 64 pixels and channels a workgroup; 8 to 32 shares, of tiles that reuse each load or of single outputs. Of
+// matrices of 16x16: 64x64, 64x32 and 32x32 pixels and channels.
 constexpr MethodRow kPointwiseMethods[] = {{Method::SharedTiles, {4, 1}, 64, 8}, {Method::SharedTiles, {4, 2}, 128, 8},
                                            {Method::SplitK, {4, 1}, 64, 8},      {Method::SplitK, {4, 1}, 64, 4},
                                            {Method::SplitK, {1, 1}, 64, 8},      {Method::SplitK, {1, 1}, 64, 4},
-                                           {Method::SplitK, {1, 1}, 64, 2}};
+                                           {Method::SplitK, {1, 1}, 64, 2},      {Method::Matrix, {2, 2}, 4, 2},
+                                           {Method::Matrix, {2, 2}, 2, 1},       {Method::Matrix, {2, 2}, 1, 1}};
 
 constexpr BindingRow kDepthwiseBindings[] = {{"input", BindingKind::Activation, false},
                                              {"weights", Weights, false},
@@ -155,13 +157,14 @@ constexpr bool tableIsInEnumOrder() {
 static_assert(tableIsInEnumOrder());
 
 void describeConstant(const ConstantRow& constant, uint32_t value, std::string& text) {
-    const bool isOff = value == 0 && (constant.kind == ConstantKind::Flag || constant.kind == ConstantKind::Option);
-    if (isOff) return;
+    const bool canBeOff = constant.kind != ConstantKind::Number && constant.kind != ConstantKind::Activation;
+    if (canBeOff && value == 0) return;
     text.append(" ").append(constant.name);
     if (constant.kind == ConstantKind::Option && value > 1) text.append("=").append(std::to_string(value));
     if (constant.kind == ConstantKind::Activation)
         text.append("=").append(name(static_cast<dunlin::Activation>(value)));
-    if (constant.kind == ConstantKind::Number) text.append("=").append(std::to_string(value));
+    if (constant.kind == ConstantKind::Number || constant.kind == ConstantKind::Count)
+        text.append("=").append(std::to_string(value));
 }
 
 }  // namespace
@@ -192,9 +195,10 @@ Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant) {
     size_t module = 0;
     if (variant.kernel == Kernel::Preprocess)
         module = variant.tileX;
-    else if (hasLoadPath(kernel))
+    else if (hasLoadPath(kernel) && variant.method != Method::Matrix)
         module = static_cast<size_t>(variant.load);
-    if (shaders == embeddedShaders().end() || module >= shaders->words.size())
+    const bool isMade = isCompiled(variant.method, variant.precision, variant.load);
+    if (!isMade || shaders == embeddedShaders().end() || module >= shaders->words.size())
         return error(StatusCode::Unsupported, "the shader %s is not in this build", moduleName(variant).c_str());
     const auto begin = shaders->words.begin(), its = begin + static_cast<std::ptrdiff_t>(module);
     const uint32_t before = std::accumulate(begin, its, 0u);
@@ -223,6 +227,8 @@ const char* tileName(Method method) {
             return "shared";
         case Method::SplitK:
             return "split";
+        case Method::Matrix:
+            return "matrix";
     }
     return "unknown";
 }

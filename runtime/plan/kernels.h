@@ -39,6 +39,7 @@ enum class ConstantKind : uint8_t {
     Number,
     Flag,        // 0 or 1
     Option,      // 0: off; 1 and more: the ways that the shader's contract lists
+    Count,       // 0: does not count in this variant
     Activation,  // enum Activation
 };
 
@@ -51,8 +52,14 @@ struct ConstantRow {
 struct MethodRow {
     Method method;
     std::array<uint8_t, 2> tile;
-    uint32_t localSize, groupLanes;
+    uint32_t localSize;  // of Matrix: subgroups
+    uint32_t groupLanes;
 };
+
+// Which variants of a method there are.
+constexpr bool isCompiled(Method method, Precision precision, LoadPath load) {
+    return method != Method::Matrix || (precision == Precision::Fp16 && load == LoadPath::Storage);
+}
 
 struct KernelRow {
     Kernel kernel;
@@ -97,6 +104,8 @@ constexpr uint32_t kActivation = 2;
 constexpr uint32_t kResidual = 3;  // 1: after the activation, 2: before it
 constexpr uint32_t kGate = 4;      // 1: squeeze-excite's, 2: a LayerNorm over whole images
 constexpr uint32_t kNorm = 5;      // 1: a LayerNorm over the pixel's channels
+// pointwise by Method::Matrix: DeviceLimits::matrix
+constexpr uint32_t kMatrixRows = 6, kMatrixColumns = 7, kMatrixInner = 8, kMatrixSubgroup = 9;
 // conv2d
 constexpr uint32_t kOther = 3;       // 1 and 2: a residual, as above; 3: a second input
 constexpr uint32_t kWindowNorm = 8;  // 1: a LayerNorm over the window
@@ -129,7 +138,7 @@ constexpr uint32_t kSqueezeExciteChunk = 512;
 // The SPIR-V module of a variant, unpacked from what the build embedded: some tens of microseconds.
 // Unsupported if it was not compiled (a bug), BadFile if the stream is damaged, OutOfHostMemory. Thread-safe.
 Result<std::vector<uint32_t>> unpackSpirv(const Variant& variant);
-// "tile" of Method::Registers, else "shared" or "split": what tiles are called after.
+// "tile" of Method::Registers, else "shared", "split" or "matrix": what tiles are called after.
 const char* tileName(Method method);
 // "image", "pixels" or "tensor": of preprocess, whose tileX is a kind of source (params.h).
 const char* sourceName(uint32_t source);

@@ -9,6 +9,14 @@ namespace dunlin {
 // Families of drivers whose best kernel forms differ. Only defaults hang on it, never results.
 enum class DeviceFamily { Unknown, CpuDriver, Nvidia, Amd, Intel, Adreno, Mali, PowerVr, Apple };
 
+// What a device's matrix units multiply at once: rows x inner by inner x columns numbers of float16, summed up in
+// float32 by one subgroup (VK_KHR_cooperative_matrix). Each is 8 or 16. All zero: none.
+struct MatrixShape {
+    uint32_t rows = 0, columns = 0, inner = 0;
+    uint32_t subgroupSize = 0;  // which pipelines must ask for
+    bool operator==(const MatrixShape&) const = default;
+};
+
 // Filled from VkPhysicalDeviceLimits and what was enabled; the defaults are the least that Vulkan 1.1 guarantees.
 struct DeviceLimits {
     DeviceFamily family = DeviceFamily::Unknown;
@@ -21,6 +29,7 @@ struct DeviceLimits {
     uint32_t sharedMemoryBytes = 16384;
     uint32_t subgroupSize = 1;
     bool fp16 = false;  // 16-bit storage buffers and float16 arithmetic, both enabled
+    MatrixShape matrix;
     uint64_t memoryBudgetBytes = UINT64_MAX;   // of the heap that activations and weights live in
     uint64_t maxAllocationBytes = UINT64_MAX;  // of one allocation
 };

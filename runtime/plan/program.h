@@ -45,6 +45,7 @@ enum class Method : uint8_t {
     Registers,    // an invocation computes a tile by itself
     SharedTiles,  // a workgroup loads inputs and weights into shared memory for all of its invocations
     SplitK,       // neighbours share out the input channels of a tile
+    Matrix,       // subgroups multiply matrices that lie in shared memory: DeviceLimits::matrix, float16 only
 };
 
 // Specialization constants, by constant_id. 0 is the workgroup's size, 1 its lanes for channel groups; the rest are
@@ -58,7 +59,8 @@ struct Variant {
     LoadPath load = LoadPath::Storage;
     // Outputs computed by one invocation. Pointwise: pixels x channel groups; conv2d and depthwise: columns x rows
     // (conv2d: one channel group); pooled_linear: 1 x channel groups; preprocess: tileX is the source kind. 1x1 for
-    // kernels without tiles. By one workgroup: inverted_residual, columns x rows.
+    // kernels without tiles. By one workgroup: inverted_residual, columns x rows. By one subgroup, in matrices of the
+    // device's: pointwise by Method::Matrix.
     uint8_t tileX = 1, tileY = 1;
     std::array<uint32_t, kMaxConstants> constants{};
     Method method = Method::Registers;

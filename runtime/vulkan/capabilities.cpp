@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/vulkan/matrix_support.h"
 #include "runtime/vulkan/quirks.h"
 
 namespace dunlin::vulkan {
@@ -122,6 +123,8 @@ void readFeatures(const InstanceFunctions& functions, VkPhysicalDevice physicalD
     result.features.shaderFloat16 = float16.shaderFloat16 == VK_TRUE;
     result.features.timelineSemaphore = timeline.timelineSemaphore == VK_TRUE;
     result.limits.fp16 = result.features.fp16();
+    result.limits.matrix = queryMatrixShape(functions, physicalDevice, result);
+    result.features.cooperativeMatrix = result.limits.matrix.rows > 0;
 }
 
 // A family with graphics too comes first: an application that renders can then share the queue that it was given here.

@@ -17,6 +17,8 @@ struct Features {
     bool storageBuffer16 = false;    // VkPhysicalDevice16BitStorageFeatures::storageBuffer16BitAccess
     bool shaderFloat16 = false;      // VkPhysicalDeviceShaderFloat16Int8Features::shaderFloat16
     bool timelineSemaphore = false;  // VkPhysicalDeviceTimelineSemaphoreFeatures::timelineSemaphore
+    // Everything that Method::Matrix needs (matrix_support.h). Dunlin enables it on devices of its own only.
+    bool cooperativeMatrix = false;
     bool fp16() const { return storageBuffer16 && shaderFloat16; }
 };
 
@@ -68,7 +70,7 @@ struct Requirements {
     std::span<const char* const> requiredDeviceExtensions;       // empty
     std::span<const char* const> recommendedDeviceExtensions;
     Features requiredFeatures;     // none
-    Features recommendedFeatures;  // all
+    Features recommendedFeatures;  // all but cooperativeMatrix
 };
 Requirements requirements();
 

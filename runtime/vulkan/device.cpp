@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/vulkan/matrix_support.h"
+
 namespace dunlin::vulkan {
 namespace {
 
@@ -12,13 +14,15 @@ bool meansNoDriver(VkResult result) {
     return result == VK_ERROR_INCOMPATIBLE_DRIVER || result == VK_ERROR_INITIALIZATION_FAILED;
 }
 
-bool hasLayer(const GlobalFunctions& globals, const char* layer) {
+// The version of Vulkan that the layer was written for, or 0 where it is not installed.
+uint32_t layerVersion(const GlobalFunctions& globals, const char* layer) {
     uint32_t count = 0;
-    if (globals.EnumerateInstanceLayerProperties(&count, nullptr) != VK_SUCCESS) return false;
+    if (globals.EnumerateInstanceLayerProperties(&count, nullptr) != VK_SUCCESS) return 0;
     std::vector<VkLayerProperties> layers(count);
     globals.EnumerateInstanceLayerProperties(&count, layers.data());
-    return std::any_of(layers.begin(), layers.end(),
-                       [&](const VkLayerProperties& one) { return std::strcmp(one.layerName, layer) == 0; });
+    const auto found = std::ranges::find_if(
+        layers, [&](const VkLayerProperties& one) { return std::strcmp(one.layerName, layer) == 0; });
+    return found != layers.end() ? found->specVersion : 0;
 }
 
 bool hasInstanceExtension(const GlobalFunctions& globals, const char* layer, const char* extension) {
@@ -167,7 +171,8 @@ Status VulkanDevice::createInstance(const DeviceOptions& options) {
     std::vector<const char*> layers, extensions;
     bool hasValidationFeatures = false;
     if (options.validation) {
-        if (!hasLayer(globals_, kValidationLayer)) {
+        validationVersion_ = layerVersion(globals_, kValidationLayer);
+        if (validationVersion_ == 0) {
             return error(StatusCode::Unsupported, "the validation layer %s is not installed", kValidationLayer);
         }
         layers.push_back(kValidationLayer);
@@ -258,6 +263,9 @@ Status VulkanDevice::choosePhysicalDevice(int index) {
 
 Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     enabled_ = capabilities_.features;
+    // An older layer takes the extension that it does not know for an error.
+    constexpr uint32_t kWithMatrices = VK_MAKE_API_VERSION(0, 1, 3, 255);
+    if (options.validation && validationVersion_ < kWithMatrices) enabled_.cooperativeMatrix = false;
     if (options.instruments) instruments_ = queryInstruments(instanceFunctions_, physicalDevice_, capabilities_);
     std::vector<const char*> extensions;
     for (const char* extension : requirements().recommendedDeviceExtensions) {
@@ -265,6 +273,9 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     }
     // The specification wants it enabled wherever a device has it; the name is not in the stable headers.
     if (capabilities_.hasExtension("VK_KHR_portability_subset")) extensions.push_back("VK_KHR_portability_subset");
+    if (enabled_.cooperativeMatrix) {
+        for (const char* extension : matrixExtensions()) extensions.push_back(extension);
+    }
     for (const char* extension : extensionsOf(instruments_, capabilities_)) extensions.push_back(extension);
 
     VkPhysicalDeviceFeatures2 features{};
@@ -292,6 +303,8 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
     chainIf(enabled_.storageBuffer16, storage16);
     chainIf(enabled_.shaderFloat16, float16);
     chainIf(enabled_.timelineSemaphore, timeline);
+    MatrixFeatures matrixFeatures;
+    if (enabled_.cooperativeMatrix) matrixFeatures.chainTo(features);
     InstrumentFeatures instrumentFeatures(instruments_);
     instrumentFeatures.chainTo(features);
 
@@ -329,6 +342,7 @@ Status VulkanDevice::createLogicalDevice(const DeviceOptions& options) {
 void VulkanDevice::adoptLimits() {
     limits_ = capabilities_.limits;
     limits_.fp16 = enabled_.fp16();
+    if (!enabled_.cooperativeMatrix) limits_.matrix = {};
 }
 
 template <typename Call>

@@ -21,7 +21,8 @@ struct ValidationMessage {
 
 struct DeviceOptions {
     int index = -1;  // in the order of VulkanDevice::list(); -1: the best usable one, a real GPU before a software one
-    // Turns on the Khronos validation layer with synchronization validation; Unsupported where it is not installed.
+    // Turns on the Khronos validation layer with synchronization validation; Unsupported where it is not installed. A
+    // layer from before cooperative matrices (Vulkan 1.3.255) leaves the device without them.
     bool validation = false;
     PFN_vkGetInstanceProcAddr getInstanceProcAddr = nullptr;  // null: the system's loader
     const VkAllocationCallbacks* allocator = nullptr;         // must outlive the device
@@ -118,6 +119,7 @@ class VulkanDevice {
     DeviceFunctions functions_;
     bool ownsInstance_ = false, ownsDevice_ = false;
     VkInstance instance_ = VK_NULL_HANDLE;
+    uint32_t validationVersion_ = 0;
     VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
     VkPhysicalDevice physicalDevice_ = VK_NULL_HANDLE;
     VkDevice device_ = VK_NULL_HANDLE;

@@ -17,10 +17,6 @@ const char* calibratedTimestampsExtension(const Capabilities& capabilities) {
 InstrumentFeatures::InstrumentFeatures(const Instruments& instruments) : instruments_(instruments) {
     executables_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
     executables_.pipelineExecutableInfo = VK_TRUE;
-    matrix_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
-    matrix_.cooperativeMatrix = VK_TRUE;
-    memoryModel_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
-    memoryModel_.vulkanMemoryModel = VK_TRUE;
     dotProduct_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
     dotProduct_.shaderIntegerDotProduct = VK_TRUE;
 }
@@ -32,8 +28,6 @@ void InstrumentFeatures::chainTo(VkPhysicalDeviceFeatures2& features) {
         features.pNext = &structure;
     };
     chainIf(instruments_.pipelineStatistics, executables_);
-    chainIf(instruments_.cooperativeMatrix, matrix_);
-    chainIf(instruments_.cooperativeMatrix, memoryModel_);
     chainIf(instruments_.integerDotProduct, dotProduct_);
 }
 
@@ -43,10 +37,6 @@ Instruments queryInstruments(const InstanceFunctions& functions, VkPhysicalDevic
     result.calibratedTimestamps = calibratedTimestampsExtension(capabilities) != nullptr;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables{};
     executables.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{};
-    matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
-    VkPhysicalDeviceVulkanMemoryModelFeatures memoryModel{};
-    memoryModel.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dotProduct{};
     dotProduct.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
     VkPhysicalDeviceFeatures2 features{};
@@ -57,12 +47,9 @@ Instruments queryInstruments(const InstanceFunctions& functions, VkPhysicalDevic
         features.pNext = &structure;
     };
     chainIf(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, executables);
-    chainIf(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, matrix);
-    chainIf(VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, memoryModel);
     chainIf(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, dotProduct);
     functions.GetPhysicalDeviceFeatures2(physicalDevice, &features);
     result.pipelineStatistics = executables.pipelineExecutableInfo == VK_TRUE;
-    result.cooperativeMatrix = matrix.cooperativeMatrix == VK_TRUE && memoryModel.vulkanMemoryModel == VK_TRUE;
     result.integerDotProduct = dotProduct.shaderIntegerDotProduct == VK_TRUE;
     return result;
 }
@@ -71,10 +58,6 @@ std::vector<const char*> extensionsOf(const Instruments& instruments, const Capa
     std::vector<const char*> extensions;
     if (instruments.pipelineStatistics) extensions.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     if (instruments.calibratedTimestamps) extensions.push_back(calibratedTimestampsExtension(capabilities));
-    if (instruments.cooperativeMatrix) {
-        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-        extensions.push_back(VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
-    }
     if (instruments.integerDotProduct) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     return extensions;
 }

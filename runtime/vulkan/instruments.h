@@ -11,7 +11,6 @@ namespace dunlin::vulkan {
 struct Instruments {
     bool pipelineStatistics = false;    // VK_KHR_pipeline_executable_properties
     bool calibratedTimestamps = false;  // VK_KHR_calibrated_timestamps or its EXT form: GetCalibratedTimestampsEXT
-    bool cooperativeMatrix = false;     // VK_KHR_cooperative_matrix, and the Vulkan memory model that its shaders need
     bool integerDotProduct = false;     // VK_KHR_shader_integer_dot_product: of packed int8, too
 };
 
@@ -30,8 +29,6 @@ class InstrumentFeatures {
   private:
     Instruments instruments_;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables_{};
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix_{};
-    VkPhysicalDeviceVulkanMemoryModelFeatures memoryModel_{};
     VkPhysicalDeviceShaderIntegerDotProductFeatures dotProduct_{};
 };
 

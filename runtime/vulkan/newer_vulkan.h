@@ -1,4 +1,4 @@
-// What instruments use of Vulkan that is younger than the oldest headers this builds with (1.3.239), by Vulkan's own
+// What is used of Vulkan that is younger than the oldest headers this builds with (1.3.239), by Vulkan's own
 // names: VK_KHR_cooperative_matrix came with 1.3.255, and VK_KHR_calibrated_timestamps, which took over the EXT
 // extension's structures, with 1.3.274.
 #pragma once

@@ -53,6 +53,10 @@ Status checkVariant(const VulkanDevice& device, const Variant& variant) {
                      "fp16 needs storageBuffer16BitAccess and shaderFloat16, which are not enabled on %s",
                      device.capabilities().name.c_str());
     }
+    if (variant.method == Method::Matrix && !device.enabled().cooperativeMatrix) {
+        return error(StatusCode::Unsupported, "%s needs cooperative matrices, which are not enabled on %s",
+                     moduleName(variant).c_str(), device.capabilities().name.c_str());
+    }
     const DeviceLimits& limits = device.limits();
     const uint32_t invocations = variant.constants[0];
     const uint32_t most = std::min(limits.maxWorkgroupInvocations, limits.maxWorkgroupSize[0]);
@@ -376,6 +380,13 @@ Status Pipelines::compile(Pipeline& pipeline, std::span<const uint32_t> code, Vk
     info.stage.module = module;
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &constants;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroups{};
+    subgroups.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+    if (pipeline.variant.method == Method::Matrix) {
+        subgroups.requiredSubgroupSize = pipeline.variant.constants[constant_id::kMatrixSubgroup];
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+        info.stage.pNext = &subgroups;
+    }
     info.layout = pipeline.layout;
     const VkResult result =
         vk.CreateComputePipelines(device_.handle(), cache, 1, &info, device_.allocator(), &pipeline.handle);

@@ -89,6 +89,25 @@ TEST_P(KernelCaseTest, theDefaultFormOfEveryKindOfCaseAgreesWithTheOracle) {
     EXPECT_GE(seen.size(), 25u);
 }
 
+using KernelCaseMatrixTest = KernelTest;
+
+// By the checks that a verdict of tuning rests on, which does not offer them to software drivers of itself.
+TEST_F(KernelCaseMatrixTest, matricesAgreeWithTheOracleInEveryKindOfCase) {
+    if (device().limits().matrix == MatrixShape{}) GTEST_SKIP() << "the device has no cooperative matrices";
+    DeviceLimits limits = device().limits();
+    limits.family = DeviceFamily::Unknown;
+    std::set<std::string> kinds;
+    for (const KernelCase& problem : casesOf(familyRequests(Precision::Fp16))) {
+        std::vector<FormedCase> forms = tuning::formsOf(problem, limits);
+        std::erase_if(forms, [](const FormedCase& form) { return form.form.method != Method::Matrix; });
+        if (forms.empty() || !kinds.insert(kindOf(problem)).second) continue;
+        const Result<CaseData> data = tuning::makeData(problem);
+        ASSERT_TRUE(data.ok()) << data.status().message();
+        for (const FormedCase& form : forms) expectAgreement(problem, *data, form);
+    }
+    EXPECT_GE(kinds.size(), 3u);
+}
+
 // What tuning orders problems by.
 TEST_P(KernelCaseTest, theDefaultFormOfEveryKindOfCaseCanBeTimedWithoutTheOracle) {
     std::set<std::string> kinds;

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/cpu/reference.h"
@@ -35,8 +37,13 @@ class KernelTest : public ::testing::Test {
     static bool supports(Precision precision) { return precision == Precision::Fp32 || device_->enabled().fp16(); }
 
   private:
+    friend class TestBuffers;
+    // From SPIR-V of a test's own, made once a suite.
+    static Result<const vulkan::Pipeline*> foreignPipeline(const Variant& variant, std::span<const uint32_t> code);
+
     static std::shared_ptr<vulkan::VulkanDevice> device_;
     static std::unique_ptr<vulkan::Pipelines> pipelines_;
+    static std::map<std::pair<Variant, const uint32_t*>, vulkan::OwnedPipeline> foreign_;
     static std::string skipReason_;
     static size_t messagesSeen_;
 };
@@ -72,6 +79,8 @@ class TestBuffers {
     std::vector<uint32_t> elements(const Operand& operand) const;
     void expectGuardsIntact() const;
 
+    // SPIR-V that stands in for the library's, in every dispatch. Must outlive the runs.
+    std::span<const uint32_t> code;
     // An image that stands in for the tensor in the first binding (preprocess).
     vulkan::BoundResource image;
 

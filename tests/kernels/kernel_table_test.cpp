@@ -19,8 +19,10 @@ std::vector<Variant> everyVariant() {
             for (LoadPath load : {LoadPath::Texel, LoadPath::Storage}) {
                 for (const auto& tile : kernel.tiles)
                     variants.push_back({kernel.kernel, precision, load, tile[0], tile[1], {}});
-                for (const MethodRow& way : kernel.methods)
+                for (const MethodRow& way : kernel.methods) {
+                    if (!isCompiled(way.method, precision, load)) continue;
                     variants.push_back({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method});
+                }
             }
         }
     }
@@ -75,6 +77,8 @@ TEST(KernelTable, variantsThatWereNotCompiledHaveNoModule) {
     const auto method = unpackSpirv({Kernel::Conv2d, Precision::Fp32, LoadPath::Texel, 4, 1, {}, Method::SplitK});
     EXPECT_EQ(method.status().code(), StatusCode::Unsupported);
     EXPECT_EQ(method.status().message(), "the shader conv2d.f32.texel.split4x1 is not in this build");
+    const auto matrix = unpackSpirv({Kernel::Pointwise, Precision::Fp32, LoadPath::Storage, 2, 2, {}, Method::Matrix});
+    EXPECT_EQ(matrix.status().message(), "the shader pointwise.f32.storage.matrix2x2 is not in this build");
     const auto source = unpackSpirv({Kernel::Preprocess, Precision::Fp32, LoadPath::Storage, 3, 1, {}});
     EXPECT_EQ(source.status().code(), StatusCode::Unsupported);
     EXPECT_EQ(source.status().message(), "the shader preprocess.f32.unknown is not in this build");

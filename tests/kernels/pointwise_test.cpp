@@ -1,16 +1,8 @@
 // pointwise: 1x1 convolutions and linear layers, with gate and residual.
-#include "tests/kernels/kernel_fixture.h"
+#include "tests/kernels/pointwise_problem.h"
 
 namespace dunlin::test {
 namespace {
-
-struct PointwiseCase {
-    const char* name;
-    Shape input;
-    int outChannels;
-    Activation activation = Activation::None;
-    bool residual = false, gate = false;
-};
 
 // Two specializations, so that few pipelines are compiled; the others are covered below.
 constexpr Activation kPlain = Activation::HardSwish;
@@ -26,59 +18,6 @@ const PointwiseCase kCases[] = {
     {"primes_gated", {3, 7, 5, 23}, 29, Activation::None, true, true},
     {"project_gated_7", {1, 7, 7, 960}, 160, Activation::None, true, true},
 };
-
-std::ostream& operator<<(std::ostream& stream, const PointwiseCase& test) {
-    return stream << test.name;
-}
-
-// A layer with its inputs and the oracle's answer.
-struct PointwiseProblem {
-    PointwiseProblem(const PointwiseCase& test, Precision precision)
-        : layer(makeLayer(Conv2d{.outChannels = test.outChannels, .activation = test.activation}, test.input, precision,
-                          1)),
-          outShape(layerOutput(layer, test.input)),
-          inputs(rounded(randomValues(test.input.elementCount(), 2), precision)) {
-        reference::Tensor in = reference::fromFloats(test.input, inputs);
-        if (test.gate) {
-            const Shape shape = {test.input.n, 1, 1, test.input.c};
-            gate = rounded(randomValues(shape.elementCount(), 3), precision);
-            const reference::Tensor factors = reference::fromFloats(shape, gate);
-            in = evaluate(Mul{}, {&in, &factors});
-        }
-        expected = evaluate(layer.op, {&in}, layer.weights);
-        if (test.residual) {
-            residual = rounded(randomValues(outShape.elementCount(), 4), precision);
-            const reference::Tensor other = reference::fromFloats(outShape, residual);
-            expected = evaluate(Add{}, {&expected, &other});
-        }
-        tolerance = toleranceFor(precision, expected, layer.products, rootMeanSquare(inputs),
-                                 rootMeanSquare(layer.weights.weight));
-    }
-
-    TestLayer layer;
-    Shape outShape;
-    std::vector<float> inputs, gate, residual;
-    reference::Tensor expected;
-    double tolerance;
-};
-
-// The problem's tensors on the device.
-struct PointwiseBuffers : TestBuffers {
-    PointwiseBuffers(const PointwiseCase& test, const PointwiseProblem& problem, Precision precision)
-        : TestBuffers(precision) {
-        call.in = input(test.input, problem.inputs);
-        call.weights = constant(problem.layer.packed);
-        call.out = output(problem.outShape);
-        if (test.residual) call.residual = input(problem.outShape, problem.residual);
-        if (test.gate) call.gate = input({test.input.n, 1, 1, test.input.c}, problem.gate);
-        call.activation = test.activation;
-    }
-    PointwiseCall call;
-};
-
-Extent everything(const Shape& shape) {
-    return {0, shape.n, 0, shape.h};
-}
 
 class PointwiseTest : public KernelTest, public ::testing::WithParamInterface<std::tuple<PointwiseCase, Precision>> {};
 

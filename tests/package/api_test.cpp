@@ -69,7 +69,8 @@ TEST(Api, NamesEveryStatusTypeAndFeature) {
     EXPECT_STREQ(dunlinGetFeatureName(DUNLIN_FEATURE_FP16), "fp16");
     EXPECT_STREQ(dunlinGetFeatureName(DUNLIN_FEATURE_MEMORY_BUDGET), "memoryBudget");
     EXPECT_EQ(dunlinGetFeatureName(0), nullptr);
-    EXPECT_EQ(dunlinGetFeatureName(DUNLIN_FEATURE_MEMORY_BUDGET << 1), nullptr);
+    EXPECT_STREQ(dunlinGetFeatureName(DUNLIN_FEATURE_COOPERATIVE_MATRIX), "cooperativeMatrix");
+    EXPECT_EQ(dunlinGetFeatureName(DUNLIN_FEATURE_COOPERATIVE_MATRIX << 1), nullptr);
     EXPECT_STREQ(dunlinGetDeviceTypeName(DUNLIN_DEVICE_TYPE_CPU), "cpu");
     EXPECT_STREQ(dunlinGetDeviceTypeName(static_cast<DunlinDeviceType>(99)), "other");
 }

@@ -13,6 +13,7 @@
 #include "runtime/cpu/reference.h"
 #include "runtime/plan/kernels.h"
 #include "runtime/plan/prepack.h"
+#include "shaders/include/params.h"
 #include "tests/case_networks.h"
 
 namespace dunlin::tuning {
@@ -32,6 +33,7 @@ DeviceLimits limitsOf(DeviceFamily family) {
     limits.maxWorkgroupInvocations = limits.maxWorkgroupSize[0] = 1024;
     limits.sharedMemoryBytes = 32768;
     limits.fp16 = true;
+    if (family == DeviceFamily::Nvidia) limits.matrix = {16, 16, 16, 32};
     return limits;
 }
 const DeviceLimits kCpuDriver = limitsOf(DeviceFamily::CpuDriver), kNvidia = limitsOf(DeviceFamily::Nvidia);
@@ -197,11 +199,72 @@ TEST(KernelForms, ofOneNetworkOfEachFamilyReachEveryModule) {
                     // Other methods are no use on software drivers.
                     if (limits.family == DeviceFamily::CpuDriver) continue;
                     for (const MethodRow& way : kernel.methods)
-                        all.insert(
-                            moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
+                        if (isCompiled(way.method, precision, load))
+                            all.insert(
+                                moduleName({kernel.kernel, precision, load, way.tile[0], way.tile[1], {}, way.method}));
                 }
         }
         EXPECT_EQ(reached, all);
+    }
+}
+
+TEST(KernelForms, areMatricesWhereTheDeviceHasThemAndTheyAreHalfFull) {
+    const auto countMatrices = [](const KernelCase& problem, const DeviceLimits& limits) {
+        return std::ranges::count(formsOf(problem, limits), Method::Matrix,
+                                  [](const FormedCase& form) { return form.form.method; });
+    };
+    DeviceLimits none = kNvidia;
+    none.matrix = {};
+    int offered = 0;
+    for (const KernelCase& problem : casesOf(familyNetworks(kNvidia, Precision::Fp16))) {
+        const int64_t count = countMatrices(problem, kNvidia);
+        EXPECT_EQ(countMatrices(problem, none), 0) << problem.id;
+        offered += count > 0;
+        const auto* call = std::get_if<PointwiseCall>(&problem.origin().call);
+        if (!call) {
+            EXPECT_EQ(count, 0) << problem.id;
+            continue;
+        }
+        // The smallest tile is of 32 pixels and channels; the largest of 64 and 64.
+        const Shape& out = call->out.shape;
+        const bool isNormed = call->normEpsilon.has_value();
+        const int64_t pixels = int64_t{problem.origin().extent.rows} * out.w;
+        if (isNormed || pixels * out.c < 32 * 32 / 2) {
+            EXPECT_EQ(count, 0) << problem.id;
+        }
+        const bool areWhole = pixels % 64 == 0 && out.c % 64 == 0 && call->in.shape.c >= 16;
+        if (!isNormed && areWhole) {
+            EXPECT_EQ(count, 3) << problem.id;
+        }
+        EXPECT_NE(formsOf(problem, kNvidia).front().form.method, Method::Matrix) << problem.id << ": as a default";
+    }
+    EXPECT_GT(offered, 10);
+    for (const KernelCase& problem : casesOf(familyNetworks(kNvidia, Precision::Fp32)))
+        EXPECT_EQ(countMatrices(problem, kNvidia), 0) << problem.id;
+}
+
+TEST(KernelForms, ofMatricesCountTheDevicesSubgroupsAndShape) {
+    const Networks networks = {lowered({.name = "mobilenetv3_large_100", .precision = Precision::Fp16}, kNvidia)};
+    DeviceLimits wide = kNvidia;
+    wide.matrix = {8, 16, 8, 16};
+    for (const KernelCase& problem : casesOf(networks)) {
+        for (const FormedCase& form : formsOf(problem, wide)) {
+            if (form.form.method != Method::Matrix) continue;
+            const auto& constants = form.dispatch.variant.constants;
+            EXPECT_EQ(form.form.localSize % 16, 0u) << form.id;
+            EXPECT_EQ(constants[constant_id::kMatrixRows], 8u) << form.id;
+            EXPECT_EQ(constants[constant_id::kMatrixColumns], 16u) << form.id;
+            EXPECT_EQ(constants[constant_id::kMatrixInner], 8u) << form.id;
+            EXPECT_EQ(constants[constant_id::kMatrixSubgroup], 16u) << form.id;
+            // Tiles of 2x2 matrices a subgroup cover every output.
+            const auto params = form.dispatch.push.as<params::PointwiseParams>();
+            const uint32_t lanes = form.form.groupLanes, rows = form.form.localSize / 16 / lanes * 2 * 8;
+            const uint32_t channelTiles = (4 * params.outGroups + lanes * 32 - 1) / (lanes * 32);
+            EXPECT_GE(params.tilesPerImage * rows, params.pixelsPerImage) << form.id;
+            EXPECT_GE(form.dispatch.workgroups[0] * form.dispatch.workgroups[1],
+                      params.images * params.tilesPerImage * channelTiles)
+                << form.id;
+        }
     }
 }
 

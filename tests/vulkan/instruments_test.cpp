@@ -31,7 +31,7 @@ TEST_F(InstrumentsTest, AreEnabledOnlyWhenAskedFor) {
     const auto plain = open(false), measuring = open(true);
     ASSERT_TRUE(plain && measuring);
     EXPECT_FALSE(plain->instruments().pipelineStatistics || plain->instruments().calibratedTimestamps ||
-                 plain->instruments().cooperativeMatrix || plain->instruments().integerDotProduct);
+                 plain->instruments().integerDotProduct);
     EXPECT_EQ(plain->functions().GetPipelineExecutableStatisticsKHR, nullptr);
     EXPECT_EQ(plain->functions().GetCalibratedTimestampsEXT, nullptr);
 
@@ -40,7 +40,6 @@ TEST_F(InstrumentsTest, AreEnabledOnlyWhenAskedFor) {
         queryInstruments(measuring->instanceFunctions(), measuring->physicalDevice(), measuring->capabilities());
     EXPECT_EQ(enabled.pipelineStatistics, has.pipelineStatistics);
     EXPECT_EQ(enabled.calibratedTimestamps, has.calibratedTimestamps);
-    EXPECT_EQ(enabled.cooperativeMatrix, has.cooperativeMatrix);
     EXPECT_EQ(enabled.integerDotProduct, has.integerDotProduct);
     EXPECT_EQ(measuring->functions().GetPipelineExecutableStatisticsKHR != nullptr, enabled.pipelineStatistics);
     EXPECT_EQ(measuring->functions().GetPipelineExecutablePropertiesKHR != nullptr, enabled.pipelineStatistics);
@@ -53,8 +52,7 @@ TEST_F(InstrumentsTest, AreNothingWithoutTheirExtensions) {
     Capabilities bare = device_->capabilities();
     bare.extensions.clear();
     const Instruments none = queryInstruments(device_->instanceFunctions(), device_->physicalDevice(), bare);
-    EXPECT_FALSE(none.pipelineStatistics || none.calibratedTimestamps || none.cooperativeMatrix ||
-                 none.integerDotProduct);
+    EXPECT_FALSE(none.pipelineStatistics || none.calibratedTimestamps || none.integerDotProduct);
     EXPECT_TRUE(extensionsOf(none, bare).empty());
     VkPhysicalDeviceFeatures2 features{};
     InstrumentFeatures(none).chainTo(features);

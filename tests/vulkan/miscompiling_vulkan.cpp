@@ -66,7 +66,8 @@ std::map<Words, Variant> libraryModules() {
                     modules.try_emplace(*unpackSpirv(variant), variant);
                 };
                 for (const auto& tile : kernel.tiles) add(tile, Method::Registers);
-                for (const MethodRow& way : kernel.methods) add(way.tile, way.method);
+                for (const MethodRow& way : kernel.methods)
+                    if (isCompiled(way.method, variant.precision, load)) add(way.tile, way.method);
             }
         }
     }

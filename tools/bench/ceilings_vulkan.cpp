@@ -203,7 +203,7 @@ Result<std::vector<uint32_t>> VulkanCeilings::firstWords(const Buffer& buffer, s
 
 Status VulkanCeilings::measureMatrix() {
     const auto query = device_.instanceFunctions().GetPhysicalDeviceCooperativeMatrixPropertiesKHR;
-    if (!device_.instruments().cooperativeMatrix || !device_.enabled().fp16() || !query) return Status();
+    if (!device_.enabled().cooperativeMatrix || !query) return Status();
     uint32_t count = 0;
     DUNLIN_TRY(vulkan::check(query(device_.physicalDevice(), &count, nullptr),
                              "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));

@@ -272,7 +272,7 @@ struct Capability {
 Status checkCapabilities(const ShaderInterface& shader, const vulkan::VulkanDevice& device) {
     const vulkan::Features& enabled = device.enabled();
     const vulkan::Instruments& instruments = device.instruments();
-    const bool matrix = instruments.cooperativeMatrix, dot = instruments.integerDotProduct;
+    const bool matrix = enabled.cooperativeMatrix, dot = instruments.integerDotProduct;
     const Capability known[] = {{0, "Matrix", true},
                                 {1, "Shader", true},
                                 {9, "Float16", enabled.shaderFloat16},

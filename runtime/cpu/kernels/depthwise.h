@@ -68,16 +68,21 @@ void DepthwiseKernel::computeRow(const StripFunctions& functions, size_t row, Ro
                    .left = -std::ptrdiff_t{conv_.padding.left},
                    .width = sizeOf(input_.w),
                    .outputs = 0,
+                   .count = 1,
                    .output = output,
                    .activation = conv_.activation};
-    for (size_t x = 0; x < width; x += strip.outputs) {
+    for (size_t x = 0; x < width; x += strip.count * strip.outputs) {
         strip.outputs = std::min(functions.outputs, width - x);
+        const size_t step = strip.outputs * strip.stride;
         const auto end =
             strip.left + static_cast<std::ptrdiff_t>((functions.outputs - 1) * strip.stride + strip.kernelWidth);
-        const bool isInside = strip.left >= 0 && end <= input_.w && strip.outputs == functions.outputs;
+        const bool isInside = functions.inside != functions.any && strip.left >= 0 && end <= input_.w &&
+                              strip.outputs == functions.outputs;
+        strip.count =
+            isInside ? std::min((width - x) / strip.outputs, static_cast<size_t>(input_.w - end) / step + 1) : 1;
         (isInside ? functions.inside : functions.any)(strip);
-        strip.left += static_cast<std::ptrdiff_t>(strip.outputs * strip.stride);
-        strip.output += strip.outputs * channels;
+        strip.left += static_cast<std::ptrdiff_t>(strip.count * step);
+        strip.output += strip.count * strip.outputs * channels;
     }
     if (sums) functions.sum(output, width, channels, sums);
 }

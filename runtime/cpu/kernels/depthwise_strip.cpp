@@ -26,7 +26,7 @@ DUNLIN_INLINE inline bool isCut(Activation activation) {
 template <typename Tag>
 DUNLIN_INLINE inline void activateStrip(const Strip& strip) {
     if (isCut(strip.activation)) return;
-    const size_t count = strip.outputs * strip.channels;
+    const size_t count = strip.count * strip.outputs * strip.channels;
     activationLoopOf<Tag>()(strip.activation, strip.output, strip.output, count, 1, count);
 }
 
@@ -137,6 +137,17 @@ DUNLIN_INLINE inline void sumPixels(const float* pixels, size_t count, size_t ch
     });
 }
 
+// Several strips in one call, which takes as long as some channels.
+template <typename Body>
+DUNLIN_INLINE inline void forStrips(const Strip& strips, Body body) {
+    Strip one = strips;
+    for (size_t i = 0; i < strips.count; ++i) {
+        body(one);
+        one.left += static_cast<std::ptrdiff_t>(strips.outputs * strips.stride);
+        one.output += strips.outputs * strips.channels;
+    }
+}
+
 // Processors of this architecture mostly have vectors of so many floats; for others one function a kernel is enough.
 #if defined(__x86_64__)
 constexpr size_t kFewestMainFloats = 8;
@@ -145,44 +156,46 @@ constexpr size_t kFewestMainFloats = 4;
 #endif
 
 // Each processor's functions: those of parallel.h's targets.
-#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                              \
-    struct name {                                                                                 \
-        using Tag = VectorTag<floats>;                                                            \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                \
-        target static void inside(const Strip& strip) {                                           \
-            computeStrip<Tag, kKernel, kStride, kOutputs, true>(strip);                           \
-            activateStrip<Tag>(strip);                                                            \
-        }                                                                                         \
-        template <size_t kKernel, size_t kStride, size_t kOutputs>                                \
-        target static void any(const Strip& strip) {                                              \
-            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                          \
-            activateStrip<Tag>(strip);                                                            \
-        }                                                                                         \
-        target static void anyKernel(const Strip& strip) {                                        \
-            computeAnyStrip<Tag, 4>(strip);                                                       \
-            activateStrip<Tag>(strip);                                                            \
-        }                                                                                         \
-        target static void narrow(const Strip& strip) {                                           \
-            computeNarrowStrip<floats>(strip);                                                    \
-            activateStrip<Tag>(strip);                                                            \
-        }                                                                                         \
-        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) { \
-            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums); \
-            sumPixels<Tag>(pixels, count, channels, sums);                                        \
-        }                                                                                         \
-        template <size_t kOutputs>                                                                \
-        static StripFunctions choose(size_t kernelWidth, size_t stride) {                         \
-            const auto of = [](auto kernel, auto step) -> StripFunctions {                        \
-                constexpr size_t kKernel = decltype(kernel)::value;                               \
-                constexpr size_t kStride = decltype(step)::value;                                 \
-                const StripFunction forAny = any<kKernel, kStride, kOutputs>;                     \
-                if constexpr (floats < kFewestMainFloats)                                         \
-                    return {forAny, forAny, kOutputs, sum};                                       \
-                else                                                                              \
-                    return {inside<kKernel, kStride, kOutputs>, forAny, kOutputs, sum};           \
-            };                                                                                    \
-            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});          \
-        }                                                                                         \
+#define DUNLIN_STRIP_FUNCTIONS(name, floats, target)                                                              \
+    struct name {                                                                                                 \
+        using Tag = VectorTag<floats>;                                                                            \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void inside(const Strip& strip) {                                                           \
+            const auto compute = [](const Strip& one)                                                             \
+                                     DUNLIN_INLINE { computeStrip<Tag, kKernel, kStride, kOutputs, true>(one); }; \
+            forStrips(strip, compute);                                                                            \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        template <size_t kKernel, size_t kStride, size_t kOutputs>                                                \
+        target static void any(const Strip& strip) {                                                              \
+            computeStrip<Tag, kKernel, kStride, kOutputs, false>(strip);                                          \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void anyKernel(const Strip& strip) {                                                        \
+            computeAnyStrip<Tag, 4>(strip);                                                                       \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void narrow(const Strip& strip) {                                                           \
+            computeNarrowStrip<floats>(strip);                                                                    \
+            activateStrip<Tag>(strip);                                                                            \
+        }                                                                                                         \
+        target static void sum(const float* pixels, size_t count, size_t channels, float* sums) {                 \
+            if (channels < floats) return sumPixels<VectorTag<1>>(pixels, count, channels, sums);                 \
+            sumPixels<Tag>(pixels, count, channels, sums);                                                        \
+        }                                                                                                         \
+        template <size_t kOutputs>                                                                                \
+        static StripFunctions choose(size_t kernelWidth, size_t stride) {                                         \
+            const auto of = [](auto kernel, auto step) -> StripFunctions {                                        \
+                constexpr size_t kKernel = decltype(kernel)::value;                                               \
+                constexpr size_t kStride = decltype(step)::value;                                                 \
+                const StripFunction forAny = any<kKernel, kStride, kOutputs>;                                     \
+                if constexpr (floats < kFewestMainFloats)                                                         \
+                    return {forAny, forAny, kOutputs, sum};                                                       \
+                else                                                                                              \
+                    return {inside<kKernel, kStride, kOutputs>, forAny, kOutputs, sum};                           \
+            };                                                                                                    \
+            return chooseStrip(kernelWidth, stride, of, {anyKernel, anyKernel, 4, sum});                          \
+        }                                                                                                         \
     }
 
 template <size_t number>

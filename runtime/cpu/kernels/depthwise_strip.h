@@ -11,8 +11,8 @@ namespace dunlin::cpu {
 
 constexpr size_t kMaxStripOutputs = 8;
 
-// Outputs of one row, next to one another, of all channels. Only taps that lie on the map are summed, one after the
-// other in the order of the kernel.
+// Outputs of one row, next to one another, of all channels, and as many more of such strips as are asked for. Only taps
+// that lie on the map are summed, one after the other in the order of the kernel.
 struct Strip {
     const float* const* rows;  // of the map, one for each of the kernel's rows that lies on it
     size_t rowCount;
@@ -23,7 +23,8 @@ struct Strip {
     std::ptrdiff_t left;  // the column of the map under the first output's first tap; negative in the padding
     size_t width;         // of the map
     size_t outputs;       // 1 .. those of the function
-    float* output;        // [outputs][channels]
+    size_t count;         // of strips; one, but for a function of the inside alone
+    float* output;        // [count][outputs][channels]
     Activation activation;
 };
 

@@ -123,7 +123,6 @@ InvertedResidualKernel::InvertedResidualKernel(const Shape& input, const Shape& 
 
 void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const StripFunctions& strips, const Maps& maps,
                                          size_t firstRow, size_t endRow, const Buffers& buffers) const {
-    const auto& [input, residual, output, sums] = maps;
     const size_t width = sizeOf(input_.w), inputFloats = width * sizeOf(input_.c), ringFloats = width * channels_;
     const size_t outWidth = sizeOf(output_.w), outputFloats = outWidth * sizeOf(output_.c);
     const size_t zero = 0;
@@ -149,13 +148,16 @@ void InvertedResidualKernel::computeBand(const TileFunctions& tiles, const Strip
         const size_t endInside = std::min(end - std::min(end, top_), sizeOf(input_.h));
         expanded = std::max(expanded, row * strideH_ - std::min(row * strideH_, top_));
         for (; expand_ && expanded < endInside; ++expanded)
-            multiply(*expand_, input + expanded * inputFloats, nullptr, ringRow(expanded), width);
-        const auto rowOf = [&](size_t y) -> const float* { return expand_ ? ringRow(y) : input + y * inputFloats; };
-        float* const to = output + row * outputFloats;
+            multiply(*expand_, maps.input + expanded * inputFloats, nullptr, ringRow(expanded), width);
+        const auto rowOf = [&](size_t y) -> const float* {
+            return expand_ ? ringRow(y) : maps.input + y * inputFloats;
+        };
+        float* const to = maps.output + row * outputFloats;
         depthwise_->computeRow(strips, row, rowOf, buffers.rows, project_ ? buffers.row : to,
-                               sums ? sums + row * channels_ : nullptr);
+                               maps.sums ? maps.sums + row * channels_ : nullptr);
         if (project_)
-            multiply(*project_, buffers.row, residual ? residual + row * outputFloats : nullptr, to, outWidth);
+            multiply(*project_, buffers.row, maps.residual ? maps.residual + row * outputFloats : nullptr, to,
+                     outWidth);
     }
 }
 

@@ -176,6 +176,7 @@ typedef enum DunlinFeature {
     DUNLIN_FEATURE_TIMELINE_SEMAPHORE = 0x2, /* dunlinSubmit can wait for and signal timeline semaphores */
     DUNLIN_FEATURE_TIMESTAMPS = 0x4,         /* GPU times can be measured on the compute queue */
     DUNLIN_FEATURE_MEMORY_BUDGET = 0x8,      /* memoryBudgetBytes is the driver's present figure, not the heap's size */
+    DUNLIN_FEATURE_COOPERATIVE_MATRIX = 0x10, /* matrix units, as tuning may use them; never on a borrowed device */
     DUNLIN_FEATURE_MAX_ENUM = 0x7FFFFFFF
 } DunlinFeature;
 
