@@ -37,12 +37,13 @@ class Tuner {
     // `backend` must outlive it.
     Tuner(vulkan::VulkanBackend& backend, const VerdictSources& sources, NoticeListener notify = {});
 
-    // The forms for a session with these options. What is known already costs nothing; with `budgetMs` more than 0,
-    // problems without a verdict are tuned, dearest first, until the time is up: the whole call takes about that long
-    // at most, unless a default form is found wrong, for which a right one is looked for however long it takes. Then
-    // plans are compared: where blocks may be one dispatch and FusionLevel::Default leaves the choice, the faster one
-    // is taken. Runs on the device's queue, and needs memory for a few copies of a layer. options.session.progress gets
-    // 0..1 of this call; false cancels.
+    // The forms for a session with these options, as far as they are worth their pipelines (plan_choice.h). What is
+    // known already costs nothing; with `budgetMs` more than 0, problems without a verdict are tuned, those first that
+    // take most of the network's time by default (tuning_order.h), until the time is up: the whole call takes about
+    // that long at most, unless a default form is found wrong, for which a right one is looked for however long it
+    // takes. Then plans are compared: where blocks may be one dispatch and FusionLevel::Default leaves the choice, the
+    // faster one is taken. Runs on the device's queue, and needs memory for a few copies of a layer.
+    // options.session.progress gets 0..1 of this call; false cancels.
     //
     // Errors: as VulkanBackend::createSession(); Cancelled; DeviceLost; DeviceError where no form of a kernel is right.
     Result<Tuned> tune(const std::shared_ptr<const ModelData>& model, const vulkan::VulkanSessionOptions& options,

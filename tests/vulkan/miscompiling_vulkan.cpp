@@ -49,7 +49,7 @@ Words miscompile(Words words) {
     return words;
 }
 
-// Every module of the library, with the variant it is for.
+// Every module of the library, with the variant it is for, but for tiles, which are specialization constants.
 std::map<Words, Variant> libraryModules() {
     std::map<Words, Variant> modules;
     Variant variant;
@@ -83,7 +83,10 @@ std::optional<Variant> variantOf(const VkComputePipelineCreateInfo& info) {
     const auto found = known.find(module->second);
     if (found == known.end()) return std::nullopt;
     Variant variant = found->second;
-    std::memcpy(variant.constants.data(), constants->pData, sizeof variant.constants);
+    const auto* values = static_cast<const uint32_t*>(constants->pData);
+    std::copy_n(values, variant.constants.size(), variant.constants.begin());
+    variant.tileX = static_cast<uint8_t>(values[constant_id::kTileX]);
+    variant.tileY = static_cast<uint8_t>(values[constant_id::kTileY]);
     return variant;
 }
 
