@@ -12,10 +12,6 @@
 #include <sched.h>
 #endif
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 namespace dunlin {
 namespace {
 
@@ -49,40 +45,13 @@ int processorsOfQuota(std::string_view cpuMax) {
 }
 
 #if defined(__x86_64__)
-namespace {
-
-struct InstructionSets {
-    bool avx2 = false, avx512 = false;
-};
-
-// Intel's manual, volume 1, 14.3 and 15.2 to 15.4: what the processor has, and whether the system saves its registers.
-// Not by __builtin_cpu_supports, which brings 6 KB of what every processor is called.
-InstructionSets findInstructionSets() {
-    constexpr uint32_t kFma = 1u << 12, kSavesVectors = 1u << 27, kRegisters8 = 0x06, kRegisters16 = 0xe6;
-    constexpr uint32_t kAvx2 = 1u << 5, kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
-    uint32_t a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kFma) == 0 || (c & kSavesVectors) == 0) return {};
-    uint32_t saved = 0;
-    asm volatile("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
-    if ((saved & kRegisters8) != kRegisters8 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {};
-    const bool avx2 = (b & kAvx2) != 0;
-    return {avx2, avx2 && (saved & kRegisters16) == kRegisters16 && (b & kAvx512) == kAvx512};
-}
-
-// Once: a virtual machine's host answers, which takes microseconds.
-const InstructionSets& instructionSets() {
-    static const InstructionSets kSets = findInstructionSets();
-    return kSets;
-}
-
-}  // namespace
-
 bool hasAvx2() {
-    return instructionSets().avx2;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 bool hasAvx512() {
-    return instructionSets().avx512;
+    return hasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #else
 bool hasAvx2() {
