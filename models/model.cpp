@@ -93,9 +93,8 @@ Result<Request> requestFolder(const fs::path& folder, const ModelOptions& option
 
 Result<Request> requestBytes(const std::string& name, const ModelOptions& options) {
     if (!options.weights.empty()) {
-        return error(StatusCode::InvalidArgument,
-                     "%s has weights of its own; it cannot be opened with the weights %s", name.c_str(),
-                     options.weights.c_str());
+        return error(StatusCode::InvalidArgument, "%s has weights of its own; it cannot be opened with the weights %s",
+                     name.c_str(), options.weights.c_str());
     }
     Request request;
     request.architecture = options.architecture;

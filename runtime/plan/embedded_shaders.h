@@ -8,9 +8,9 @@
 
 namespace dunlin {
 
-// The modules of one kernel, precision and method, one behind the other in one gzip stream: one for each LoadPath, in its
-// order; only one where there is nothing to load by it, and of Method::Matrix (by LoadPath::Storage); for preprocess one
-// for each source kind.
+// The modules of one kernel, precision and method, one behind the other in one gzip stream: one for each LoadPath, in
+// its order; only one where there is nothing to load by it, and of Method::Matrix (by LoadPath::Storage); for
+// preprocess one for each source kind.
 struct EmbeddedShaders {
     Kernel kernel;
     Precision precision;

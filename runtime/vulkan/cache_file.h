@@ -1,5 +1,5 @@
-// Files that processes share in a cache folder: a name for each device and driver, and writing so that a reader sees the
-// old content or the new one, whole.
+// Files that processes share in a cache folder: a name for each device and driver, and writing so that a reader sees
+// the old content or the new one, whole.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace dunlin::vulkan {
 // two drivers of one GPU keep a file each.
 std::string cacheFileName(const char* prefix, const PipelineCacheKey& key, const char* extension);
 
-// Writes the parts, one behind the other, to a temporary file beside `file` and renames it; makes the folder where it is
-// missing. False on failure, with nothing left behind. Any thread or process may write the same file.
+// Writes the parts, one behind the other, to a temporary file beside `file` and renames it; makes the folder where it
+// is missing. False on failure, with nothing left behind. Any thread or process may write the same file.
 bool replaceCacheFile(const std::filesystem::path& file, std::span<const std::span<const std::byte>> parts);
 
 }  // namespace dunlin::vulkan

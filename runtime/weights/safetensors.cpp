@@ -192,8 +192,9 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 Result<std::vector<HeaderEntry>> parseHeader(std::span<const std::byte> header) {
     const char* text = reinterpret_cast<const char*>(header.data());
     HeaderReader reader;
-    try {                                                            // what the parser may throw ends here
-        nlohmann::json_sax<nlohmann::json>* const events = &reader;  // one parser for all readers, not one for each
+    // By the base class: one parser for all readers, not one for each.
+    nlohmann::json_sax<nlohmann::json>* const events = &reader;
+    try {  // what the parser may throw ends here
         if (!nlohmann::json::sax_parse(text, text + header.size(), events)) return reader.status();
     } catch (const std::bad_alloc&) {
         return error(StatusCode::OutOfHostMemory, "no memory for a header of %zu bytes", header.size());

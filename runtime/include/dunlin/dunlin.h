@@ -246,8 +246,8 @@ typedef struct DunlinDeviceOptions {
      * what cacheDirectory says goes before it. A file of another device, driver version or version of the library's
      * shaders, and one that is absent or damaged, is ignored with a message, as are forms in it that the
      * library itself would not try. The others are taken as they are by sessions without a tuningBudgetMs: where this
-     * device's driver gets one wrong, so is the session. So trust the file as much as the library, and make it on such a
-     * device. A session with a tuningBudgetMs verifies its forms before it takes them, as far as the time suffices.
+     * device's driver gets one wrong, so is the session. So trust the file as much as the library, and make it on such
+     * a device. A session with a tuningBudgetMs verifies its forms before it takes them, as far as the time suffices.
      * NULL: none. */
     const char* tuningCache;
     /* The content of such a file, where it is in memory already; not needed after the call. NULL: none. */
