@@ -292,7 +292,7 @@ TEST_F(PipelinesTest, whatTheDeviceCannotRunIsRefusedBeforeTheDriverSeesIt) {
     EXPECT_EQ(tooLarge.status().code(), StatusCode::Unsupported);
     EXPECT_NE(tooLarge.status().message().find("1048576"), std::string::npos) << tooLarge.status().message();
     variant.constants[0] = 64;
-    variant.tileX = 77;
+    variant.method = Method::SplitK;
     EXPECT_EQ((*pipelines)->get(variant).status().code(), StatusCode::Unsupported) << "no such module";
 }
 
