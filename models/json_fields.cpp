@@ -12,13 +12,13 @@ namespace dunlin {
 namespace {
 
 constexpr size_t kMaxBytes = 16 << 20;
-constexpr size_t kMaxDepth = 16;
 constexpr size_t kMaxTextBytes = 1000;
 
 // Builds the value while it is read, within limits: how deep it nests, and that no key comes twice. The parser's own
 // builder would be another copy of the parser, as what it calls is a template parameter.
 class Builder final : public nlohmann::json_sax<Json> {
   public:
+    explicit Builder(size_t maxDepth) : maxDepth_(maxDepth) {}
     const std::string& reason() const { return reason_; }
     Json takeValue() { return std::move(root_); }
 
@@ -62,13 +62,14 @@ class Builder final : public nlohmann::json_sax<Json> {
         Json& value = place();
         value = Json(type);
         open_.push_back(&value);
-        return open_.size() <= kMaxDepth || fail("nests more than " + std::to_string(kMaxDepth) + " deep");
+        return open_.size() <= maxDepth_ || fail("nests more than " + std::to_string(maxDepth_) + " deep");
     }
     bool close() {
         open_.pop_back();
         return true;
     }
 
+    size_t maxDepth_;
     Json root_;
     std::vector<Json*> open_;  // a list has no new item while its last one is open, so they stay where they are
     Json* member_ = nullptr;   // of the innermost object
@@ -205,10 +206,10 @@ void Fields::failAt(const std::string& place, const Json& value, const std::stri
     if (status_.ok()) status_ = Status(StatusCode::BadFile, place + " is " + shown(value) + ", but " + rule);
 }
 
-Result<Json> parseJsonObject(std::string_view text) {
+Result<Json> parseJsonObject(std::string_view text, size_t maxDepth) {
     if (text.size() > kMaxBytes)
         return error(StatusCode::BadFile, "it has %zu bytes, the limit is %zu", text.size(), kMaxBytes);
-    Builder builder;
+    Builder builder(maxDepth);
     nlohmann::json_sax<Json>* const events = &builder;  // as safetensors.cpp does: the same parser
     if (!Json::sax_parse(text.data(), text.data() + text.size(), events))
         return Status(StatusCode::BadFile, "it " + builder.reason());

@@ -59,9 +59,9 @@ class Fields {
     Status& status_;
 };
 
-// An object of up to 16 MiB that nests up to 16 deep and has no key twice; BadFile says what it is instead ("it is not
-// JSON at byte 7").
-Result<Json> parseJsonObject(std::string_view text);
+// An object of up to 16 MiB that nests up to `maxDepth` deep and has no key twice; BadFile says what it is instead ("it
+// is not JSON at byte 7").
+Result<Json> parseJsonObject(std::string_view text, size_t maxDepth = 16);
 
 // read(Json) of such an object; returns its Result. What the JSON library may throw ends here.
 template <typename Read>

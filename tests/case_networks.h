@@ -13,6 +13,17 @@
 
 namespace dunlin::test {
 
+// Of a software driver, without float16.
+inline DeviceLimits cpuDriverLimits() {
+    DeviceLimits limits;
+    limits.family = DeviceFamily::CpuDriver;
+    limits.maxTexelBufferElements = 1u << 27;
+    limits.maxStorageBufferRange = 1u << 30;
+    limits.maxWorkgroupInvocations = limits.maxWorkgroupSize[0] = 256;
+    limits.sharedMemoryBytes = 32768;
+    return limits;
+}
+
 struct NetworkRequest {
     const char* name;
     int side = 64;

@@ -27,10 +27,8 @@ PointwiseTile pointwiseTile(const KernelForm& form, const MatrixShape& matrix) {
         case Method::SplitK:
             return {form.tileX, form.tileY, form.groupLanes};
         case Method::Matrix: {
-            assert(matrix.subgroupSize > 0);
-            const int64_t rows = int64_t{form.localSize} / matrix.subgroupSize / form.groupLanes;
-            return {form.tileX * rows * matrix.rows,
-                    int64_t{form.tileY} * form.groupLanes * matrix.columns / kChannelGroup, 1};
+            const MatrixTile tile = matrixTile(form, matrix);
+            return {tile.pixels, tile.channels / kChannelGroup, 1};
         }
         case Method::Registers:
             break;
@@ -44,6 +42,12 @@ uint32_t residualOption(const std::optional<Operand>& residual, ResidualOrder or
 }
 
 }  // namespace
+
+MatrixTile matrixTile(const KernelForm& form, const MatrixShape& matrix) {
+    assert(matrix.subgroupSize > 0);
+    const int64_t rows = int64_t{form.localSize} / matrix.subgroupSize / form.groupLanes;
+    return {form.tileX * rows * matrix.rows, int64_t{form.tileY} * form.groupLanes * matrix.columns};
+}
 
 Variant DispatchBuilder::variant(Kernel kernel, const KernelForm& form) const {
     Variant variant;

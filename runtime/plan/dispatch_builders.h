@@ -267,4 +267,10 @@ std::optional<uint32_t> projectedGroups(int outGroups, const KernelForm& form);
 // Whether the dispatch respects the device's limits on buffer ranges and numbers of workgroups.
 bool dispatchFits(const Dispatch& dispatch, const DeviceLimits& limits);
 
+// What a workgroup of Method::Matrix computes, on a device that has matrices.
+struct MatrixTile {
+    int64_t pixels, channels;
+};
+MatrixTile matrixTile(const KernelForm& form, const MatrixShape& matrix);
+
 }  // namespace dunlin

@@ -16,8 +16,9 @@ uint32_t mostInvocations(const DeviceLimits& limits) {
 uint64_t matrixSharedBytes(const KernelForm& form, const MatrixShape& matrix) {
     constexpr uint64_t kSlabGroups = 8, kPadding = 2, kHalfGroupBytes = 8, kFloatBytes = 4;
     const uint64_t subgroups = form.localSize / matrix.subgroupSize;
-    const uint64_t pixels = subgroups / form.groupLanes * form.tileX * matrix.rows;
-    const uint64_t groups = uint64_t{form.groupLanes} * form.tileY * matrix.columns / kChannelGroup;
+    const MatrixTile tile = matrixTile(form, matrix);
+    const auto pixels = static_cast<uint64_t>(tile.pixels),
+               groups = static_cast<uint64_t>(tile.channels) / kChannelGroup;
     const uint64_t factors = (kSlabGroups + kPadding) * pixels + kChannelGroup * kSlabGroups * (groups + kPadding);
     return kHalfGroupBytes * factors + kFloatBytes * subgroups * matrix.rows * matrix.columns;
 }
@@ -84,14 +85,12 @@ bool isPossibleProjection(const InvertedResidualCall& call, const KernelForm& fo
 // The most that is computed in vain: as much again as is asked for.
 bool fillsHalfOfItsMatrices(const PointwiseCall& call, const Extent& extent, const KernelForm& form,
                             const MatrixShape& matrix) {
-    const int64_t subgroups = form.localSize / matrix.subgroupSize;
-    const int64_t rows = subgroups / form.groupLanes * form.tileX * matrix.rows;
-    const int64_t columns = int64_t{form.groupLanes} * form.tileY * matrix.columns;
+    const MatrixTile tile = matrixTile(form, matrix);
     // Tiles of a gated layer do not cross images.
     const bool isPerImage = call.gate || call.imageMoments;
     const int64_t images = isPerImage ? 1 : extent.images, channels = call.out.shape.c;
     const int64_t pixels = int64_t{extent.rows} * call.out.shape.w * images;
-    return 2 * pixels * channels >= roundUp(pixels, rows) * roundUp(channels, columns) &&
+    return 2 * pixels * channels >= roundUp(pixels, tile.pixels) * roundUp(channels, tile.channels) &&
            2 * call.in.shape.c >= static_cast<int>(matrix.inner);
 }
 

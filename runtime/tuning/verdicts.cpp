@@ -196,25 +196,9 @@ std::string toText(const Verdicts& verdicts, const Identity& identity) {
 
 namespace {
 
-// Brackets that are open at a time. Parsers keep some memory for each, which a short text can have millions of.
-bool isNestedTooDeep(std::string_view text) {
-    constexpr int kMostNested = 5;
-    int open = 0;
-    bool isInString = false;
-    for (size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (isInString && c == '\\') ++i;
-        if (c == '"') isInString = !isInString;
-        if (isInString) continue;
-        if (c == '[' || c == '{') ++open;
-        if (c == ']' || c == '}') --open;
-        if (open > kMostNested) return true;
-    }
-    return false;
-}
-
 std::optional<Verdicts> parse(std::string_view text, const Identity& identity) {
-    const Result<Json> read = parseJsonObject(text);
+    constexpr size_t kMostNested = 5;
+    const Result<Json> read = parseJsonObject(text, kMostNested);
     if (!read.ok()) return std::nullopt;
     const Json& document = *read;
     const auto is = [&](const char* key, const Json& expected) {
@@ -238,7 +222,7 @@ std::optional<Verdicts> parse(std::string_view text, const Identity& identity) {
 }  // namespace
 
 std::optional<Verdicts> parseVerdicts(std::string_view text, const Identity& identity) {
-    if (text.size() > kMaxVerdictBytes || isNestedTooDeep(text)) return std::nullopt;
+    if (text.size() > kMaxVerdictBytes) return std::nullopt;
     try {
         return parse(text, identity);
     } catch (const std::bad_alloc&) {

@@ -13,17 +13,12 @@
 namespace dunlin {
 namespace {
 
-DeviceLimits cpuDriver() {
-    DeviceLimits limits;
-    limits.family = DeviceFamily::CpuDriver;
-    limits.maxTexelBufferElements = 1u << 27;
-    limits.maxStorageBufferRange = 1u << 30;
-    limits.maxWorkgroupInvocations = limits.maxWorkgroupSize[0] = 256;
-    limits.sharedMemoryBytes = 32768;
+DeviceLimits limitsWithFloat16() {
+    DeviceLimits limits = test::cpuDriverLimits();
     limits.fp16 = true;
     return limits;
 }
-const DeviceLimits kLimits = cpuDriver();
+const DeviceLimits kLimits = limitsWithFloat16();
 
 struct Network {
     Graph graph;

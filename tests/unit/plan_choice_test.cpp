@@ -13,16 +13,7 @@
 namespace dunlin::tuning {
 namespace {
 
-DeviceLimits cpuDriver() {
-    DeviceLimits limits;
-    limits.family = DeviceFamily::CpuDriver;
-    limits.maxTexelBufferElements = 1u << 27;
-    limits.maxStorageBufferRange = 1u << 30;
-    limits.maxWorkgroupInvocations = limits.maxWorkgroupSize[0] = 256;
-    limits.sharedMemoryBytes = 32768;
-    return limits;
-}
-const DeviceLimits kLimits = cpuDriver();
+const DeviceLimits kLimits = test::cpuDriverLimits();
 constexpr double kDefaultNs = 1000;
 
 Result<std::shared_ptr<const SourceNetwork>> lowerWith(const std::shared_ptr<const FormTable>& forms) {
